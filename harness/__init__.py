@@ -1,0 +1,1 @@
+"""The compatibility matrix of Keras applications and model-optimization techniques."""

@@ -1,0 +1,297 @@
+"""Applications: the model constructors that make the rows of the matrix.
+
+Constructors are discovered from the chosen Keras package by reading its source, so
+that listing and collecting cost milliseconds and never import TensorFlow. What was
+found is kept in a cache file per version of the package.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from harness.paths import cache_dir
+from harness.words import UsageError, unknown
+
+DEFAULT_KERAS_MODULE = "tf_keras"
+
+#: Raised when what is cached or how it is found changes its form.
+_CACHE_FORM = 2
+
+
+@dataclass(frozen=True)
+class Application:
+    """A model constructor.
+
+    Attributes:
+      name: the constructor's name, e.g. ``MobileNetV2``; the first part of a case id.
+      family: the source module that defines it, e.g. ``mobilenet_v2``.
+      module: where it is imported from, e.g. ``tf_keras.applications``.
+      function: its name in that module.
+      source: digest of the source it is built from.
+    """
+
+    name: str
+    family: str
+    module: str
+    function: str
+    source: str
+
+    @property
+    def is_discovered(self) -> bool:
+        """Whether it comes from a Keras package rather than from a user's own module."""
+        return self.module.endswith(".applications")
+
+
+def keras_module() -> str:
+    """Return the name of the chosen Keras module (``KERAS_MODULE``)."""
+    return os.environ.get("KERAS_MODULE") or DEFAULT_KERAS_MODULE
+
+
+def distribution_version(module: str) -> str:
+    """Return the installed version of the distribution that ships ``module``."""
+    name = module.partition(".")[0].replace("_", "-")
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def discover(module: str | None = None) -> tuple[Application, ...]:
+    """Return every constructor in ``<module>.applications``, sorted by family and name.
+
+    Args:
+      module: a Keras package; by default the chosen one.
+
+    Raises:
+      UsageError: the package is not installed or has no applications.
+    """
+    return _discover(module or keras_module())
+
+
+@lru_cache(maxsize=8)
+def _discover(module: str) -> tuple[Application, ...]:
+    root = _package_root(module)
+    index = root / "applications" / "__init__.py"
+    if not index.is_file():
+        raise UsageError(
+            f"KERAS_MODULE={module}: the package has no applications; "
+            f"unset KERAS_MODULE to use {DEFAULT_KERAS_MODULE}"
+        )
+    stat = index.stat()
+    stamp = [_CACHE_FORM, distribution_version(module), stat.st_size, stat.st_mtime_ns]
+    cache = cache_dir() / f"applications-{module}.json"
+    cached = _read_cache(cache, stamp, root)
+    if cached is not None:
+        return cached
+    found = _read_index(module, root, index) or _ask_python(module)
+    if not found:
+        raise UsageError(f"no constructor found in {module}.applications")
+    found = tuple(sorted(found, key=lambda a: (a.family, a.name)))
+    _write_cache(cache, stamp, root, found)
+    return found
+
+
+def _package_root(module: str) -> Path:
+    """Locate a package without importing it."""
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        name = module.partition(".")[0].replace("_", "-")
+        raise UsageError(
+            f"the Keras module {module!r} is not installed: `pip install {name}`, "
+            f"or unset KERAS_MODULE to use {DEFAULT_KERAS_MODULE}"
+        )
+    return Path(next(iter(spec.submodule_search_locations))).joinpath(*module.split(".")[1:])
+
+
+def _read_index(module: str, root: Path, index: Path) -> list[Application]:
+    """Read the constructors out of ``applications/__init__.py``.
+
+    A constructor is a function or class that the index imports by a capitalised name
+    from a module of the same package which defines it.
+    """
+    found: list[Application] = []
+    for node in ast.walk(ast.parse(index.read_bytes())):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        origin = _module_file(node.module, module, root)
+        if origin is None:
+            continue
+        for alias in node.names:
+            if alias.name[:1].isupper() and alias.name in _definitions(origin):
+                found.append(
+                    Application(
+                        name=alias.asname or alias.name,
+                        family=origin.stem,
+                        module=f"{module}.applications",
+                        function=alias.asname or alias.name,
+                        source=source_digest(origin),
+                    )
+                )
+    return found
+
+
+def _module_file(dotted: str, package: str, root: Path) -> Path | None:
+    if dotted != package and not dotted.startswith(package + "."):
+        return None
+    file = root.joinpath(*dotted[len(package) :].strip(".").split(".")).with_suffix(".py")
+    return file if file.is_file() else None
+
+
+@lru_cache(maxsize=None)
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_bytes())
+
+
+@lru_cache(maxsize=None)
+def _definitions(file: Path) -> frozenset[str]:
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return frozenset(n.name for n in _tree(file).body if isinstance(n, kinds))
+
+
+@lru_cache(maxsize=None)
+def source_digest(file: Path) -> str:
+    """Digest ``file`` and the modules beside it that it imports, transitively."""
+    seen: set[Path] = set()
+    queue = [file]
+    while queue:
+        current = queue.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for node in ast.walk(_tree(current)):
+            names: list[str] = []
+            if isinstance(node, ast.ImportFrom):
+                names = [(node.module or "").rpartition(".")[2], *(a.name for a in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [a.name.rpartition(".")[2] for a in node.names]
+            beside = (current.parent / f"{name}.py" for name in names if name)
+            queue.extend(f for f in beside if f.is_file())
+    digest = hashlib.sha256()
+    for one in sorted(seen):
+        digest.update(one.name.encode())
+        digest.update(one.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+#: Lists the constructors the slow way, for a package whose index cannot be read as source.
+_PROBE = """
+import importlib, inspect, json, sys
+package = importlib.import_module(sys.argv[1] + ".applications")
+found = [
+    (name, getattr(inspect.getmodule(value), "__name__", "applications").rpartition(".")[2])
+    for name, value in vars(package).items()
+    if name[:1].isupper() and callable(value)
+]
+print("\\n" + json.dumps(found))
+"""
+
+
+def _ask_python(module: str) -> list[Application]:
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, module],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UsageError(f"cannot import {module}.applications: {last}")
+    rows = json.loads(done.stdout.strip().splitlines()[-1])
+    return [Application(n, f, f"{module}.applications", n, "") for n, f in rows]
+
+
+def _read_cache(cache: Path, stamp: list[object], root: Path) -> tuple[Application, ...] | None:
+    try:
+        data = json.loads(cache.read_text(encoding="utf-8"))
+        if data["stamp"] != stamp or data["root"] != str(root):
+            return None
+        return tuple(Application(**a) for a in data["applications"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_cache(
+    cache: Path, stamp: list[object], root: Path, found: Iterable[Application]
+) -> None:
+    data = {"stamp": stamp, "root": str(root), "applications": [asdict(a) for a in found]}
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        temporary = cache.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(data), encoding="utf-8")
+        os.replace(temporary, cache)
+    except OSError:
+        pass  # a read-only home costs a few hundred milliseconds, not the run
+
+
+def named(reference: str) -> Application:
+    """Return a user's own application from ``package.module:function``.
+
+    Raises:
+      UsageError: the module cannot be found, or does not define that name.
+    """
+    dotted, _, function = reference.partition(":")
+    try:
+        spec = importlib.util.find_spec(dotted)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None:
+        raise UsageError(f"application {reference!r}: there is no module {dotted!r} on sys.path")
+    origin = Path(spec.origin)
+    if origin.suffix == ".py":
+        names = _definitions(origin)
+        if function not in names:
+            raise unknown(f"application in {dotted}", function, names)
+        source = source_digest(origin)
+    else:
+        source = ""
+    return Application(function, dotted.rpartition(".")[2], dotted, function, source)
+
+
+def select(patterns: Iterable[str] = (), module: str | None = None) -> tuple[Application, ...]:
+    """Return the applications that ``patterns`` name; all of them for no pattern.
+
+    Args:
+      patterns: names, shell patterns (``ResNet*``), family names (``family:regnet``), or
+        ``package.module:function`` for a constructor of one's own.
+      module: the Keras package; by default the chosen one.
+
+    Raises:
+      UsageError: a pattern matches nothing; the message names the nearest.
+    """
+    from fnmatch import fnmatchcase
+
+    every = discover(module)
+    patterns = list(patterns)
+    if not patterns:
+        return every
+    chosen: dict[str, Application] = {}
+    for pattern in patterns:
+        if pattern.startswith("family:"):
+            family = pattern.partition(":")[2]
+            hits = [a for a in every if a.family == family]
+            if not hits:
+                raise unknown("family", family, sorted({a.family for a in every}))
+        elif ":" in pattern:
+            hits = [named(pattern)]
+        else:
+            hits = [a for a in every if fnmatchcase(a.name, pattern)]
+            if not hits:
+                raise unknown("application", pattern, [a.name for a in every])
+        chosen.update((a.name, a) for a in hits)
+    return tuple(chosen.values())

@@ -1,0 +1,135 @@
+"""Cases: application x technique x variant, their ids, selection and order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness import applications, techniques
+from harness.applications import Application
+from harness.techniques import Technique
+from harness.words import CONTROL, STAGES, VARIANTS, UsageError, unknown
+
+DEFAULT_VARIANTS = ("notop",)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell of the matrix."""
+
+    application: Application
+    technique: Technique = field(compare=False)
+    variant: str
+    technique_id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "technique_id", self.technique.id)
+
+    @property
+    def id(self) -> str:
+        return f"{self.application.name}-{self.technique.id}-{self.variant}"
+
+    @property
+    def control(self) -> str:
+        """The id of the case that has to pass for this one to mean anything."""
+        return f"{self.application.name}-{CONTROL}-{self.variant}"
+
+    def __str__(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to run, in words; empty means the default."""
+
+    applications: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    until: str = STAGES[-1]
+
+    def is_default(self) -> bool:
+        return self == Selection()
+
+    def cases(self) -> list[Case]:
+        """Return the selected cases.
+
+        Raises:
+          UsageError: a word matches nothing; the message names the nearest.
+        """
+        check_stage(self.until)
+        variants = self.variants or DEFAULT_VARIANTS
+        for variant in variants:
+            if variant not in VARIANTS:
+                raise unknown("variant", variant, VARIANTS)
+        chosen = techniques.select(self.techniques)
+        rows = applications.select(self.applications)
+        return [Case(a, t, v) for a in rows for v in dict.fromkeys(variants) for t in chosen]
+
+
+def check_stage(stage: str) -> str:
+    """Return ``stage``; raise a UsageError naming the nearest if there is none."""
+    if stage not in STAGES:
+        raise unknown("stage", stage, STAGES)
+    return stage
+
+
+def parse(case_id: str) -> Case:
+    """Return the case an id names.
+
+    Raises:
+      UsageError: a part is unknown; the message names the nearest ids.
+    """
+    rest, _, variant = case_id.rpartition("-")
+    if variant not in VARIANTS:
+        raise UsageError(
+            f"case id {case_id!r} must read APPLICATION-TECHNIQUE-VARIANT, "
+            f"e.g. MobileNetV2-qat-tfmot-notop; variants: {', '.join(VARIANTS)}"
+        )
+    # Both an application's name and a technique's id may hold hyphens: the longest
+    # technique id that ends the rest is the one that was meant.
+    known = sorted(techniques.registry(), key=len, reverse=True)
+    for technique in known:
+        if rest.endswith("-" + technique):
+            name = rest[: -len(technique) - 1]
+            reference = next(iter(applications.select([name])))
+            return Case(reference, techniques.registry()[technique], variant)
+    name, _, technique = rest.partition("-")
+    raise unknown("technique", technique or rest, techniques.registry())
+
+
+def in_order(cases: Iterable[Case], seconds: Mapping[str, float]) -> list[Case]:
+    """Order cases for running: controls first, then the longest first.
+
+    Controls go first because a failed control blocks its row; the longest first
+    because a long case started last leaves all workers but one idle.
+
+    Args:
+      cases: the selected cases.
+      seconds: wall seconds by case id, from earlier runs; others count as unknown
+        and go before all known ones of their group.
+    """
+    return sorted(
+        cases,
+        key=lambda c: (c.technique.id != CONTROL, -seconds.get(c.id, math.inf), c.id),
+    )
+
+
+def smoke(cases: Sequence[Case], rows: Mapping[str, object], sizes: Mapping[str, float]) -> set[str]:
+    """Return the applications that stand for all: the smallest of each kind.
+
+    A kind is a family together with how its row is expected to turn out, so that two
+    members of a family that fail differently are both there.
+
+    Args:
+      cases: candidates.
+      rows: by application, anything hashable that tells its expected row.
+      sizes: by application, its number of parameters; unknown ones count as large.
+    """
+    best: dict[tuple[str, object], tuple[float, str]] = {}
+    for case in cases:
+        name = case.application.name
+        entry = (sizes.get(name, math.inf), name)
+        kind = (case.application.family, rows.get(name))
+        best[kind] = min(best.get(kind, entry), entry)
+    return {name for _, name in best.values()}

@@ -1,0 +1,453 @@
+"""The classifier: from the facts of a failure to its label, cause and remedy.
+
+An ordered table of rules, all data. A rule matches on the stage, the type of an
+exception anywhere in the chain, a pattern in any message of the chain, and the file of a
+frame; the first that matches gives the label. Named groups of its pattern (``layer``,
+``cls``, ``op``, ``activation``) say what blocks.
+
+Labels are computed from facts that the record keeps, so a better table can be applied to
+old records: ``harness relabel``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from harness.failures import headline
+from harness.records import Failure, Record
+from harness.words import Status, UsageError, unknown
+
+_TFMOT = "https://github.com/tensorflow/model-optimization/issues/"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a reader is told of a label: one sentence each, and where to read on."""
+
+    label: str
+    title: str
+    cause: str
+    remedy: str
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row of the table. A field that is None matches anything.
+
+    Attributes:
+      label: what a match is called.
+      status: the status the attempt ended with.
+      stage: the stage that failed.
+      type: name of an exception in the chain (a regular expression, whole name).
+      message: a regular expression searched in every message of the chain.
+      frame: a regular expression searched in the file names of the traceback.
+      layer: class of the layer at fault (a regular expression, whole name).
+      op: the op of the layer at fault (a regular expression, searched).
+      blocker: the kind of what blocks, ``layer``, ``op`` or ``activation``, if one is named.
+    """
+
+    label: str
+    status: str | None = None
+    stage: str | None = None
+    type: str | None = None
+    message: str | None = None
+    frame: str | None = None
+    layer: str | None = None
+    op: str | None = None
+    blocker: str | None = None
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What the classifier makes of a failure."""
+
+    label: str
+    fingerprint: str
+    blocker_kind: str | None = None
+    blocker: str | None = None
+    blocker_name: str | None = None
+
+
+_ADD = r"(^|\.)(__operators__\.|math\.)?(add|add_v2|AddV2)(_\d+)?$"
+_UNSUPPORTED = (
+    r"Layer (?P<layer>\S+?):<class '[\w.]*\b(?P<cls>\w+)'> is not supported\. "
+    r"You can quantize this layer"
+)
+_UNPRUNABLE = r"Please initialize `Prune` with a supported layer.*<class '[\w.]*\b(?P<cls>\w+)'>"
+
+#: First match wins: deaths of the process, then what names its cause, then what only hints.
+RULES: tuple[Rule, ...] = (
+    Rule("timeout", status="timeout"),
+    Rule("oom", status="oom"),
+    Rule("crash", status="crash"),
+    Rule("oom", type=r"MemoryError|ResourceExhaustedError|_ArrayMemoryError"),
+    # build
+    Rule(
+        "weights-unavailable",
+        stage="build",
+        message=r"(URL fetch failure|Name or service not known|urlopen error|"
+        r"weights. argument should be|No such file .*\.(h5|keras|tgz))",
+    ),
+    Rule(
+        "invalid-input-shape",
+        message=r"(Input size must be at least|input_shape. (must|should) |"
+        r"Computed output size would be negative|Negative dimension size|"
+        r"expected (min_ndim|ndim|axis|shape)=)",
+    ),
+    # tfmot refuses before it tries
+    Rule(
+        "nested-model",
+        message=r"(Quantizing a (tf\.)?keras Model inside another (tf\.)?keras Model)"
+        r"|Subclassed models are not supported",
+    ),
+    Rule(
+        "batchnorm-placement",
+        message=r"Layer (?P<layer>\S+?):<class '[\w.]*\b(?P<cls>\w*BatchNormalization)'> "
+        r"is not supported\. You can quantize",
+        blocker="layer",
+    ),
+    Rule("unsupported-add", message=_UNSUPPORTED, layer=r".*OpLambda", op=_ADD, blocker="op"),
+    Rule("unsupported-op", message=_UNSUPPORTED, layer=r".*OpLambda", blocker="op"),
+    Rule(
+        "unsupported-op",
+        message=r"Layer (?P<layer>\S+?):<class '[\w.]*\b(?P<cls>\w*OpLambda)'> is not supported",
+        blocker="op",
+    ),
+    Rule("unsupported-activation", message=_UNSUPPORTED, layer="Activation", blocker="activation"),
+    Rule("unsupported-layer", message=_UNSUPPORTED, blocker="layer"),
+    Rule("unsupported-add", message=_UNPRUNABLE, layer=r".*OpLambda", op=_ADD, blocker="op"),
+    Rule("unsupported-op", message=_UNPRUNABLE, layer=r".*OpLambda", blocker="op"),
+    Rule("unsupported-layer", message=_UNPRUNABLE, blocker="layer"),
+    Rule(
+        "unsupported-activation",
+        message=r"Only some Keras activations under|"
+        r"(?i:unsupported activation|activation) [`'\"]?(?P<activation>\w+)[`'\"]? (is )?not supported",
+        blocker="activation",
+    ),
+    Rule(
+        "custom-layer",
+        message=r"(Unknown (layer|object)|Could not locate (class|function)):? ?['\"]?(?P<cls>\w+)",
+        blocker="layer",
+    ),
+    # the transformation ran into a layer it mishandles
+    Rule(
+        "tensor-rank",
+        message=r"(Shape must be (at (least|most) )?rank \d+ but is rank \d+|"
+        r"expected .*ndim=\d+, found ndim=\d+|must be of rank \d|rank mismatch|"
+        r"Shapes? must be equal rank)",
+        blocker="layer",
+    ),
+    Rule(
+        "unsupported-add",
+        type="AttributeError|TypeError|ValueError",
+        message=r"calling layer \"(?P<layer>[^\"]*)\" \(type (?P<cls>\w*OpLambda)\)",
+        op=_ADD,
+        blocker="op",
+    ),
+    Rule(
+        "unsupported-add",
+        message=r"calling layer \"(?P<layer>tf\.(__operators__|math)\.add(_\d+)?)\" "
+        r"\(type (?P<cls>\w*OpLambda)\)",
+        blocker="op",
+    ),
+    Rule(
+        "unsupported-op",
+        message=r"calling layer \"(?P<layer>[^\"]*)\" \(type (?P<cls>\w*OpLambda)\)",
+        blocker="op",
+    ),
+    # export
+    Rule(
+        "conversion",
+        type=r"ConverterError|ConversionError",
+        message=r"(error: )?'?(?P<op>tfl?\.\w+)'? op",
+        blocker="op",
+    ),
+    Rule("conversion", type=r"ConverterError|ConversionError"),
+    # checks
+    Rule("not-finite", type="NotFiniteError"),
+    Rule("nothing-trained", type="NothingTrainedError"),
+    Rule("save-load", stage="save", type="OutputsDifferError"),
+    Rule("numeric-mismatch", type="OutputsDifferError"),
+    Rule("save-load", stage="save"),
+    Rule("harness", status="error"),
+)
+
+EXPLANATIONS: Mapping[str, Explanation] = {
+    e.label: e
+    for e in (
+        Explanation(
+            "tensor-rank",
+            "tensor rank",
+            "The transformation rebuilt an op layer with its tensor wrapped in a list, so the "
+            "next layer got a tensor with one axis too many.",
+            "Replace the op by a Keras layer (for RegNet's squeeze: GlobalAveragePooling2D with "
+            "keepdims=True), or leave that part out of quantization.",
+            (_TFMOT + "867", _TFMOT + "1145"),
+        ),
+        Explanation(
+            "nested-model",
+            "nested model",
+            "tfmot refuses a model that is used as a layer of another model.",
+            "Inline the inner model: call its layers one by one on the outer model's tensors.",
+            (_TFMOT + "957", _TFMOT + "377", _TFMOT + "292"),
+        ),
+        Explanation(
+            "unsupported-add",
+            "unsupported add",
+            "An addition written as `a + b` or `tf.add` is an op layer; tfmot has no config for "
+            "it, or rebuilds it with its tensor wrapped in a list.",
+            "Write the addition as keras.layers.Add()([a, b]), or as a Rescaling layer where one "
+            "side is a constant.",
+            (_TFMOT + "546", _TFMOT + "1139"),
+        ),
+        Explanation(
+            "unsupported-op",
+            "unsupported op",
+            "An op that was called on Keras tensors became an op layer (TFOpLambda, "
+            "SlicingOpLambda), which tfmot neither knows nor rebuilds correctly.",
+            "Use the Keras layer that does the same, or wrap the op in a Layer subclass and "
+            "annotate that with a QuantizeConfig.",
+            (_TFMOT + "980", _TFMOT + "941", _TFMOT + "1062"),
+        ),
+        Explanation(
+            "unsupported-layer",
+            "unsupported layer",
+            "tfmot looks a layer's exact class up in its registry, and this one is not there.",
+            "Annotate the layer with a QuantizeConfig (NoOpQuantizeConfig leaves it float); when "
+            "pruning, use optim.prune_low_magnitude, which passes such layers through.",
+            (_TFMOT + "647", _TFMOT + "733"),
+        ),
+        Explanation(
+            "unsupported-activation",
+            "unsupported activation",
+            "tfmot's activation list does not hold this activation.",
+            "Use relu, linear, softmax, sigmoid or tanh, or annotate the layer with a "
+            "QuantizeConfig of its own.",
+            (_TFMOT + "980",),
+        ),
+        Explanation(
+            "custom-layer",
+            "custom layer",
+            "The model holds a class that Keras cannot find by its name when it rebuilds the model.",
+            "Give the class to Quantize(custom_objects={...}) or wrap the call in "
+            "keras.utils.custom_object_scope.",
+            (_TFMOT + "942",),
+        ),
+        Explanation(
+            "batchnorm-placement",
+            "BatchNormalization placement",
+            "A BatchNormalization that does not directly follow a convolution cannot be folded, "
+            "and tfmot has no config for one that stands alone.",
+            "Annotate BatchNormalization with DefaultBNQuantizeConfig: `Quantize().annotate(model)`.",
+            (_TFMOT + "363", _TFMOT + "763", _TFMOT + "1099"),
+        ),
+        Explanation(
+            "weights-unavailable",
+            "weights unavailable",
+            "The constructor could not get its pretrained weights.",
+            "Build with weights=None, or put the weight files where Keras looks for them.",
+        ),
+        Explanation(
+            "invalid-input-shape",
+            "invalid input shape",
+            "The constructor, or a layer of it, does not take an input of this shape.",
+            "Give a larger or fully specified input_shape.",
+        ),
+        Explanation(
+            "save-load",
+            "save and load",
+            "The model was written, but reading it back fails or gives other outputs.",
+            "Save as .h5 instead of .keras (or the other way round), or save the weights alone "
+            "and rebuild the model.",
+        ),
+        Explanation(
+            "conversion",
+            "conversion",
+            "The LiteRT converter refused the model.",
+            "Leave the named op, or the layer that made it, out of quantization.",
+        ),
+        Explanation(
+            "not-finite",
+            "not finite",
+            "A loss or an output is NaN or infinite.",
+            "Lower the learning rate, or look for a division or logarithm of zero.",
+        ),
+        Explanation(
+            "nothing-trained",
+            "nothing trained",
+            "One optimizer step changed no kernel at all.",
+            "Check that layers are trainable and that gradients reach them.",
+        ),
+        Explanation(
+            "numeric-mismatch",
+            "numeric mismatch",
+            "Two models that should compute the same do not.",
+            "Compare the two layer by layer and report the first that differs.",
+        ),
+        Explanation(
+            "timeout",
+            "timeout",
+            "The case was not done within its time; the end of its output shows where it was.",
+            "Run it alone, or with a larger --case-timeout.",
+        ),
+        Explanation(
+            "oom",
+            "out of memory",
+            "The case used more memory than it may, or than the machine has.",
+            "Run with fewer workers (-n) or a larger --case-memory.",
+        ),
+        Explanation(
+            "crash",
+            "crash",
+            "The process died: a failed check in native code, a signal, or an exit.",
+            "Run the repro command and read the end of its output; report it upstream.",
+        ),
+        Explanation(
+            "harness",
+            "harness fault",
+            "The harness itself failed; nothing is known of the case.",
+            "Run `python -m harness case ID` and report what it prints.",
+        ),
+        Explanation(
+            "unclassified",
+            "unclassified",
+            "No rule knows this failure yet.",
+            "Read the traceback; if it is a defect with a cause of its own, add a rule to "
+            "harness/errors.py.",
+        ),
+    )
+}
+
+
+def explain(label: str) -> Explanation:
+    """Return what is known of a label.
+
+    Raises:
+      UsageError: there is no such label; the message names the nearest.
+    """
+    if label not in EXPLANATIONS:
+        raise unknown("label", label, EXPLANATIONS)
+    return EXPLANATIONS[label]
+
+
+def classify(failure: Failure, *, status: str, stage: str) -> Classification:
+    """Return the label of a failure, what blocks, and its fingerprint."""
+    for rule in RULES:
+        groups = _match(rule, failure, status, stage)
+        if groups is not None:
+            kind, blocker, name = _blocker(rule, groups, failure)
+            return Classification(rule.label, fingerprint(failure), kind, blocker, name)
+    return Classification("unclassified", fingerprint(failure))
+
+
+def apply(record: Record) -> Record:
+    """Return ``record`` with its label, blocker and fingerprint computed anew."""
+    if record.failure is None or record.status == Status.BLOCKED:
+        return record
+    found = classify(record.failure, status=record.status, stage=record.stage)
+    return replace(
+        record,
+        label=found.label,
+        remedy=found.label,
+        fingerprint=found.fingerprint,
+        blocker_kind=found.blocker_kind,
+        blocker=found.blocker,
+        blocker_name=found.blocker_name,
+    )
+
+
+def _match(rule: Rule, failure: Failure, status: str, stage: str) -> dict[str, str] | None:
+    """Return the named groups of a matching rule, or None."""
+    if rule.status is not None and rule.status != status:
+        return None
+    if rule.stage is not None and rule.stage != stage:
+        return None
+    layer = failure.layer or {}
+    if rule.layer is not None and not re.fullmatch(rule.layer, layer.get("class", "")):
+        return None
+    if rule.op is not None and not re.search(rule.op, layer.get("op", "")):
+        return None
+    if rule.type is not None:
+        types = [one["type"] for one in failure.chain] or [failure.type]
+        if not any(re.fullmatch(rule.type, one) for one in types):
+            return None
+    if rule.frame is not None:
+        if not any(re.search(rule.frame, one["file"]) for one in failure.frames):
+            return None
+    if rule.message is None:
+        return {}
+    for message in [one["message"] for one in failure.chain] or [failure.message]:
+        found = re.search(rule.message, message, re.DOTALL)
+        if found:
+            return {k: v for k, v in found.groupdict().items() if v}
+    return None
+
+
+def _blocker(
+    rule: Rule, groups: Mapping[str, str], failure: Failure
+) -> tuple[str | None, str | None, str | None]:
+    """Return kind, class (or op, or activation) and name of what blocks."""
+    if rule.blocker is None:
+        return None, None, None
+    layer = dict(failure.layer or {})
+    # The message names the layer for certain; the frames' layer only adds to it.
+    if groups.get("layer") and layer.get("name") not in (None, groups["layer"]):
+        layer = {}
+    name = groups.get("layer") or layer.get("name")
+    by_kind = {
+        "layer": groups.get("cls") or layer.get("class"),
+        "op": groups.get("op") or layer.get("op") or _op_of(name),
+        "activation": groups.get("activation") or layer.get("activation"),
+    }
+    value = by_kind[rule.blocker] or groups.get("cls") or layer.get("class")
+    return (rule.blocker, value, name) if value else (None, None, None)
+
+
+def _op_of(name: str | None) -> str | None:
+    """Return the op an op layer is named after: ``tf.math.add_3`` was made by ``math.add``."""
+    if not name or not name.startswith("tf."):
+        return None
+    return re.sub(r"_\d+$", "", name[len("tf.") :])
+
+
+#: Quoted names, paths and numbers differ from case to case of one defect.
+_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\{\{.*?\}\}|\b[\w/]*\d[\w/.]*\b|\S+:<class")
+
+#: Libraries whose innermost frame marks the place of a defect, the most telling first.
+_LIBRARIES = ("tensorflow_model_optimization/", "optim/", "tf_keras/", "tensorflow/", "ai_edge_litert/")
+
+
+def fingerprint(failure: Failure) -> str:
+    """Return the message without names and numbers, and the library frame at fault.
+
+    Equal fingerprints are the same defect, whatever the application.
+    """
+    message = failure.chain[-1]["message"] if failure.chain else failure.message
+    text = " ".join(_VARIABLE.sub("_", headline(message)).split())[:160]
+    kind = failure.chain[-1]["type"] if failure.chain else failure.type
+    where = ""
+    for library in _LIBRARIES:
+        frames = [f for f in failure.frames if f["file"].startswith(library)]
+        if frames:
+            where = f" @ {frames[-1]['file']}:{frames[-1]['function']}"
+            break
+    return f"{kind}: {text}{where}"
+
+
+def upstream_issues() -> dict[str, str]:
+    """Return, by label, the first upstream issue that tells of it."""
+    from harness.expectations import short_issue
+
+    return {label: short_issue(e.links[0]) for label, e in EXPLANATIONS.items() if e.links}
+
+
+def check_label(label: str) -> str:
+    """Return ``label``; raise a UsageError naming the nearest if there is none."""
+    explain(label)
+    return label
+
+
+__all__ = ["EXPLANATIONS", "RULES", "Explanation", "Rule", "UsageError", "apply", "classify", "explain"]

@@ -1,0 +1,89 @@
+"""After a run: the reports, what to do next, and the exit code."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from harness import records
+from harness.paths import REPORTS
+from harness.records import Record
+from harness.session import Settings, verdict
+from harness.words import Exit, Expectation
+
+#: Where a run leaves its exit code for the command line that started it.
+EXIT_NAME = "exit-code"
+
+
+def conclude(
+    run: Settings,
+    *,
+    planned: Sequence[str],
+    full: bool,
+    write: Callable[..., None],
+    color: bool = False,
+) -> Exit:
+    """Write the reports of a run and say how it went.
+
+    Args:
+      run: the settings.
+      planned: the case ids that were to be run now.
+      full: whether this was the whole default matrix, to be published when complete.
+      write: prints one line.
+      color: whether the terminal shows colour.
+    """
+    from harness import report
+    from harness.report import terminal
+
+    try:
+        loaded = records.read(run.file)
+    except records.RecordError:
+        return Exit.AS_EXPECTED  # nothing was run, and pytest has said why
+    for broken in loaded.broken:
+        write(f"warning: {broken}")
+    latest = loaded.latest()
+    write("")
+    for line in terminal.summary(latest.values(), color=color).splitlines():
+        write(line)
+    write("")
+    missing = [case for case in planned if case not in latest]
+    report.write(latest.values(), run.results)
+    pages = run.results
+    if full and not missing:
+        publish(latest.values(), run.results, REPORTS)
+        pages = REPORTS
+    write(f"report: {_shown(pages / 'index.html')}")
+    if missing:
+        write(
+            f"{len(missing)} of {len(planned)} cases were not run; "
+            "what is finished is kept. Go on with: python -m harness run --resume"
+            + ("" if run.results.name == ".harness" else f" --results {_shown(run.results)}")
+        )
+    return exit_code(latest.values())
+
+
+def publish(run: Iterable[Record], source: Path, target: Path) -> None:
+    """Make a complete run the published one."""
+    target.mkdir(parents=True, exist_ok=True)
+    records.write(target / records.RESULTS_NAME, sorted(run, key=lambda r: r.case))
+    for name in ("index.html", "matrix.csv", "summary.md"):
+        shutil.copyfile(source / name, target / name)
+
+
+def exit_code(run: Iterable[Record]) -> Exit:
+    """Return the exit code of a run."""
+    codes = {
+        None: Exit.HARNESS_FAILED,
+        Expectation.REGRESSION: Exit.REGRESSION,
+        Expectation.CHANGED_LABEL: Exit.REGRESSION,
+        Expectation.NEWLY_PASSING: Exit.NEWLY_PASSING,
+    }
+    return codes.get(verdict(run), Exit.AS_EXPECTED)
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

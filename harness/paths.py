@@ -1,0 +1,75 @@
+"""Where things are: the project, its caches, and text without machine paths."""
+
+from __future__ import annotations
+
+import os
+import re
+import site
+import socket
+import sys
+import sysconfig
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+#: The folder that holds the ``harness`` package: a checkout, or site-packages.
+PROJECT = Path(__file__).resolve().parent.parent
+
+#: The committed baseline.
+EXPECTATIONS = Path(__file__).resolve().parent / "expectations.txt"
+
+#: The committed reference run, and what a full run publishes.
+REPORTS = PROJECT / "reports"
+
+
+def cache_dir() -> Path:
+    """Return the folder for files that can be made again."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "tfmot-matrix"
+
+
+def working_dir() -> Path:
+    """Return the folder where an unfinished or partial run keeps its records."""
+    return Path(".harness")
+
+
+@lru_cache(maxsize=1)
+def _roots() -> tuple[tuple[str, str], ...]:
+    """Machine paths and what to write in their place, longest first."""
+    packages = {
+        *site.getsitepackages(),
+        site.getusersitepackages(),
+        sysconfig.get_path("purelib"),
+        sysconfig.get_path("platlib"),
+    }
+    pairs = {path: "" for path in packages}
+    pairs[sysconfig.get_path("stdlib")] = "python"
+    pairs.setdefault(str(PROJECT), "")
+    pairs[sys.prefix] = "python"
+    pairs[sys.base_prefix] = "python"
+    pairs[tempfile.gettempdir()] = "tmp"
+    home = os.path.expanduser("~")
+    if home not in ("/", "~"):
+        pairs[home] = "home"
+    everything = {**{os.path.realpath(p): new for p, new in pairs.items()}, **pairs}
+    return tuple(sorted(everything.items(), key=lambda pair: -len(pair[0])))
+
+
+#: Whatever is left that still reads as a path of this machine keeps its last two parts.
+_ABSOLUTE = re.compile(r"(?<![\w/.:<])/(?:[\w.+@~-]+/){2,}((?:[\w.+@~-]+/)?[\w.+@~-]+)")
+
+
+def scrub(text: str) -> str:
+    """Return ``text`` without absolute paths, the user's home, or the host's name."""
+    for path, new in _roots():
+        text = text.replace(path + os.sep, new + "/" if new else "")
+    text = _ABSOLUTE.sub(r"\1", text)
+    host = socket.gethostname()
+    if len(host) > 3:
+        text = re.sub(rf"\b{re.escape(host)}\b", "host", text)
+    return text
+
+
+def relative(path: str) -> str:
+    """Return ``path`` relative to site-packages or the project."""
+    return scrub(os.path.realpath(path) if os.path.isabs(path) else path)

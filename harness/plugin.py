@@ -1,0 +1,460 @@
+"""The pytest plugin: cases as items, their records, and the reports at the end.
+
+Three phases: options and checks before anything starts; collection, where cases become
+items in the order they should run; and the run, where each worker has one session and
+the controller only shows progress and writes the reports.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cases, progress, records, session
+from harness.cases import Case, Selection
+from harness.isolation import Limits
+from harness.paths import EXPECTATIONS, REPORTS, working_dir
+from harness.records import Record
+from harness.stages import Options
+from harness.words import STAGES, VARIANTS, Expectation, Status, UsageError
+
+MATRIX_FILE = Path(__file__).with_name("test_matrix.py")
+
+# --- 1. options and checks ------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("matrix", "compatibility matrix (pytest harness)")
+    add = group.addoption
+    comma = {"action": "append", "default": [], "metavar": "A,B"}
+    add("--applications", **comma, help="names, patterns, family:NAME or module:function")
+    add("--techniques", **comma, help="columns to run; default: all")
+    add("--variants", **comma, help=f"{' or '.join(VARIANTS)}; default: notop")
+    add("--until", default=STAGES[-1], metavar="STAGE", help="last stage: " + ", ".join(STAGES))
+    add("--smoke", action="store_true", help="one small member per family and kind of row")
+    add("--case-timeout", type=float, default=Limits().seconds, metavar="SECONDS",
+        help="wall time one case may take (default: %(default)g)")  # fmt: skip
+    add("--case-memory", type=float, default=Limits().memory_bytes / 2**30, metavar="GIB",
+        help="resident memory one case may use (default: %(default)g)")  # fmt: skip
+    add("--results", type=Path, default=None, metavar="DIR",
+        help="where records and reports go (default: .harness; a complete default run is also "
+        "published to reports/)")  # fmt: skip
+    add("--resume", action="store_true", help="keep what the last run finished, run the rest")
+    add("--only-failed", action="store_true", help="run again what did not pass in the last run")
+    add("--fresh", action="store_true", help="run everything: take nothing from the reference run")
+    add("--reference", type=Path, default=REPORTS / records.RESULTS_NAME, metavar="FILE",
+        help="records to take unchanged stock columns from")  # fmt: skip
+    add("--expectations", type=Path, default=EXPECTATIONS, metavar="FILE",
+        help="the baseline to compare with")  # fmt: skip
+    add("--allow-removed", action="store_true",
+        help="report applications of the baseline that no longer exist instead of stopping")  # fmt: skip
+    add("--save-format", choices=("h5", "keras"), default=Options().save_format,
+        help="file format of the save stage (default: %(default)s)")  # fmt: skip
+    add("--input-size", type=int, default=Options().input_size, metavar="PIXELS",
+        help="height and width fed to a notop model (default: %(default)d)")  # fmt: skip
+    add("--batch", type=int, default=Options().batch, metavar="N",
+        help="images per training step at notop (default: %(default)d)")  # fmt: skip
+    add("--seed", type=int, default=Options().seed, metavar="N", help="of weights and images")
+    add("--runtime", default=session.DEFAULT_RUNTIME, metavar="MODULE",
+        help="the module that runs a case in its own process; the harness's own tests use it")  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "matrix: a case of the compatibility matrix")
+
+
+def _split(values: list[str]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in value.split(",") if word)
+
+
+def selection(config: pytest.Config) -> Selection:
+    option = config.option
+    return Selection(
+        _split(option.applications),
+        _split(option.techniques),
+        _split(option.variants),
+        option.until,
+    )
+
+
+def is_full(config: pytest.Config) -> bool:
+    """Whether this run is the whole default matrix, which may replace the published one."""
+    option = config.option
+    narrowed = option.keyword or option.markexpr or option.smoke or option.results
+    return selection(config).is_default() and not narrowed and options(config) == Options()
+
+
+def options(config: pytest.Config) -> Options:
+    o = config.option
+    return Options(o.input_size, o.batch, o.save_format, o.seed)
+
+
+def settings(config: pytest.Config) -> session.Settings:
+    """Return what this run was asked to do; the same in the controller and every worker."""
+    option = config.option
+    given: dict[str, Any] = getattr(config, "workerinput", {})
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    from harness.environment import cores
+
+    return session.Settings(
+        results=Path(given.get("matrix_results") or option.results or working_dir()).absolute(),
+        until=option.until,
+        options=options(config),
+        limits=Limits(option.case_timeout, int(option.case_memory * 2**30)),
+        runtime=option.runtime,
+        fresh=option.fresh,
+        run_id=given.get("matrix_run_id") or _run_id(config),
+        threads=max(1, cores() // workers),
+        expectations=option.expectations,
+        reference=option.reference,
+    )
+
+
+_RUN_ID = pytest.StashKey[str]()
+_STATE = pytest.StashKey["_Controller"]()
+
+
+def _run_id(config: pytest.Config) -> str:
+    if _RUN_ID not in config.stash:
+        config.stash[_RUN_ID] = session.new_run_id()
+    return config.stash[_RUN_ID]
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Size ``-n auto`` by memory as well as by cores, for a run of the matrix."""
+    if not _wants_matrix(config):
+        return None
+    from harness.environment import worker_count
+
+    return worker_count()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["matrix_run_id"] = _run_id(node.config)
+    node.workerinput["matrix_results"] = str(settings(node.config).results)
+
+
+def _wants_matrix(config: pytest.Config) -> bool:
+    """Whether the arguments name the matrix; the suite of tests beside it is not ours."""
+    here = MATRIX_FILE.parent
+    for argument in config.args:
+        path = Path(config.invocation_params.dir, argument.partition("::")[0]).resolve()
+        if path in (here, MATRIX_FILE) or path in here.parents:
+            return True
+    return False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Hand out one item at a time: cases differ a hundredfold in length."""
+    if _wants_matrix(config) and getattr(config.option, "maxschedchunk", 0) is None:
+        config.option.maxschedchunk = 1
+
+
+# --- 2. collection --------------------------------------------------------------------
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect the matrix only where it is asked for: ``pytest harness``, not ``pytest``."""
+    if collection_path != MATRIX_FILE:
+        return None
+    here = MATRIX_FILE.parent
+    for argument in config.args:
+        path = Path(config.invocation_params.dir, argument.partition("::")[0]).resolve()
+        if path in (here, MATRIX_FILE):
+            return None
+    return True
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "matrix_case" not in metafunc.fixturenames:
+        return
+    try:
+        chosen = _chosen(metafunc.config)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    # What can be a marker is known only now, and --strict-markers wants each declared.
+    words = {word: f"{kind} {word}" for case in chosen for kind, word in _markers(case).items()}
+    for word, meaning in sorted(words.items()):
+        metafunc.config.addinivalue_line("markers", f"{word}: matrix cases of {meaning}")
+    metafunc.parametrize(
+        "matrix_case",
+        [
+            pytest.param(
+                case,
+                id=case.id,
+                marks=[pytest.mark.matrix]
+                + [getattr(pytest.mark, word) for word in _markers(case).values()],
+            )
+            for case in chosen
+        ],
+    )
+
+
+def _markers(case: Case) -> dict[str, str]:
+    """Return the markers of a case, as words that ``-m`` takes."""
+    return {
+        "family": f"family_{case.application.family}",
+        "technique": case.technique.id.replace("-", "_"),
+        "variant": case.variant,
+    }
+
+
+def _chosen(config: pytest.Config) -> list[Case]:
+    """Return the cases of this run, in the order they should start."""
+    from harness import expectations
+
+    picked = selection(config).cases()
+    baseline = expectations.read(config.option.expectations)
+    _refuse_stale(config, baseline)
+    reference = session.load_reference(config.option.reference)
+    if config.option.smoke:
+        rows = {c.application.name: baseline.row(c.application.name) for c in picked}
+        small = cases.smoke(picked, rows, reference.sizes())
+        picked = [c for c in picked if c.application.name in small]
+    return cases.in_order(picked, reference.seconds())
+
+
+def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
+    """Stop at lines of the baseline that match no case: they would never be compared."""
+    from harness import applications, techniques
+    from harness.words import unknown
+
+    rows = [a.name for a in applications.discover()]
+    own = [word.rpartition(":")[2] for word in _split(config.option.applications) if ":" in word]
+    columns = techniques.registry()
+    known = [f"{a}-{t}-{v}" for a in [*rows, *own] for t in columns for v in VARIANTS]
+    stale = baseline.stale([*rows, *own], known)
+    if not stale or config.option.allow_removed:
+        return
+    line = baseline.numbers.get(stale[0])
+    where = f"{config.option.expectations.name}" + (f":{line}" if line else "")
+    hint = unknown("case", stale[0], known if "-" in stale[0] else rows)
+    raise UsageError(
+        f"{where}: {hint}\n{len(stale)} expectations match no case; correct them, or drop them "
+        "with `python -m harness accept`"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what an earlier run has done (--resume) or passed (--only-failed)."""
+    option = config.option
+    if not (option.resume or option.only_failed):
+        return
+    run = settings(config)
+    done = _worker_done(config) if _is_worker(config) else _done(run)
+    kept, left = [], []
+    for item in items:
+        case = _case_of(item)
+        outcome = done.get(case.id) if case else None
+        out = False
+        if case and option.resume:
+            out = outcome is not None and outcome.key == _key(run, case)
+        if case and option.only_failed:
+            out = outcome is None or outcome.passed
+        (left if out else kept).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
+def _done(run: session.Settings) -> dict[str, Record]:
+    try:
+        return records.read(run.file).latest()
+    except records.RecordError as error:
+        raise pytest.UsageError(f"nothing to continue: {error}") from error
+
+
+def _worker_done(config: pytest.Config) -> dict[str, Record]:
+    # Every worker has to collect the same items, so all look at the file as it was when
+    # the run started, not as the first worker is already changing it.
+    return _done(
+        session.Settings(results=Path(config.workerinput["matrix_results"], "start"))  # type: ignore[attr-defined]
+    )
+
+
+def _key(run: session.Settings, case: Case) -> str:
+    from harness import reuse
+
+    return reuse.key(case, run.until, run.options)
+
+
+def _case_of(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("matrix_case") if callspec else None
+    return case if isinstance(case, Case) else None
+
+
+# --- 3. the run -----------------------------------------------------------------------
+
+
+class Matrix:
+    """What a case's test function works with: one session per worker."""
+
+    def __init__(self, run: session.Settings) -> None:
+        self._session = session.Session(run)
+        self._accept = f"python -m harness accept {_shown(run.results)}"
+        self.record_property: Any = None
+
+    def close(self) -> None:
+        self._session.close()
+
+    def check(self, case: Case) -> None:
+        """Run ``case`` and turn its comparison with the baseline into pytest's outcome."""
+        record = self._session.run(case)
+        self.record_property("record", progress.digest(record))
+        verdict = Expectation(record.expectation or "new")
+        what = progress.outcome_text(record)
+        if record.status == Status.ERROR:
+            pytest.fail(f"the harness itself failed: {what}", pytrace=False)
+        if verdict is Expectation.EXPECTED:
+            if not record.passed:
+                pytest.xfail(f"{record.label}: {progress.first_line(record)}")
+            return
+        if verdict is Expectation.NEW and record.passed:
+            return
+        lines = [f"{verdict}: {what}", f"expected: {progress.expected_text(record)}"]
+        if record.failure:
+            lines += [progress.first_line(record), f"reproduce: {record.repro}"]
+        lines.append(f"if this is right: {self._accept}")
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+@pytest.fixture(scope="session")
+def _matrix_session(request: pytest.FixtureRequest) -> Iterator[Matrix]:
+    matrix = Matrix(settings(request.config))
+    yield matrix
+    matrix.close()
+
+
+@pytest.fixture
+def matrix(_matrix_session: Matrix, record_property: Any) -> Matrix:
+    """The run's session in this worker."""
+    _matrix_session.record_property = record_property
+    return _matrix_session
+
+
+class _Controller:
+    """What the controlling process knows: where results go, and how far the run is."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = settings(config)
+        self.full = is_full(config)
+        self.meter: progress.Meter | None = None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    if _is_worker(config) or not _wants_matrix(config) or config.option.collectonly:
+        return
+    from harness import start
+
+    try:
+        start.prepare(settings(config), keep=config.option.resume or config.option.only_failed)
+        selection(config).cases()
+    except (UsageError, OSError) as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[_STATE] = _Controller(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    _start_meter(session.config, [item.nodeid for item in session.items])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    _start_meter(node.config, ids)
+
+
+def _start_meter(config: pytest.Config, ids: list[str]) -> None:
+    state = config.stash.get(_STATE, None)
+    if state is None or state.meter is not None:
+        return
+    chosen = [i.rpartition("[")[2].rstrip("]") for i in ids if "test_matrix.py::" in i]
+    if not chosen:
+        return
+    workers = len(getattr(config.option, "tx", None) or []) or 1
+    seconds = dict(session.load_reference(config.option.reference).seconds())
+    state.meter = progress.Meter(chosen, seconds, workers)
+
+
+def pytest_report_teststatus(
+    report: Any, config: pytest.Config
+) -> tuple[str, str, Any] | None:
+    """Show no dots for cases: the progress lines below say more."""
+    state = config.stash.get(_STATE, None)
+    if state is None or state.meter is None or "test_matrix.py::" not in report.nodeid:
+        return None
+    if hasattr(report, "wasxfail") and report.skipped:
+        return "xfailed", "", ""
+    if report.when == "call" or report.failed:
+        return report.outcome, "", ""
+    return "", "", ""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    state = _current.get("state")
+    if state is None or state.meter is None or report.when != "call":
+        return
+    line = next((value for name, value in report.user_properties if name == "record"), None)
+    if isinstance(line, dict):
+        reporter = state.config.pluginmanager.get_plugin("terminalreporter")
+        text = state.meter.line(line)
+        if reporter is not None and reporter.verbosity >= 0:
+            reporter.ensure_newline()
+            reporter.write_line(text, **progress.markup(line))
+
+
+_current: dict[str, _Controller] = {}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    state = session.config.stash.get(_STATE, None)
+    if state is not None:
+        _current["state"] = state
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    state = session.config.stash.get(_STATE, None)
+    if state is None:
+        return
+    _current.clear()
+    nothing_left = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+    if nothing_left and session.config.option.resume and session.testscollected == 0:
+        session.exitstatus = pytest.ExitCode.OK
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    state = config.stash.get(_STATE, None)
+    if state is None:
+        return
+    from harness import finish
+
+    finish.conclude(
+        state.settings,
+        planned=state.meter.planned if state.meter else [],
+        full=state.full,
+        write=terminalreporter.write_line,
+        color=terminalreporter._tw.hasmarkup,
+    )

@@ -1,0 +1,125 @@
+"""Progress: one line per finished case, and how long the rest will take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.failures import headline
+from harness.records import Record
+from harness.words import Expectation, Status
+
+#: Sign, and terminal colour, by what became of a case.
+SIGNS: Mapping[str, tuple[str, str]] = {
+    Status.PASS.value: ("ok", "green"),
+    Status.BLOCKED.value: ("blocked", "yellow"),
+}
+_FAILED = ("failed", "red")
+
+#: What a case is taken to cost when nothing is known of it.
+UNKNOWN_SECONDS = 20.0
+
+
+def digest(record: Record) -> dict[str, Any]:
+    """Return the little of a record that a progress line and JUnit need."""
+    return {
+        "case": record.case,
+        "status": record.status,
+        "stage": record.stage,
+        "label": record.label,
+        "expectation": record.expectation,
+        "seconds": record.seconds,
+        "reused": bool(record.reused),
+    }
+
+
+def outcome_text(record: Record) -> str:
+    """Return an outcome in words: ``fail at transform (nested-model)``."""
+    return _words(record.status, record.stage, record.label)
+
+
+def expected_text(record: Record) -> str:
+    """Return what the baseline says of the case, in words."""
+    if record.expected is None:
+        return "nothing: the baseline does not know this case"
+    e = record.expected
+    return _words(e["status"], e["stage"], e["label"])
+
+
+def _words(status: str, stage: str, label: str | None) -> str:
+    if status == Status.PASS:
+        return "pass"
+    return f"{status} at {stage}" + (f" ({label})" if label else "")
+
+
+def first_line(record: Record) -> str:
+    """Return the first telling line of the failure's message."""
+    if record.failure is None:
+        return ""
+    return f"{record.failure.type}: {headline(record.failure.message)}"
+
+
+def markup(line: Mapping[str, Any]) -> dict[str, bool]:
+    """Return pytest's terminal markup for a progress line."""
+    if line["expectation"] in (Expectation.EXPECTED.value, Expectation.NEW.value):
+        colour = SIGNS.get(line["status"], ("", "yellow"))[1]
+        return {colour: True}
+    return {"red": True, "bold": True}
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for a reader: ``8 s``, ``3 min``, ``1 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Meter:
+    """Knows how far a run is and guesses how long it still takes.
+
+    The guess takes each case's time from an earlier run, corrected by how this run has
+    compared with that so far, and counts what is reused as free.
+
+    Args:
+      planned: case ids.
+      seconds: wall seconds by case id, from earlier runs.
+      workers: how many run at once.
+    """
+
+    def __init__(self, planned: Sequence[str], seconds: Mapping[str, float], workers: int) -> None:
+        self.planned = list(planned)
+        self._left = dict.fromkeys(planned)
+        self._known = seconds
+        self._workers = workers
+        self._spent = self._guessed = 0.0
+        self._began = time.monotonic()
+        self.done = 0
+
+    def _guess(self, case: str) -> float:
+        return self._known.get(case, UNKNOWN_SECONDS)
+
+    def line(self, one: Mapping[str, Any]) -> str:
+        """Note that a case has ended and return its line."""
+        self.done += 1
+        self._left.pop(one["case"], None)
+        if not one["reused"]:
+            self._spent += one["seconds"]
+            self._guessed += self._guess(one["case"])
+        sign = SIGNS.get(one["status"], _FAILED)[0]
+        if one["status"] not in SIGNS and one["status"] != Status.FAIL:
+            sign = one["status"]
+        took = "reused" if one["reused"] else f"{one['seconds']:.1f} s"
+        what = f"{one['stage']}: {one['label']}" if one["label"] else ""
+        mark = "" if one["expectation"] == Expectation.EXPECTED else f"  <- {one['expectation']}"
+        total = len(self.planned)
+        head = f"[{self.done:>{len(str(total))}}/{total}] {sign:<8}{one['case']:<42}"
+        return f"{head} {took:>9}  {what}{mark}{self._remaining()}".rstrip()
+
+    def _remaining(self) -> str:
+        if not self._left:
+            return ""
+        pace = self._spent / self._guessed if self._guessed else 1.0
+        seconds = sum(self._guess(case) for case in self._left) * pace / self._workers
+        return f"  · about {duration(seconds)} left"

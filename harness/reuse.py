@@ -1,0 +1,150 @@
+"""Reuse: when an outcome of an earlier run still holds.
+
+A cell is keyed by everything its outcome depends on: the application's source, the
+technique's code, the versions of the libraries, the stages and the options. A column
+that depends on installed libraries alone is taken from the reference run where its key
+matches; whatever does not match is run.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import io
+import json
+import re
+import tokenize
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+
+from harness.applications import distribution_version, keras_module
+from harness.cases import Case
+from harness.records import Record
+from harness.stages import Options, up_to
+from harness.words import Status
+
+#: Statuses that say something of the case itself. The others say something of the
+#: machine it ran on, and are tried again.
+_LASTING = {Status.PASS.value, Status.FAIL.value, Status.CRASH.value}
+
+
+def key(case: Case, until: str, options: Options) -> str:
+    """Return the digest of everything the outcome of ``case`` depends on."""
+    technique = case.technique
+    facts = {
+        "application": [case.application.module, case.application.function],
+        "source": case.application.source,
+        "technique": [technique.id, _class_code(type(technique))],
+        "code": {name: module_code(name) for name in technique.depends_on},
+        "variant": case.variant,
+        "stages": {name: module_code(f"harness.stages.{name}") for name in up_to(until)},
+        "options": asdict(options),
+        "libraries": libraries(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def libraries() -> dict[str, str]:
+    """Return the versions of the libraries that decide an outcome."""
+    names = ("tensorflow", keras_module(), "tensorflow-model-optimization")
+    return {name: distribution_version(name) for name in names}
+
+
+@lru_cache(maxsize=None)
+def _class_code(cls: type) -> str:
+    """Digest a technique: its class and those it inherits from."""
+    parts = []
+    for base in cls.__mro__[:-1]:
+        try:
+            parts.append(code_digest(inspect.cleandoc("\n" + inspect.getsource(base))))
+        except (OSError, TypeError):
+            parts.append(base.__qualname__)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=None)
+def module_code(name: str) -> str:
+    """Digest the source of a module, or of a package with all its modules."""
+    files = _sources(name)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode())
+        digest.update(code_digest(file.read_text(encoding="utf-8")).encode())
+    return digest.hexdigest()[:16]
+
+
+def _sources(name: str) -> list[Path]:
+    """Locate a module's source without importing what it is part of."""
+    top, *rest = name.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or not spec.submodule_search_locations:
+        return [Path(spec.origin)] if spec and spec.origin else []
+    path = Path(next(iter(spec.submodule_search_locations))).joinpath(*rest)
+    if path.is_dir():
+        return sorted(path.rglob("*.py"))
+    return [path.with_suffix(".py")]
+
+
+def code_digest(source: str) -> str:
+    """Digest what a source does: comments, docstrings and layout do not count.
+
+    The text is compared, not the syntax tree, so that every version of Python comes
+    to the same digest.
+    """
+    lines = source.splitlines(keepends=True)
+    spans = [
+        (token.start, token.end)
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if ast.get_docstring(node, clean=False) is None:
+            continue
+        doc = node.body[0]
+        spans.append(
+            ((doc.lineno, doc.col_offset), (doc.end_lineno or 0, doc.end_col_offset or 0))
+        )
+    for (first, start), (last, end) in sorted(spans, reverse=True):
+        head, tail = lines[first - 1][:start], lines[last - 1][end:]
+        lines[first - 1 : last] = [head, *[""] * (last - first - 1), tail][: last - first + 1]
+        if first == last:
+            lines[first - 1] = head + tail
+    return hashlib.sha256(re.sub(r"\s+", "", "".join(lines)).encode()).hexdigest()[:16]
+
+
+class Reference:
+    """The outcomes of an earlier run, by key."""
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._by_case: dict[str, Record] = {}
+        for record in records:
+            self._by_case[record.case] = record
+
+    def seconds(self) -> Mapping[str, float]:
+        """Return how long each case took, by case id, for ordering and estimates."""
+        return {case: r.seconds for case, r in self._by_case.items() if r.seconds}
+
+    def sizes(self) -> Mapping[str, float]:
+        """Return the number of parameters by application."""
+        found: dict[str, float] = {}
+        for record in self._by_case.values():
+            size = record.metrics.get("parameters")
+            if size and record.variant == "notop":
+                found[record.application] = float(size)
+        return found
+
+    def lookup(self, case: Case, wanted: str) -> Record | None:
+        """Return the record of ``case`` if it may stand for a new attempt."""
+        if not case.technique.reusable:
+            return None
+        record = self._by_case.get(case.id)
+        if record is None or record.key != wanted or record.status not in _LASTING:
+            return None
+        source = record.reused or {"run_id": record.run_id, "date": record.started}
+        return replace(record, reused=source)

@@ -1,0 +1,115 @@
+"""What runs a case: the real one, with TensorFlow.
+
+A runtime is a module with three functions, named by ``--runtime``. The harness itself is
+tested with one that needs no TensorFlow.
+
+- ``check()`` runs in the parent before anything starts and raises a UsageError with one
+  sentence and the command that fixes it.
+- ``preload()`` runs once per host process: the expensive imports.
+- ``run(request, report)`` runs in a fresh process per case, and returns the metrics.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness import techniques
+from harness.applications import DEFAULT_KERAS_MODULE, keras_module
+from harness.stages import Bench, options_from, stage, up_to
+from harness.words import UsageError
+
+Report = Callable[[Mapping[str, Any]], None]
+
+_PACKAGES = {
+    "tensorflow": "tensorflow",
+    "tf_keras": "tf-keras",
+    "tensorflow_model_optimization": "tensorflow-model-optimization",
+}
+
+
+def check() -> None:
+    """Raise a UsageError if the cases cannot run in this environment."""
+    if keras_module() != DEFAULT_KERAS_MODULE:
+        raise UsageError(
+            f"KERAS_MODULE={keras_module()}: tensorflow-model-optimization works with tf_keras "
+            "only; unset KERAS_MODULE, or set KERAS_MODULE=tf_keras"
+        )
+    missing = [pip for name, pip in _PACKAGES.items() if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{', '.join(missing)} not installed: `make venv`, "
+            f"or `pip install -c constraints.txt {' '.join(missing)}`"
+        )
+
+
+def preload() -> None:
+    """Import what every case needs; nothing here may start a thread pool or open a device."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    # Choosing the Keras module comes before TensorFlow.
+    import optim  # noqa: F401  isort:skip
+    import tensorflow
+    import tensorflow_model_optimization
+    import tf_keras.applications
+
+    for name in ("optim.quantize", "optim.pruning", "optim.scope"):
+        importlib.import_module(name)
+    techniques.registry()
+    from tensorflow.python.eager import context
+
+    if context.context_safe() is not None and context.context()._initialized:
+        raise RuntimeError(
+            "an import has started TensorFlow's runtime (it made a tensor, a variable or a "
+            "model at module level), and a process that has started it cannot be forked; "
+            f"imported beside TensorFlow: {', '.join(sorted(_ours()))}"
+        )
+    del tensorflow, tensorflow_model_optimization, tf_keras
+
+
+def _ours() -> list[str]:
+    """Return the modules that techniques brought in."""
+    import sys
+
+    plugins = {type(t).__module__ for t in techniques.registry().values()}
+    return [m for m in sys.modules if m in plugins or m.startswith("optim.")]
+
+
+def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    """Run one case stage by stage; an exception means the stage failed."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(request["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    bench = Bench(
+        module=request["module"],
+        function=request["function"],
+        variant=request["variant"],
+        technique=techniques.registry()[request["technique"]],
+        options=options_from(request["options"]),
+        scratch=Path(request["scratch"]),
+    )
+    for name in up_to(request["until"]):
+        report({"event": "start", "stage": name})
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            stage(name)(bench)
+        finally:
+            report(
+                {
+                    "event": "end",
+                    "stage": name,
+                    "seconds": time.perf_counter() - wall,
+                    "cpu_seconds": time.process_time() - cpu,
+                    "metrics": bench.metrics,
+                }
+            )
+        gc.collect()
+    return bench.metrics

@@ -1,0 +1,55 @@
+"""Stage ``train``: one real optimizer step.
+
+The step runs eagerly: compiling a training function for one step costs tens of
+seconds on a deep network and shows nothing more.
+"""
+
+from __future__ import annotations
+
+import math
+
+from harness.stages import Bench, NotFiniteError, NothingTrainedError
+
+
+def run(bench: Bench) -> None:
+    import numpy as np
+    import tf_keras as keras
+
+    model = bench.model
+    images = bench.images()
+    shown = model(images, training=False)
+    generator = np.random.default_rng(bench.options.seed + 1)
+    targets = [generator.uniform(size=one.shape).astype("float32") for one in flat(shown)]
+    kernels = [w for w in model.trainable_weights if "kernel" in w.name]
+    before = [w.numpy() for w in kernels]
+    model.compile(
+        optimizer=keras.optimizers.SGD(1e-3),
+        loss=["mse"] * len(targets) if len(targets) > 1 else "mse",
+        run_eagerly=True,
+    )
+    history = model.fit(
+        images,
+        targets if len(targets) > 1 else targets[0],
+        batch_size=targets[0].shape[0],
+        epochs=1,
+        verbose=0,
+        callbacks=bench.technique.callbacks(),
+    )
+    loss = float(history.history["loss"][-1])
+    bench.metrics["loss"] = loss if math.isfinite(loss) else str(loss)
+    if not math.isfinite(loss):
+        raise NotFiniteError(f"the loss of the first training step is {loss}")
+    changed = sum(
+        not np.array_equal(old, new.numpy()) for old, new in zip(before, kernels, strict=True)
+    )
+    bench.metrics["kernels"] = len(kernels)
+    bench.metrics["kernels_changed"] = changed
+    if not changed:
+        raise NothingTrainedError(f"one optimizer step changed none of {len(kernels)} kernels")
+
+
+def flat(outputs: object) -> list:
+    """Return a model's outputs as a flat list of tensors."""
+    import tensorflow as tf
+
+    return list(tf.nest.flatten(outputs))

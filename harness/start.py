@@ -1,0 +1,75 @@
+"""Before a run: everything that can be known to fail is found before the work."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+from pathlib import Path
+
+from harness import records
+from harness.session import Settings
+from harness.words import UsageError
+
+#: A run needs room for its records and, at any time, a few saved models.
+NEEDED_BYTES = 4 * 2**30
+
+START = "start"
+
+
+def prepare(run: Settings, *, keep: bool) -> None:
+    """Check the environment and make the results folder ready.
+
+    Args:
+      run: the settings.
+      keep: continue the records that are there; otherwise they are set aside.
+
+    Raises:
+      UsageError: something is missing; one sentence with what to do.
+    """
+    try:
+        runtime = importlib.import_module(run.runtime)
+    except ImportError as error:
+        raise UsageError(f"--runtime {run.runtime}: {error}") from error
+    runtime.check()
+    _writable(run.results)
+    _room(Path(os.environ.get("TMPDIR") or "/tmp"))
+    start = run.results / START
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(start)
+    if not run.file.exists():
+        if keep:
+            raise UsageError(
+                f"nothing to continue: there is no {records.RESULTS_NAME} in {run.results.name}/; "
+                "run without --resume and --only-failed"
+            )
+        return
+    if keep:
+        # Workers decide what is left by this copy, not by the file they append to.
+        start.mkdir()
+        shutil.copyfile(run.file, start / records.RESULTS_NAME)
+    else:
+        os.replace(run.file, run.file.with_name("results.previous.jsonl"))
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
+        probe.write_bytes(b"\n")
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the results folder {folder}: {error.strerror}; "
+            "choose another with --results DIR"
+        ) from error
+
+
+def _room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_BYTES:
+        raise UsageError(
+            f"{folder} has {free / 2**30:.1f} GiB free, and saving models takes up to "
+            f"{NEEDED_BYTES / 2**30:.0f}: make room, or set TMPDIR to another disk"
+        )

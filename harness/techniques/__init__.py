@@ -1,0 +1,109 @@
+"""Techniques: what is done to a model; the columns of the matrix.
+
+A technique is a small object behind one registry. Built-in ones are registered by
+:mod:`harness.techniques.builtin` exactly as a plug-in registers its own: a package names
+a module under the entry point group ``tfmot_matrix.techniques``, and that module calls
+:func:`register`. Nothing here imports TensorFlow; a technique's methods do, when called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from harness.words import UsageError, unknown
+
+ENTRY_POINTS = "tfmot_matrix.techniques"
+BUILTIN = "harness.techniques.builtin"
+
+
+@runtime_checkable
+class Technique(Protocol):
+    """What a column has to offer.
+
+    Attributes:
+      id: the word for it in ids, the CLI and the report, e.g. ``qat-tfmot``.
+      title: one line that tells what is done.
+      owner: whose code does the work (``tf_keras``, ``tfmot``, ``optim``, ...).
+      reusable: whether an outcome may be taken from a reference run whose key matches.
+        False for the control and for code under development.
+      depends_on: modules whose source decides the outcome, besides the libraries.
+    """
+
+    id: str
+    title: str
+    owner: str
+    reusable: bool
+    depends_on: tuple[str, ...]
+
+    def transform(self, model: Any) -> Any:
+        """Return the model with the technique applied."""
+
+    def callbacks(self) -> list[Any]:
+        """Return the Keras callbacks that training the result needs."""
+
+    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
+        """Read a saved result back through the technique's public API.
+
+        Args:
+          path: what ``model.save`` wrote.
+          custom_objects: the layers that the application itself defines.
+        """
+
+
+_registry: dict[str, Technique] = {}
+
+
+def register(technique: Technique) -> Technique:
+    """Add a technique to the registry and return it.
+
+    Raises:
+      UsageError: the object lacks something, or the id is taken by another.
+    """
+    missing = [
+        name
+        for name in ("id", "title", "owner", "reusable", "depends_on", "transform", "callbacks", "load")
+        if not hasattr(technique, name)
+    ]
+    if missing:
+        raise UsageError(f"technique {technique!r} has no {', '.join(missing)}")
+    holder = _registry.get(technique.id)
+    if holder is not None and type(holder) is not type(technique):
+        raise UsageError(f"technique id {technique.id!r} is taken by {type(holder).__name__}")
+    _registry[technique.id] = technique
+    return technique
+
+
+def registry() -> Mapping[str, Technique]:
+    """Return every registered technique by id, built-in ones first."""
+    _load_plugins()
+    return _registry
+
+
+@lru_cache(maxsize=1)
+def _load_plugins() -> None:
+    modules = [BUILTIN]
+    modules += [e.value for e in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    for name in dict.fromkeys(modules):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise UsageError(f"technique plug-in {name!r} cannot be imported: {error}") from error
+
+
+def select(ids: Iterable[str] = ()) -> tuple[Technique, ...]:
+    """Return the techniques that ``ids`` name; all of them for none.
+
+    Raises:
+      UsageError: an id is unknown; the message names the nearest.
+    """
+    known = registry()
+    ids = list(dict.fromkeys(ids)) or list(known)
+    for one in ids:
+        if one not in known:
+            raise unknown("technique", one, known)
+    return tuple(known[one] for one in ids)

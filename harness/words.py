@@ -1,0 +1,87 @@
+"""The closed vocabularies of the harness: one word for one thing, everywhere.
+
+Code, command line, records and report all take their words from here, so that a
+word that is not here is a mistake and can be refused with its nearest neighbours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import Enum
+
+
+class Status(str, Enum):
+    """What became of one attempt at a case, or of one of its stages."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    CRASH = "crash"
+    ERROR = "error"  # the harness's own fault
+    BLOCKED = "blocked"  # an earlier stage or the control failed
+    SKIPPED = "skipped"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Expectation(str, Enum):
+    """How an outcome compares with what the committed baseline says of the case."""
+
+    EXPECTED = "expected"
+    REGRESSION = "regression"
+    NEWLY_PASSING = "newly-passing"
+    CHANGED_LABEL = "changed-label"
+    NEW = "new"
+    REMOVED = "removed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Exit(int, Enum):
+    """Exit codes of the command line."""
+
+    AS_EXPECTED = 0
+    REGRESSION = 1
+    USAGE = 2
+    NEWLY_PASSING = 3
+    HARNESS_FAILED = 4
+
+
+#: Every stage a case can have, in order. A run goes up to one of them.
+STAGES: tuple[str, ...] = ("build", "transform", "train", "save")
+
+VARIANTS: dict[str, str] = {
+    "notop": "include_top=False with input shape (None, None, 3)",
+    "top": "include_top=True with the constructor's default input shape",
+}
+
+#: The control: a column that fails here says nothing about a technique.
+CONTROL = "float"
+
+
+class UsageError(ValueError):
+    """The words of a call are off; the message says which ones would do."""
+
+
+def nearest(word: str, known: Iterable[str], *, most: int = 3) -> list[str]:
+    """Return up to ``most`` known words that resemble ``word``, best first."""
+    by_folded = {k.casefold(): k for k in known}
+    hits = difflib.get_close_matches(word.casefold(), by_folded, n=most, cutoff=0.5)
+    return [by_folded[h] for h in hits]
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> UsageError:
+    """Build the error for a word that is not in its vocabulary."""
+    known = list(known)
+    close = nearest(word, known)
+    if close:
+        hint = "did you mean " + " or ".join(close) + "?"
+    elif len(known) <= 12:
+        hint = "known: " + ", ".join(known)
+    else:
+        hint = f"`python -m harness list` shows all {len(known)}"
+    return UsageError(f"unknown {kind} {word!r}: {hint}")

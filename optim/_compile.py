@@ -1,0 +1,56 @@
+"""Carrying the compile state of a model over to a model made from it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+# What Model.compile takes besides the optimizer, and what must be made anew because its
+# instances hold state (metrics) or can be keyed by output name (all of these).
+_KEYED = ("loss", "metrics", "weighted_metrics", "loss_weights")
+_PLAIN = ("steps_per_execution", "pss_evaluation_shards")
+
+
+def copy_compile_state(source: Any, target: Any) -> None:
+    """Compile `target` as `source` is compiled; do nothing if `source` is not.
+
+    The optimizer and the metrics are new objects made from the originals' configs, so
+    the two models train independently. The optimizer's slots and step count are not
+    carried over: they belong to variables that `target` does not have. Losses, metrics
+    and weights that are keyed by output name are keyed by the new name of that output.
+
+    Args:
+        source: the original model; not modified.
+        target: a model with as many outputs, in the same order.
+    """
+    if not getattr(source, "_is_compiled", False):
+        return
+    recorded = dict(source._compile_config.config) if hasattr(source, "_compile_config") else {}
+    # A custom `compile` may not record its arguments; these four are always there.
+    recorded = {**source._get_compile_args(), **{k: v for k, v in recorded.items() if k in _PLAIN}}
+    renamed = dict(
+        zip(
+            getattr(source, "output_names", None) or (),
+            getattr(target, "output_names", None) or (),
+            strict=False,
+        )
+    )
+    arguments = {name: _rebuild(recorded.get(name), renamed) for name in _KEYED}
+    arguments.update({name: recorded[name] for name in _PLAIN if recorded.get(name) is not None})
+    target.compile(
+        optimizer=_rebuild(source.optimizer, {}),
+        run_eagerly=source._run_eagerly,
+        jit_compile=source._jit_compile,
+        **arguments,
+    )
+
+
+def _rebuild(value: Any, renamed: dict[str, str]) -> Any:
+    """Copy a structure of compile arguments; objects with a config are made anew."""
+    if isinstance(value, dict):
+        return {renamed.get(key, key): _rebuild(item, renamed) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_rebuild(item, renamed) for item in value)
+    if isinstance(value, type) or not hasattr(value, "get_config"):
+        return copy.copy(value) if isinstance(value, (set,)) else value
+    return type(value).from_config(value.get_config())

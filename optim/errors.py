@@ -1,0 +1,89 @@
+"""Errors that `optim` raises.
+
+Every class derives from `OptimError`, so `except OptimError` catches what this package
+refuses and nothing else. Each also derives from the builtin a caller would expect
+(`ImportError`, `TypeError`, `ValueError`, `OSError`). A message says what is wrong and
+what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = [
+    "ConfigError",
+    "KerasModelError",
+    "KerasModuleError",
+    "MissingPackageError",
+    "ModelFileError",
+    "OptimError",
+    "Problem",
+    "UnsupportedModelError",
+]
+
+
+class OptimError(Exception):
+    """Base class of every error raised on purpose by `optim`."""
+
+
+class KerasModuleError(OptimError, ImportError):
+    """The Keras module in force is not one that tfmot can work with."""
+
+
+class MissingPackageError(KerasModuleError):
+    """A package that `optim` needs is not installed."""
+
+
+class KerasModelError(OptimError, TypeError):
+    """The argument is not a model or layer of the chosen Keras module."""
+
+
+class ConfigError(OptimError, ValueError):
+    """An option or a table entry has a value that makes no sense."""
+
+
+class ModelFileError(OptimError, OSError):
+    """A model file is missing, unreadable, or not a model that `optim` can load."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why a model is refused.
+
+    Attributes:
+        layer: path of the layer, nested models joined by `/`; the model's name for a
+            problem of the whole model.
+        reason: what about it is not supported.
+        remedy: what the caller can do.
+    """
+
+    layer: str
+    reason: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.layer}: {self.reason}"
+        return f"{text} -> {self.remedy}" if self.remedy else text
+
+
+class UnsupportedModelError(OptimError, ValueError):
+    """A model cannot be transformed. Carries *all* the problems found, not the first.
+
+    Args:
+        problems: what was found, in model order; at least one.
+        summary: first line of the message; made from the number of problems if empty.
+
+    Attributes:
+        problems: the same, as a tuple of `Problem`.
+    """
+
+    def __init__(self, problems: Iterable[Problem], summary: str = "") -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        self.summary = summary or f"the model cannot be transformed ({count} problem(s))"
+        super().__init__("\n  - ".join([f"{self.summary}:", *map(str, self.problems)]))
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...], str]]:
+        # The default rebuilds from the message alone; errors cross process borders here.
+        return type(self), (self.problems, self.summary)

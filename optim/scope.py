@@ -1,0 +1,108 @@
+"""Custom objects, and loading of what this package writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from optim._keras import keras, tfmot
+from optim.configs import DefaultBNQuantizeConfig, NoOpQuantizeConfig
+from optim.errors import ModelFileError
+from optim.pruning_wrapper import PruneLowMagnitude
+
+__all__ = ["application_objects", "custom_object_scope", "default_custom_objects", "load_model"]
+
+
+def application_objects() -> dict[str, type]:
+    """Return the layer classes that `tf_keras.applications` itself defines, by name.
+
+    They are looked up, not listed: whatever layer class a module of the package defines
+    (LayerScale and StochasticDepth in convnext, CustomScaleLayer in inception_resnet_v2).
+    """
+    found: dict[str, type] = {}
+    for module in vars(keras.applications).values():
+        source = getattr(module, "__package__", None) and _implementation(module)
+        for name, value in vars(source).items() if source else ():
+            if _is_own_layer(value, source):
+                found[name] = value
+    return found
+
+
+def _implementation(module: Any) -> Any:
+    """The module that implements a public `keras.applications.<name>` module, or None."""
+    import importlib
+    import types
+
+    if not isinstance(module, types.ModuleType):
+        return None
+    for value in vars(module).values():
+        home = getattr(value, "__module__", "")
+        if callable(value) and ".applications." in home and "imagenet_utils" not in home:
+            return importlib.import_module(home)
+    return None
+
+
+def _is_own_layer(value: Any, module: Any) -> bool:
+    return (
+        isinstance(value, type)
+        and issubclass(value, keras.layers.Layer)
+        and value.__module__ == module.__name__
+    )
+
+
+def default_custom_objects() -> dict[str, Any]:
+    """Return the custom objects known without being told, by the name used in files."""
+    return {
+        **application_objects(),
+        "NoOpQuantizeConfig": NoOpQuantizeConfig,
+        "DefaultBNQuantizeConfig": DefaultBNQuantizeConfig,
+        "PruneLowMagnitude": PruneLowMagnitude,
+    }
+
+
+def custom_object_scope(custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return a context manager in which Keras can read every model this package writes.
+
+    It holds tfmot's quantization objects, the pruning wrapper, the configs of this
+    package and the layers that `tf_keras.applications` defines.
+
+    Args:
+        custom_objects: more objects by name; they win over the known ones.
+    """
+    # Not handed to quantize_scope: it puts its own objects last, so that they would win.
+    tfmot_objects = tfmot.quantization.keras.quantize_scope().custom_objects
+    return keras.utils.custom_object_scope(
+        *tfmot_objects, default_custom_objects(), dict(custom_objects or {})
+    )
+
+
+def load_model(
+    path: str | os.PathLike[str],
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+) -> Any:
+    """Load a model from `.h5`, `.keras` or a SavedModel folder.
+
+    Args:
+        path: the file, or the folder of a SavedModel.
+        custom_objects: objects by name, besides those of `custom_object_scope`.
+        compile: whether to restore the compile state.
+
+    Returns:
+        A `tf_keras.Model`.
+
+    Raises:
+        ModelFileError: there is no such file, or it cannot be loaded; the message says
+            why, and the original error is its `__cause__`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ModelFileError(f"no model file at {str(path)!r}")
+    try:
+        with custom_object_scope(custom_objects):
+            return keras.models.load_model(path, compile=compile)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelFileError(f"cannot load a model from {str(path)!r}: {reason}") from error
