@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from harness.paths import cache_dir
@@ -94,10 +94,10 @@ def _discover(module: str) -> tuple[Application, ...]:
     cached = _read_cache(cache, stamp, root)
     if cached is not None:
         return cached
-    found = _read_index(module, root, index) or _ask_python(module)
-    if not found:
+    constructors = _read_index(module, root, index) or _ask_python(module)
+    if not constructors:
         raise UsageError(f"no constructor found in {module}.applications")
-    found = tuple(sorted(found, key=lambda a: (a.family, a.name)))
+    found = tuple(sorted(constructors, key=lambda a: (a.family, a.name)))
     _write_cache(cache, stamp, root, found)
     return found
 
@@ -130,17 +130,17 @@ def _read_index(module: str, root: Path, index: Path) -> list[Application]:
         origin = _module_file(node.module, module, root)
         if origin is None:
             continue
-        for alias in node.names:
-            if alias.name[:1].isupper() and alias.name in _definitions(origin):
-                found.append(
-                    Application(
-                        name=alias.asname or alias.name,
-                        family=origin.stem,
-                        module=f"{module}.applications",
-                        function=alias.asname or alias.name,
-                        source=source_digest(origin),
-                    )
-                )
+        found += [
+            Application(
+                name=alias.asname or alias.name,
+                family=origin.stem,
+                module=f"{module}.applications",
+                function=alias.asname or alias.name,
+                source=source_digest(origin),
+            )
+            for alias in node.names
+            if alias.name[:1].isupper() and alias.name in _definitions(origin)
+        ]
     return found
 
 
@@ -151,18 +151,18 @@ def _module_file(dotted: str, package: str, root: Path) -> Path | None:
     return file if file.is_file() else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_bytes())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _definitions(file: Path) -> frozenset[str]:
     kinds = (ast.FunctionDef, ast.ClassDef)
     return frozenset(n.name for n in _tree(file).body if isinstance(n, kinds))
 
 
-@lru_cache(maxsize=None)
+@cache
 def source_digest(file: Path) -> str:
     """Digest ``file`` and the modules beside it that it imports, transitively."""
     seen: set[Path] = set()

@@ -74,8 +74,12 @@ def check_stage(stage: str) -> str:
     return stage
 
 
-def parse(case_id: str) -> Case:
+def parse(case_id: str, own_applications: Iterable[str] = ()) -> Case:
     """Return the case an id names.
+
+    Args:
+      case_id: ``APPLICATION-TECHNIQUE-VARIANT``.
+      own_applications: where a constructor of one's own is, as ``package.module:function``.
 
     Raises:
       UsageError: a part is unknown; the message names the nearest ids.
@@ -92,8 +96,9 @@ def parse(case_id: str) -> Case:
     for technique in known:
         if rest.endswith("-" + technique):
             name = rest[: -len(technique) - 1]
-            reference = next(iter(applications.select([name])))
-            return Case(reference, techniques.registry()[technique], variant)
+            own = {a.name: a for a in map(applications.named, own_applications)}
+            row = own.get(name) or applications.select([name])[0]
+            return Case(row, techniques.registry()[technique], variant)
     name, _, technique = rest.partition("-")
     raise unknown("technique", technique or rest, techniques.registry())
 
@@ -115,7 +120,48 @@ def in_order(cases: Iterable[Case], seconds: Mapping[str, float]) -> list[Case]:
     )
 
 
-def smoke(cases: Sequence[Case], rows: Mapping[str, object], sizes: Mapping[str, float]) -> set[str]:
+def shard(cases: Sequence[Case], seconds: Mapping[str, float], part: int, parts: int) -> list[Case]:
+    """Return the cases of one of several machines; together they have each case once.
+
+    Rows stay whole, because a control decides over its row, and are dealt out so that
+    every machine gets about the same time to spend.
+
+    Args:
+      cases: all of them, the same on every machine.
+      seconds: wall seconds by case id, from earlier runs.
+      part: which one, counted from 1.
+      parts: of how many.
+    """
+    usual = sorted(seconds.values())[len(seconds) // 2] if seconds else 1.0
+    rows: dict[str, list[Case]] = {}
+    for case in cases:
+        rows.setdefault(case.control, []).append(case)
+    cost = {row: sum(seconds.get(c.id, usual) for c in found) for row, found in rows.items()}
+    loads = [0.0] * parts
+    mine: list[Case] = []
+    for row in sorted(rows, key=lambda r: (-cost[r], r)):
+        lightest = loads.index(min(loads))
+        loads[lightest] += cost[row]
+        if lightest == part - 1:
+            mine += rows[row]
+    return mine
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return part and parts of ``2/4``.
+
+    Raises:
+      UsageError: the text does not read so, or there is no such part.
+    """
+    part, _, parts = text.partition("/")
+    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise UsageError(f"--shard {text}: must read PART/PARTS, e.g. 1/4")
+    return int(part), int(parts)
+
+
+def smoke(
+    cases: Sequence[Case], rows: Mapping[str, object], sizes: Mapping[str, float]
+) -> set[str]:
     """Return the applications that stand for all: the smallest of each kind.
 
     A kind is a family together with how its row is expected to turn out, so that two

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.records import Record
-from harness.words import STAGES, Expectation, Status
+from harness.words import STAGES, Exit, Expectation, Status
 
 #: Status, stage and label: what a baseline pins.
 Outcome = tuple[str, str, str | None]
@@ -140,10 +140,9 @@ def compare(a: Mapping[str, Record], b: Mapping[str, Record]) -> Diff:
 
 
 def _kind(before: Record | None, after: Record | None) -> Expectation:
-    broke = before is not None and after is not None and before.passed and not after.passed
-    # A failure in a stage that the older run was never asked for is no regression.
-    if broke and _position(before.until) < _position(after.stage):
-        return Expectation.NEW
+    if before and after and before.passed and _position(before.until) < _position(after.stage):
+        # What happens in a stage that the older run was never asked for is no regression.
+        return Expectation.EXPECTED if after.passed else Expectation.NEW
     return classify(
         before.outcome() if before else None,
         after.outcome() if after else None,
@@ -163,6 +162,13 @@ def _times(a: Mapping[str, Record], b: Mapping[str, Record]) -> tuple[TimeChange
         if low > 0 and high - low > NOTABLE_SECONDS and high / low > NOTABLE_FACTOR:
             changes.append(TimeChange(case, before.seconds, after.seconds))
     return tuple(sorted(changes, key=lambda t: (-abs(t.after - t.before), t.case)))
+
+
+def exit_code(diff: Diff) -> Exit:
+    """The exit code of a comparison; new and removed cases alone are no failure."""
+    if diff.regressions or diff.changed:
+        return Exit.REGRESSION
+    return Exit.NEWLY_PASSING if diff.fixes else Exit.AS_EXPECTED
 
 
 def describe(outcome: Outcome | None) -> str:
@@ -195,9 +201,9 @@ def headline(diff: Diff) -> str:
     return ", ".join([*parts, f"{diff.unchanged} unchanged"])
 
 
-def counted(kind: Expectation | str, count: int) -> str:
+def counted(kind: str, count: int) -> str:
     """The words for ``count`` cases of a kind: ``regression``, ``newly passing``."""
-    title = TITLES[Expectation(kind)]
+    title = next((title for known, title in TITLES.items() if known == kind), kind)
     return title[:-1] if count == 1 and title.endswith("s") else title
 
 
@@ -205,17 +211,20 @@ def to_text(diff: Diff) -> str:
     """Write a diff for a terminal: a mark, a case and what became of it per line."""
     changes = [(kind, c) for kind, found in diff.by_kind().items() for c in found]
     width = min(60, max((len(c.case) for _, c in changes), default=0))
-    lines = [f"{MARKS[kind]} {_plain(c.case):{width}}  {_plain(transition(c))}"
-             for kind, c in changes]
+    lines = [
+        f"{MARKS[kind]} {_plain(c.case):{width}}  {_plain(transition(c))}" for kind, c in changes
+    ]
     if lines:
         key = "  ".join(f"{mark} {TITLES[kind]}" for kind, mark in MARKS.items())
         lines = [key, "", *lines, ""]
     if diff.times:
         lines += ["time, where it changed notably:"]
-        lines += [f"  {_plain(t.case)}  {t.before:.1f} s -> {t.after:.1f} s  (x{t.factor:.2f})"
-                  for t in diff.times]
+        lines += [
+            f"  {_plain(t.case)}  {t.before:.1f} s -> {t.after:.1f} s  (x{t.factor:.2f})"
+            for t in diff.times
+        ]
         lines += [""]
-    return "\n".join([*lines, headline(diff)]) + "\n"
+    return "\n".join([*lines, headline(diff)])
 
 
 def _plain(text: str) -> str:
@@ -232,14 +241,25 @@ def to_markdown(diff: Diff, *, most: int = 100) -> str:
         if changes:
             title = f"### {TITLES[kind].capitalize()} ({len(changes)})"
             lines += ["", title, "", "| case | before | after |", "|---|---|---|"]
-            lines += _rows(changes, most, lambda c: (code(c.case), md(describe(c.before)),
-                                                     md(describe(c.after))))
+            lines += _rows(
+                changes,
+                most,
+                lambda c: (code(c.case), md(describe(c.before)), md(describe(c.after))),
+            )
     if diff.times:
-        lines += ["", f"### Time ({len(diff.times)})", "", "| case | before | after | factor |",
-                  "|---|--:|--:|--:|"]
-        lines += _rows(diff.times, most, lambda t: (code(t.case), f"{t.before:.1f} s",
-                                                    f"{t.after:.1f} s", f"x{t.factor:.2f}"))
-    return "\n".join(lines) + "\n"
+        lines += [
+            "",
+            f"### Time ({len(diff.times)})",
+            "",
+            "| case | before | after | factor |",
+            "|---|--:|--:|--:|",
+        ]
+        lines += _rows(
+            diff.times,
+            most,
+            lambda t: (code(t.case), f"{t.before:.1f} s", f"{t.after:.1f} s", f"x{t.factor:.2f}"),
+        )
+    return "\n".join(lines)
 
 
 def _rows(items: Iterable[object], most: int, cells: Callable[..., tuple[str, ...]]) -> list[str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from harness.failures import headline
 from harness.records import Failure, Record
-from harness.words import Status, UsageError, unknown
+from harness.words import Status, unknown
 
 _TFMOT = "https://github.com/tensorflow/model-optimization/issues/"
 
@@ -124,7 +124,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "unsupported-activation",
         message=r"Only some Keras activations under|"
-        r"(?i:unsupported activation|activation) [`'\"]?(?P<activation>\w+)[`'\"]? (is )?not supported",
+        r"(?i:unsupported activation|activation) [`'\"]?(?P<activation>\w+)[`'\"]? "
+        r"(is )?not supported",
         blocker="activation",
     ),
     Rule(
@@ -231,7 +232,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         Explanation(
             "custom-layer",
             "custom layer",
-            "The model holds a class that Keras cannot find by its name when it rebuilds the model.",
+            "The model holds a class that Keras cannot find by its name when it rebuilds it.",
             "Give the class to Quantize(custom_objects={...}) or wrap the call in "
             "keras.utils.custom_object_scope.",
             (_TFMOT + "942",),
@@ -241,7 +242,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "BatchNormalization placement",
             "A BatchNormalization that does not directly follow a convolution cannot be folded, "
             "and tfmot has no config for one that stands alone.",
-            "Annotate BatchNormalization with DefaultBNQuantizeConfig: `Quantize().annotate(model)`.",
+            "Annotate it with DefaultBNQuantizeConfig: `optim.Quantize()(model)` does.",
             (_TFMOT + "363", _TFMOT + "763", _TFMOT + "1099"),
         ),
         Explanation(
@@ -374,9 +375,10 @@ def _match(rule: Rule, failure: Failure, status: str, stage: str) -> dict[str, s
         types = [one["type"] for one in failure.chain] or [failure.type]
         if not any(re.fullmatch(rule.type, one) for one in types):
             return None
-    if rule.frame is not None:
-        if not any(re.search(rule.frame, one["file"]) for one in failure.frames):
-            return None
+    if rule.frame is not None and not any(
+        re.search(rule.frame, one["file"]) for one in failure.frames
+    ):
+        return None
     if rule.message is None:
         return {}
     for message in [one["message"] for one in failure.chain] or [failure.message]:
@@ -417,7 +419,13 @@ def _op_of(name: str | None) -> str | None:
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\{\{.*?\}\}|\b[\w/]*\d[\w/.]*\b|\S+:<class")
 
 #: Libraries whose innermost frame marks the place of a defect, the most telling first.
-_LIBRARIES = ("tensorflow_model_optimization/", "optim/", "tf_keras/", "tensorflow/", "ai_edge_litert/")
+_LIBRARIES = (
+    "tensorflow_model_optimization/",
+    "optim/",
+    "tf_keras/",
+    "tensorflow/",
+    "ai_edge_litert/",
+)
 
 
 def fingerprint(failure: Failure) -> str:
@@ -442,12 +450,3 @@ def upstream_issues() -> dict[str, str]:
     from harness.expectations import short_issue
 
     return {label: short_issue(e.links[0]) for label, e in EXPLANATIONS.items() if e.links}
-
-
-def check_label(label: str) -> str:
-    """Return ``label``; raise a UsageError naming the nearest if there is none."""
-    explain(label)
-    return label
-
-
-__all__ = ["EXPLANATIONS", "RULES", "Explanation", "Rule", "UsageError", "apply", "classify", "explain"]

@@ -144,7 +144,9 @@ def render(expectations: Expectations) -> str:
     for name, family in expectations.applications.items():
         families.setdefault(family, []).append(name)
     lines.append("")
-    lines += [f"application {f}: {' '.join(sorted(names))}" for f, names in sorted(families.items())]
+    lines += [
+        f"application {f}: {' '.join(sorted(names))}" for f, names in sorted(families.items())
+    ]
     lines.append("")
     rows = sorted(expectations.lines.items())
     width = max((len(case) for case, _ in rows), default=0)

@@ -152,6 +152,8 @@ _CHATTER = re.compile(
 def tail(raw: bytes) -> str:
     """Return the end of what a process printed, as safe text."""
     text = raw[-8 * OUTPUT_LIMIT :].decode("utf-8", errors="replace")
-    text = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
     lines = [line for line in text.splitlines() if not _CHATTER.match(line)]
     return scrub("\n".join(lines))[-OUTPUT_LIMIT:]

@@ -9,11 +9,8 @@ from pathlib import Path
 from harness import records
 from harness.paths import REPORTS
 from harness.records import Record
-from harness.session import Settings, verdict
-from harness.words import Exit, Expectation
-
-#: Where a run leaves its exit code for the command line that started it.
-EXIT_NAME = "exit-code"
+from harness.session import Settings
+from harness.words import Exit, Status, exit_for
 
 
 def conclude(
@@ -73,13 +70,10 @@ def publish(run: Iterable[Record], source: Path, target: Path) -> None:
 
 def exit_code(run: Iterable[Record]) -> Exit:
     """Return the exit code of a run."""
-    codes = {
-        None: Exit.HARNESS_FAILED,
-        Expectation.REGRESSION: Exit.REGRESSION,
-        Expectation.CHANGED_LABEL: Exit.REGRESSION,
-        Expectation.NEWLY_PASSING: Exit.NEWLY_PASSING,
-    }
-    return codes.get(verdict(run), Exit.AS_EXPECTED)
+    run = list(run)
+    if any(r.status == Status.ERROR for r in run):
+        return Exit.HARNESS_FAILED
+    return exit_for(r.expectation for r in run)
 
 
 def _shown(path: Path) -> str:

@@ -157,7 +157,7 @@ class _Host:
         self._answers, answer_write = os.pipe()
         paths = [str(PROJECT), *(p for p in sys.path if p)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the host)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.host", runtime, str(request_read), str(answer_write)],
             stdin=subprocess.DEVNULL,

@@ -42,7 +42,7 @@ def _roots() -> tuple[tuple[str, str], ...]:
         sysconfig.get_path("purelib"),
         sysconfig.get_path("platlib"),
     }
-    pairs = {path: "" for path in packages}
+    pairs = dict.fromkeys(packages, "")
     pairs[sysconfig.get_path("stdlib")] = "python"
     pairs.setdefault(str(PROJECT), "")
     pairs[sys.prefix] = "python"

@@ -16,11 +16,11 @@ import pytest
 
 from harness import cases, progress, records, session
 from harness.cases import Case, Selection
-from harness.isolation import Limits
-from harness.paths import EXPECTATIONS, REPORTS, working_dir
+from harness.options import MATRIX, limits_of, options_of, split
+from harness.paths import working_dir
 from harness.records import Record
 from harness.stages import Options
-from harness.words import STAGES, VARIANTS, Expectation, Status, UsageError
+from harness.words import VARIANTS, Exit, Expectation, Status, UsageError
 
 MATRIX_FILE = Path(__file__).with_name("test_matrix.py")
 
@@ -29,54 +29,20 @@ MATRIX_FILE = Path(__file__).with_name("test_matrix.py")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("matrix", "compatibility matrix (pytest harness)")
-    add = group.addoption
-    comma = {"action": "append", "default": [], "metavar": "A,B"}
-    add("--applications", **comma, help="names, patterns, family:NAME or module:function")
-    add("--techniques", **comma, help="columns to run; default: all")
-    add("--variants", **comma, help=f"{' or '.join(VARIANTS)}; default: notop")
-    add("--until", default=STAGES[-1], metavar="STAGE", help="last stage: " + ", ".join(STAGES))
-    add("--smoke", action="store_true", help="one small member per family and kind of row")
-    add("--case-timeout", type=float, default=Limits().seconds, metavar="SECONDS",
-        help="wall time one case may take (default: %(default)g)")  # fmt: skip
-    add("--case-memory", type=float, default=Limits().memory_bytes / 2**30, metavar="GIB",
-        help="resident memory one case may use (default: %(default)g)")  # fmt: skip
-    add("--results", type=Path, default=None, metavar="DIR",
-        help="where records and reports go (default: .harness; a complete default run is also "
-        "published to reports/)")  # fmt: skip
-    add("--resume", action="store_true", help="keep what the last run finished, run the rest")
-    add("--only-failed", action="store_true", help="run again what did not pass in the last run")
-    add("--fresh", action="store_true", help="run everything: take nothing from the reference run")
-    add("--reference", type=Path, default=REPORTS / records.RESULTS_NAME, metavar="FILE",
-        help="records to take unchanged stock columns from")  # fmt: skip
-    add("--expectations", type=Path, default=EXPECTATIONS, metavar="FILE",
-        help="the baseline to compare with")  # fmt: skip
-    add("--allow-removed", action="store_true",
-        help="report applications of the baseline that no longer exist instead of stopping")  # fmt: skip
-    add("--save-format", choices=("h5", "keras"), default=Options().save_format,
-        help="file format of the save stage (default: %(default)s)")  # fmt: skip
-    add("--input-size", type=int, default=Options().input_size, metavar="PIXELS",
-        help="height and width fed to a notop model (default: %(default)d)")  # fmt: skip
-    add("--batch", type=int, default=Options().batch, metavar="N",
-        help="images per training step at notop (default: %(default)d)")  # fmt: skip
-    add("--seed", type=int, default=Options().seed, metavar="N", help="of weights and images")
-    add("--runtime", default=session.DEFAULT_RUNTIME, metavar="MODULE",
-        help="the module that runs a case in its own process; the harness's own tests use it")  # fmt: skip
+    for name, settings_ in MATRIX.items():
+        group.addoption(name, **settings_)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "matrix: a case of the compatibility matrix")
 
 
-def _split(values: list[str]) -> tuple[str, ...]:
-    return tuple(word for value in values for word in value.split(",") if word)
-
-
 def selection(config: pytest.Config) -> Selection:
     option = config.option
     return Selection(
-        _split(option.applications),
-        _split(option.techniques),
-        _split(option.variants),
+        split(option.applications),
+        split(option.techniques),
+        split(option.variants),
         option.until,
     )
 
@@ -84,13 +50,8 @@ def selection(config: pytest.Config) -> Selection:
 def is_full(config: pytest.Config) -> bool:
     """Whether this run is the whole default matrix, which may replace the published one."""
     option = config.option
-    narrowed = option.keyword or option.markexpr or option.smoke or option.results
-    return selection(config).is_default() and not narrowed and options(config) == Options()
-
-
-def options(config: pytest.Config) -> Options:
-    o = config.option
-    return Options(o.input_size, o.batch, o.save_format, o.seed)
+    narrowed = option.keyword or option.markexpr or option.smoke or option.shard or option.results
+    return selection(config).is_default() and not narrowed and options_of(option) == Options()
 
 
 def settings(config: pytest.Config) -> session.Settings:
@@ -103,8 +64,8 @@ def settings(config: pytest.Config) -> session.Settings:
     return session.Settings(
         results=Path(given.get("matrix_results") or option.results or working_dir()).absolute(),
         until=option.until,
-        options=options(config),
-        limits=Limits(option.case_timeout, int(option.case_memory * 2**30)),
+        options=options_of(option),
+        limits=limits_of(option),
         runtime=option.runtime,
         fresh=option.fresh,
         run_id=given.get("matrix_run_id") or _run_id(config),
@@ -222,6 +183,8 @@ def _chosen(config: pytest.Config) -> list[Case]:
         rows = {c.application.name: baseline.row(c.application.name) for c in picked}
         small = cases.smoke(picked, rows, reference.sizes())
         picked = [c for c in picked if c.application.name in small]
+    if config.option.shard:
+        picked = cases.shard(picked, reference.seconds(), *cases.parse_shard(config.option.shard))
     return cases.in_order(picked, reference.seconds())
 
 
@@ -231,7 +194,7 @@ def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
     from harness.words import unknown
 
     rows = [a.name for a in applications.discover()]
-    own = [word.rpartition(":")[2] for word in _split(config.option.applications) if ":" in word]
+    own = [word.rpartition(":")[2] for word in split(config.option.applications) if ":" in word]
     columns = techniques.registry()
     known = [f"{a}-{t}-{v}" for a in [*rows, *own] for t in columns for v in VARIANTS]
     stale = baseline.stale([*rows, *own], known)
@@ -253,7 +216,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     run = settings(config)
     done = _worker_done(config) if _is_worker(config) else _done(run)
-    kept, left = [], []
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
     for item in items:
         case = _case_of(item)
         outcome = done.get(case.id) if case else None
@@ -397,9 +361,7 @@ def _start_meter(config: pytest.Config, ids: list[str]) -> None:
     state.meter = progress.Meter(chosen, seconds, workers)
 
 
-def pytest_report_teststatus(
-    report: Any, config: pytest.Config
-) -> tuple[str, str, Any] | None:
+def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, str, Any] | None:
     """Show no dots for cases: the progress lines below say more."""
     state = config.stash.get(_STATE, None)
     if state is None or state.meter is None or "test_matrix.py::" not in report.nodeid:
@@ -427,7 +389,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 _current: dict[str, _Controller] = {}
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # the hook ends with whoever runs the loop
 def pytest_runtestloop(session: pytest.Session) -> None:
     state = session.config.stash.get(_STATE, None)
     if state is not None:
@@ -451,10 +413,23 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     from harness import finish
 
-    finish.conclude(
+    code = finish.conclude(
         state.settings,
         planned=state.meter.planned if state.meter else [],
         full=state.full,
         write=terminalreporter.write_line,
         color=terminalreporter._tw.hasmarkup,
     )
+    config.hook.pytest_matrix_concluded(code=code)
+
+
+class Hooks:
+    """The hooks this plug-in adds."""
+
+    @pytest.hookspec
+    def pytest_matrix_concluded(self, code: Exit) -> None:
+        """Called once a run of the matrix has ended, with its exit code."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(Hooks)

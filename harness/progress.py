@@ -60,6 +60,36 @@ def first_line(record: Record) -> str:
     return f"{record.failure.type}: {headline(record.failure.message)}"
 
 
+def full_text(record: Record) -> str:
+    """Return all that a person wants to see of one record in a terminal."""
+    from harness.errors import EXPLANATIONS
+
+    lines = [f"{record.case}: {outcome_text(record)}  [{record.expectation or 'new'}]"]
+    lines += [f"  {s.name:<10} {s.status:<8} {s.seconds:8.2f} s" for s in record.stages]
+    peak = f"{record.peak_rss_bytes / 2**20:.0f} MiB" if record.peak_rss_bytes else "unknown"
+    lines.append(f"  peak memory {peak}, {record.cpu_seconds:.1f} s of CPU")
+    for name, value in record.metrics.items():
+        shown = f"{value:,}" if isinstance(value, int) else value
+        lines.append(f"  {name:<22} {shown}")
+    if record.failure is not None:
+        told = EXPLANATIONS.get(record.label or "")
+        lines += ["", *_indented(f"{record.failure.type}: {record.failure.message}")]
+        if record.blocker:
+            lines.append(
+                f"  blocked by {record.blocker_kind} {record.blocker} ({record.blocker_name})"
+            )
+        if told:
+            lines += [f"  cause   {told.cause}", f"  remedy  {told.remedy}"]
+        lines += [f"  {f['file']}:{f['line']} in {f['function']}" for f in record.failure.frames]
+        if record.failure.output.strip():
+            lines += ["", "  what it printed last:", *_indented(record.failure.output)]
+    return "\n".join(lines)
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
 def markup(line: Mapping[str, Any]) -> dict[str, bool]:
     """Return pytest's terminal markup for a progress line."""
     if line["expectation"] in (Expectation.EXPECTED.value, Expectation.NEW.value):

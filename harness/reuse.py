@@ -18,7 +18,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from harness.applications import distribution_version, keras_module
@@ -54,7 +54,7 @@ def libraries() -> dict[str, str]:
     return {name: distribution_version(name) for name in names}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _class_code(cls: type) -> str:
     """Digest a technique: its class and those it inherits from."""
     parts = []
@@ -66,7 +66,7 @@ def _class_code(cls: type) -> str:
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def module_code(name: str) -> str:
     """Digest the source of a module, or of a package with all its modules."""
     files = _sources(name)
@@ -107,9 +107,7 @@ def code_digest(source: str) -> str:
         if ast.get_docstring(node, clean=False) is None:
             continue
         doc = node.body[0]
-        spans.append(
-            ((doc.lineno, doc.col_offset), (doc.end_lineno or 0, doc.end_col_offset or 0))
-        )
+        spans.append(((doc.lineno, doc.col_offset), (doc.end_lineno or 0, doc.end_col_offset or 0)))
     for (first, start), (last, end) in sorted(spans, reverse=True):
         head, tail = lines[first - 1][:start], lines[last - 1][end:]
         lines[first - 1 : last] = [head, *[""] * (last - first - 1), tail][: last - first + 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,7 +18,7 @@ from harness.isolation import Limits, Outcome, Runner
 from harness.paths import EXPECTATIONS, REPORTS
 from harness.records import Failure, Record, StageResult
 from harness.stages import Options
-from harness.words import CONTROL, STAGES, Expectation, Status
+from harness.words import CONTROL, STAGES, Status
 
 DEFAULT_RUNTIME = "harness.runtime"
 
@@ -88,7 +88,9 @@ class Session:
     ) -> None:
         self.settings = settings
         self._baseline = expectations.read(settings.expectations)
-        self._reference = reuse.Reference() if settings.fresh else load_reference(settings.reference)
+        self._reference = (
+            reuse.Reference() if settings.fresh else load_reference(settings.reference)
+        )
         self._runner: Runner | None = None
         if run_case is None:
             self._runner = Runner(settings.runtime, settings.limits)
@@ -111,13 +113,15 @@ class Session:
         known = None if earlier else self._reference.lookup(case, key)
         if known is not None:
             return errors.apply(
-                dataclasses.replace(known, run_id=self.settings.run_id, repro=self.settings.repro(case))
+                dataclasses.replace(
+                    known, run_id=self.settings.run_id, repro=self.settings.repro(case)
+                )
             )
         blocked = self._blocked(case)
         started = now()
         outcome = blocked or self._run_case(self.request(case))
         attempts = [r.attempt for r in earlier]
-        record = from_outcome(
+        return from_outcome(
             case,
             outcome,
             until=self.settings.until,
@@ -128,7 +132,6 @@ class Session:
             repro=self.settings.repro(case),
             environment={**environment.capture(), "seed": self.settings.options.seed},
         )
-        return record
 
     def request(self, case: Case) -> dict[str, Any]:
         """Return what the runtime is told of a case."""
@@ -225,15 +228,3 @@ def find(path: Path, case_id: str) -> list[Record]:
             except ValueError:
                 continue
     return found
-
-
-def verdict(run: Iterable[Record]) -> Expectation | None:
-    """Return the worst comparison among records; None if the harness itself failed."""
-    run = list(run)
-    if any(r.status == Status.ERROR for r in run):
-        return None
-    seen = {r.expectation for r in run}
-    for worst in (Expectation.REGRESSION, Expectation.CHANGED_LABEL, Expectation.NEWLY_PASSING):
-        if str(worst) in seen:
-            return worst
-    return Expectation.EXPECTED

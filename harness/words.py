@@ -63,6 +63,16 @@ VARIANTS: dict[str, str] = {
 CONTROL = "float"
 
 
+def exit_for(found: Iterable[str | None]) -> Exit:
+    """Return the exit code of what was found: the gravest comparison decides."""
+    seen = {str(one) for one in found}
+    if {Expectation.REGRESSION.value, Expectation.CHANGED_LABEL.value} & seen:
+        return Exit.REGRESSION
+    if Expectation.NEWLY_PASSING.value in seen:
+        return Exit.NEWLY_PASSING
+    return Exit.AS_EXPECTED
+
+
 class UsageError(ValueError):
     """The words of a call are off; the message says which ones would do."""
 

@@ -75,7 +75,8 @@ class Copier:
             if args or not queue or kwargs.get("shape") != tuple(queue[0].shape):
                 return add_weight(*args, **kwargs)
             source = queue.pop(0)
-            kwargs["initializer"] = lambda *_, **__: source.value()
+            value = getattr(source, "_variable", source).value  # under an autocast variable
+            kwargs["initializer"] = lambda *_, **__: value()
             weight = add_weight(**kwargs)
             self._born_equal[id(source)] = weight
             return weight

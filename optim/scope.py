@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from optim._keras import keras, tfmot
+from optim._repairs import QuantizeLayer, QuantizeWrapperV2
 from optim.configs import DefaultBNQuantizeConfig, NoOpQuantizeConfig
 from optim.errors import ModelFileError
 from optim.pruning_wrapper import PruneLowMagnitude
@@ -32,15 +37,12 @@ def application_objects() -> dict[str, type]:
 
 def _implementation(module: Any) -> Any:
     """The module that implements a public `keras.applications.<name>` module, or None."""
-    import importlib
-    import types
-
-    if not isinstance(module, types.ModuleType):
+    if not isinstance(module, ModuleType):
         return None
     for value in vars(module).values():
         home = getattr(value, "__module__", "")
         if callable(value) and ".applications." in home and "imagenet_utils" not in home:
-            return importlib.import_module(home)
+            return import_module(home)
     return None
 
 
@@ -59,6 +61,8 @@ def default_custom_objects() -> dict[str, Any]:
         "NoOpQuantizeConfig": NoOpQuantizeConfig,
         "DefaultBNQuantizeConfig": DefaultBNQuantizeConfig,
         "PruneLowMagnitude": PruneLowMagnitude,
+        "QuantizeLayer": QuantizeLayer,
+        "QuantizeWrapperV2": QuantizeWrapperV2,
     }
 
 
@@ -101,8 +105,32 @@ def load_model(
     if not path.exists():
         raise ModelFileError(f"no model file at {str(path)!r}")
     try:
-        with custom_object_scope(custom_objects):
+        with custom_object_scope(custom_objects), _archive_in_memory():
             return keras.models.load_model(path, compile=compile)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise ModelFileError(f"cannot load a model from {str(path)!r}: {reason}") from error
+
+
+@contextmanager
+def _archive_in_memory() -> Iterator[None]:
+    """Let Keras read the weights of a `.keras` archive from memory.
+
+    It reads the HDF5 file inside the archive through a zip stream, which starts again from
+    the front whenever HDF5 seeks backwards: 38 s for a ResNet50, against 2 s from memory.
+    """
+    library = import_module("tf_keras.src.saving.saving_lib")
+    original = library.H5IOStore
+
+    class MemoryStore(original):  # type: ignore[misc, valid-type]  # tf_keras is untyped
+        def __init__(self, root_path: str, archive: Any = None, mode: str = "r") -> None:
+            if archive is not None and mode == "r":
+                super().__init__(io.BytesIO(archive.read(root_path)), mode=mode)
+            else:
+                super().__init__(root_path, archive, mode)
+
+    library.H5IOStore = MemoryStore
+    try:
+        yield
+    finally:
+        library.H5IOStore = original

@@ -57,6 +57,18 @@ class Technique(Protocol):
 
 _registry: dict[str, Technique] = {}
 
+#: What an object needs to be a technique.
+REQUIRED = (
+    "id",
+    "title",
+    "owner",
+    "reusable",
+    "depends_on",
+    "transform",
+    "callbacks",
+    "load",
+)
+
 
 def register(technique: Technique) -> Technique:
     """Add a technique to the registry and return it.
@@ -66,7 +78,7 @@ def register(technique: Technique) -> Technique:
     """
     missing = [
         name
-        for name in ("id", "title", "owner", "reusable", "depends_on", "transform", "callbacks", "load")
+        for name in REQUIRED
         if not hasattr(technique, name)
     ]
     if missing:

@@ -1,0 +1,471 @@
+"""The command line: ``harness`` or ``python -m harness``.
+
+Every command that only reads records, sources or tables starts in well under a second:
+nothing here imports TensorFlow, and pandas only where a report is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import options
+from harness.words import STAGES, VARIANTS, Exit, UsageError, exit_for
+
+EPILOG = """\
+exit codes: 0 as expected · 1 regression · 2 usage · 3 newly passing only · 4 the harness failed
+words: an application (MobileNetV2) x a technique (qat-tfmot) x a variant (notop, top) is a case,
+MobileNetV2-qat-tfmot-notop; it goes through the stages build, transform, train, save.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    given, more = parser.parse_known_args(arguments)
+    if more and given.run is not _run:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    given.more = more
+    try:
+        code: Exit = given.run(given)
+        return int(code)
+    except UsageError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return int(Exit.USAGE)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has seen enough
+        return int(Exit.AS_EXPECTED)
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        return int(Exit.HARNESS_FAILED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness",
+        description="Which Keras application takes which optimization technique, and why not.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(
+        name: str, function: Callable[[argparse.Namespace], Exit], summary: str, more: str = ""
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=more or None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(run=function)
+        return sub
+
+    _add_list(command)
+    _add_run(command)
+    _add_case(command)
+    _add_report(command)
+    _add_summary(command)
+    _add_merge(command)
+    _add_diff(command)
+    _add_accept(command)
+    _add_relabel(command)
+    _add_explain(command)
+    return parser
+
+
+def _add_options(
+    sub: argparse.ArgumentParser | argparse._ArgumentGroup, table: Mapping[str, Mapping[str, Any]]
+) -> None:
+    for name, settings in table.items():
+        sub.add_argument(name, **settings)
+
+
+# --- list -----------------------------------------------------------------------------
+
+
+def _add_list(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command(
+        "list",
+        _list,
+        "show the cases a run would have",
+        "examples:\n  harness list --techniques prune\n  harness list --what techniques",
+    )
+    _add_options(sub, options.SELECTION)
+    sub.add_argument(
+        "--what",
+        choices=("cases", "applications", "families", "techniques", "variants", "stages", "labels"),
+        default="cases",
+    )
+
+
+def _list(given: argparse.Namespace) -> Exit:
+    from harness import applications, techniques
+    from harness.cases import Selection
+
+    words = (
+        options.split(given.applications),
+        options.split(given.techniques),
+        options.split(given.variants),
+    )
+    if given.what == "cases":
+        rows = [case.id for case in Selection(*words).cases()]
+    elif given.what in ("applications", "families"):
+        chosen = applications.select(words[0])
+        if given.what == "applications":
+            rows = [f"{a.name:<20} {a.family}" for a in chosen]
+        else:
+            rows = list(dict.fromkeys(a.family for a in chosen))
+    elif given.what == "techniques":
+        rows = [f"{t.id:<14} {t.owner:<10} {t.title}" for t in techniques.select(words[1])]
+    elif given.what == "variants":
+        rows = [f"{name:<6} {meaning}" for name, meaning in VARIANTS.items()]
+    elif given.what == "stages":
+        rows = list(STAGES)
+    else:
+        from harness.errors import EXPLANATIONS
+
+        rows = [f"{e.label:<24} {e.cause}" for e in EXPLANATIONS.values()]
+    print("\n".join(rows))
+    return Exit.AS_EXPECTED
+
+
+# --- run ------------------------------------------------------------------------------
+
+
+def _add_run(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command(
+        "run",
+        _run,
+        "run the matrix, or a part of it, and write its reports",
+        "Any other option of pytest is taken too, e.g. -k 'ResNet and not V2', -m family_regnet.\n"
+        "Records go to .harness/; a complete default run is published to reports/.\n\n"
+        "examples:\n"
+        "  harness run                                      the whole default matrix\n"
+        "  harness run --applications MobileNetV2,VGG16     two rows\n"
+        "  harness run --smoke --fresh                      one small member of each kind\n"
+        "  harness run --resume                             go on after an interrupt\n",
+    )
+    sub.add_argument("-n", default="auto", metavar="N", help="cases at once (default: auto)")
+    sub.epilog = f"{_matrix_options()}\n{sub.epilog}"
+
+
+def _matrix_options() -> str:
+    """Return the help of the options that pytest is handed."""
+    shown = argparse.ArgumentParser(prog="", add_help=False)
+    _add_options(shown.add_argument_group("options of the matrix"), options.MATRIX)
+    return "options of the matrix" + shown.format_help().partition("options of the matrix")[2]
+
+
+def _run(given: argparse.Namespace) -> Exit:
+    import pytest
+
+    from harness import plugin
+
+    outcome = _Outcome()
+    quiet = ["-q", "--tb=no", "-r", "N", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    arguments = [str(plugin.MATRIX_FILE), "-n", given.n, *quiet, *given.more]
+    if not _has_plugin():
+        arguments = ["-p", "harness.plugin", *arguments]
+    code = pytest.main(arguments, plugins=[outcome])
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+        print("harness: no case is selected; `harness list` shows what there is", file=sys.stderr)
+        return Exit.USAGE
+    if code == pytest.ExitCode.USAGE_ERROR or (code != 0 and outcome.code is None):
+        return Exit.USAGE
+    if code == pytest.ExitCode.INTERNAL_ERROR:
+        return Exit.HARNESS_FAILED
+    if code == pytest.ExitCode.INTERRUPTED:
+        return Exit.HARNESS_FAILED
+    return outcome.code or Exit.AS_EXPECTED
+
+
+def _has_plugin() -> bool:
+    import importlib.metadata
+
+    return any(
+        e.value == "harness.plugin" for e in importlib.metadata.entry_points(group="pytest11")
+    )
+
+
+class _Outcome:
+    """Takes the exit code that the plugin computed from the records."""
+
+    code: Exit | None = None
+
+    def pytest_matrix_concluded(self, code: Exit) -> None:
+        self.code = code
+
+
+# --- case -----------------------------------------------------------------------------
+
+
+def _add_case(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command(
+        "case",
+        _case,
+        "run one case exactly as a run does, and show its whole record",
+        "example:\n  harness case MobileNetV2-qat-tfmot-notop",
+    )
+    sub.add_argument("id", help="APPLICATION-TECHNIQUE-VARIANT")
+    sub.add_argument(
+        "--applications", default="", metavar="MODULE:FUNCTION", help="where a case of one's own is"
+    )
+    sub.add_argument("--json", action="store_true", help="print the record as JSON")
+    _add_options(sub, options.CASE)
+
+
+def _case(given: argparse.Namespace) -> Exit:
+    import importlib
+    import tempfile
+
+    from harness import cases, environment, progress, session
+    from harness.finish import exit_code
+
+    case = cases.parse(given.id, options.split([given.applications]))
+    cases.check_stage(given.until)
+    importlib.import_module(given.runtime).check()
+    with tempfile.TemporaryDirectory(prefix="tfmot-matrix-case-") as folder:
+        one = session.Session(
+            session.Settings(
+                results=Path(folder),
+                until=given.until,
+                options=options.options_of(given),
+                limits=options.limits_of(given),
+                runtime=given.runtime,
+                fresh=True,
+                run_id=session.new_run_id(),
+                # As many threads as the case gets when the matrix fills the machine.
+                threads=max(1, environment.cores() // environment.worker_count()),
+            )
+        )
+        try:
+            record = one.run(case)
+        finally:
+            one.close()
+    print(record.to_json() if given.json else progress.full_text(record))
+    return exit_code([record])
+
+
+# --- report, merge, diff, accept, relabel, explain --------------------------------------
+
+
+def _add_report(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command("report", _report, "write index.html, matrix.csv and summary.md from records")
+    _add_results(sub, many=True)
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+
+
+def _add_results(sub: argparse.ArgumentParser, *, many: bool) -> None:
+    sub.add_argument(
+        "results",
+        nargs="+" if many else None,
+        type=Path,
+        metavar="RESULTS",
+        help="a results.jsonl, or a folder that holds one",
+    )
+
+
+def _read(paths: Sequence[Path]) -> list:  # type: ignore[type-arg]
+    from harness import records
+
+    try:
+        loaded = records.read_all(paths)
+    except records.RecordError as error:
+        raise UsageError(str(error)) from error
+    for broken in loaded.broken:
+        print(f"warning: {broken}", file=sys.stderr)
+    if not loaded.records:
+        raise UsageError(f"no record in {', '.join(map(str, paths))}")
+    return list(loaded.records)
+
+
+def _report(given: argparse.Namespace) -> Exit:
+    from harness import report
+
+    found = _read(given.results)
+    try:
+        given.output.mkdir(parents=True, exist_ok=True)
+        report.write(found, given.output)
+    except OSError as error:
+        raise UsageError(f"cannot write to {given.output}: {error.strerror}") from error
+    print(f"{given.output / 'index.html'}")
+    return Exit.AS_EXPECTED
+
+
+def _add_summary(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command("summary", _summary, "print what a run found and exit as that run did")
+    _add_results(sub, many=True)
+
+
+def _summary(given: argparse.Namespace) -> Exit:
+    from harness import records
+    from harness.finish import exit_code
+    from harness.report import terminal
+
+    latest = records.latest(_read(given.results)).values()
+    print(terminal.summary(latest, color=sys.stdout.isatty()))
+    return exit_code(latest)
+
+
+def _add_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command(
+        "merge",
+        _merge,
+        "join the records of several machines into one file",
+        "Records of different library versions are refused unless --allow-mixed is given.",
+    )
+    _add_results(sub, many=True)
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    sub.add_argument(
+        "--allow-mixed", action="store_true", help="join records of different environments"
+    )
+
+
+def _merge(given: argparse.Namespace) -> Exit:
+    from harness import merge, records
+
+    joined = merge.merge(_read(given.results), allow_mixed=given.allow_mixed)
+    try:
+        given.output.parent.mkdir(parents=True, exist_ok=True)
+        records.write(given.output, joined)
+    except OSError as error:
+        raise UsageError(f"cannot write {given.output}: {error.strerror}") from error
+    print(f"{len(joined)} cases in {given.output}")
+    return Exit.AS_EXPECTED
+
+
+def _add_diff(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command(
+        "diff",
+        _diff,
+        "compare two runs: regressions, fixes, changed labels, new, removed",
+        "Exits with 1 on a regression or a changed label, with 3 where cases only newly pass.",
+    )
+    sub.add_argument("before", type=Path, metavar="A")
+    sub.add_argument("after", type=Path, metavar="B")
+    sub.add_argument("--markdown", action="store_true")
+
+
+def _diff(given: argparse.Namespace) -> Exit:
+    from harness import compare, records
+
+    before, after = (records.latest(_read([path])) for path in (given.before, given.after))
+    found = compare.compare(before, after)
+    print(compare.to_markdown(found) if given.markdown else compare.to_text(found))
+    return exit_for(kind for kind, changes in found.by_kind().items() if changes)
+
+
+def _add_accept(command: Callable[..., argparse.ArgumentParser]) -> None:
+    from harness.paths import EXPECTATIONS, working_dir
+
+    sub = command(
+        "accept",
+        _accept,
+        "make what a run found the new baseline, and print what changes",
+        "Cases that the run does not have keep what is said of them.",
+    )
+    sub.add_argument(
+        "results",
+        nargs="*",
+        type=Path,
+        default=[working_dir()],
+        metavar="RESULTS",
+        help="default: the last run",
+    )
+    sub.add_argument("--expectations", type=Path, default=EXPECTATIONS, metavar="FILE")
+    sub.add_argument("--dry-run", action="store_true", help="print the change, write nothing")
+
+
+def _accept(given: argparse.Namespace) -> Exit:
+    import difflib
+
+    from harness import applications, errors, expectations, records, techniques
+    from harness.words import VARIANTS
+
+    old = expectations.read(given.expectations)
+    new = expectations.accept(old, records.latest(_read(given.results)), errors.upstream_issues())
+    names = [a.name for a in applications.discover()]
+    known = [f"{a}-{t}-{v}" for a in {*names, *new.applications} for t in techniques.registry()
+             for v in VARIANTS]  # fmt: skip
+    for stale in new.stale(names, known):
+        new.lines.pop(stale, None)
+    before, after = expectations.render(old), expectations.render(new)
+    name = given.expectations.name
+    if given.expectations.exists() and before == after:
+        print(f"{name}: nothing changes")
+        return Exit.AS_EXPECTED
+    changes = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"a/{name}", f"b/{name}", lineterm="", n=0
+    )
+    print("\n".join(changes))
+    if not given.dry_run:
+        expectations.write(given.expectations, new)
+    return Exit.AS_EXPECTED
+
+
+def _add_relabel(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command(
+        "relabel",
+        _relabel,
+        "apply today's classifier and baseline to records that are there already",
+        "For use after a change of harness/errors.py: nothing has to be run again.",
+    )
+    _add_results(sub, many=False)
+
+
+def _relabel(given: argparse.Namespace) -> Exit:
+    from harness import errors, expectations, records, session
+    from harness.paths import EXPECTATIONS
+
+    path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
+    found = _read([path])
+    baseline = expectations.read(EXPECTATIONS)
+    fresh = [session.compared(errors.apply(r), baseline) for r in found]
+    records.write(path, fresh)
+    changed = [(a, b) for a, b in zip(found, fresh, strict=True) if a.label != b.label]
+    for a, b in changed:
+        print(f"{a.case}  {a.label} -> {b.label}")
+    print(f"{len(changed)} of {len(found)} labels changed")
+    return Exit.AS_EXPECTED
+
+
+def _add_explain(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command(
+        "explain",
+        _explain,
+        "tell what a label means, why it happens and what to do",
+        "example:\n  harness explain nested-model",
+    )
+    sub.add_argument("label", nargs="?", help="one label; without one, all in short")
+
+
+def _explain(given: argparse.Namespace) -> Exit:
+    import textwrap
+
+    from harness import errors, records
+    from harness.paths import REPORTS
+
+    if given.label is None:
+        for one in errors.EXPLANATIONS.values():
+            print(f"{one.label:<24} {one.cause}")
+        return Exit.AS_EXPECTED
+    found = errors.explain(given.label)
+    print(f"{found.label}: {found.title}")
+    for name, text in (("cause", found.cause), ("remedy", found.remedy)):
+        print(textwrap.fill(text, 88, initial_indent=f"  {name:<8}", subsequent_indent=" " * 10))
+    for link in found.links:
+        print(f"  link    {link}")
+    try:
+        examples = [r for r in records.read(REPORTS).records if r.label == given.label]
+    except records.RecordError:
+        examples = []
+    for record in examples[:5]:
+        print(f"  example {record.case} ({record.stage}) {record.fingerprint or ''}"[:160])
+    if len(examples) > 5:
+        print(f"          and {len(examples) - 5} more in the reference run")
+    return Exit.AS_EXPECTED

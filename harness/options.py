@@ -1,0 +1,129 @@
+"""The options of a run, as data: pytest and the command line both take them from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.isolation import Limits
+from harness.paths import EXPECTATIONS, REPORTS
+from harness.records import RESULTS_NAME
+from harness.session import DEFAULT_RUNTIME
+from harness.stages import Options
+from harness.words import STAGES, VARIANTS
+
+_WORDS = {"action": "append", "default": [], "metavar": "A,B"}
+
+SELECTION: Mapping[str, Mapping[str, Any]] = {
+    "--applications": {
+        **_WORDS,
+        "help": "names, patterns (ResNet*), family:NAME, or package.module:function",
+    },
+    "--techniques": {**_WORDS, "help": "columns; default: all"},
+    "--variants": {**_WORDS, "help": f"{' or '.join(VARIANTS)}; default: notop"},
+}
+
+#: What decides how one case is run: options of a run and of ``harness case`` alike.
+CASE: Mapping[str, Mapping[str, Any]] = {
+    "--until": {
+        "default": STAGES[-1],
+        "metavar": "STAGE",
+        "help": f"the last stage: {', '.join(STAGES)} (default: {STAGES[-1]})",
+    },
+    "--case-timeout": {
+        "type": float,
+        "default": Limits().seconds,
+        "metavar": "SECONDS",
+        "help": "wall time one case may take (default: %(default)g)",
+    },
+    "--case-memory": {
+        "type": float,
+        "default": Limits().memory_bytes / 2**30,
+        "metavar": "GIB",
+        "help": "resident memory one case may use (default: %(default)g)",
+    },
+    "--save-format": {
+        "choices": ("h5", "keras"),
+        "default": Options().save_format,
+        "help": "file format of the save stage (default: %(default)s)",
+    },
+    "--input-size": {
+        "type": int,
+        "default": Options().input_size,
+        "metavar": "PIXELS",
+        "help": "height and width fed to a notop model (default: %(default)d)",
+    },
+    "--batch": {
+        "type": int,
+        "default": Options().batch,
+        "metavar": "N",
+        "help": "images per training step at notop (default: %(default)d)",
+    },
+    "--seed": {
+        "type": int,
+        "default": Options().seed,
+        "metavar": "N",
+        "help": "of weights and images (default: %(default)d)",
+    },
+    "--runtime": {
+        "default": DEFAULT_RUNTIME,
+        "metavar": "MODULE",
+        "help": "the module that runs a case in its process; the harness's tests use another",
+    },
+}
+
+RUN: Mapping[str, Mapping[str, Any]] = {
+    "--smoke": {"action": "store_true", "help": "one small member per family and kind of row"},
+    "--shard": {"metavar": "I/N", "help": "the I-th of N parts, for several machines"},
+    "--results": {
+        "type": Path,
+        "default": None,
+        "metavar": "DIR",
+        "help": "where records and reports go (default: .harness; a complete default run is "
+        "also published to reports/)",
+    },
+    "--resume": {"action": "store_true", "help": "keep what the last run finished, run the rest"},
+    "--only-failed": {
+        "action": "store_true",
+        "help": "run again what did not pass in the last run",
+    },
+    "--fresh": {
+        "action": "store_true",
+        "help": "run everything: take nothing from the reference run",
+    },
+    "--reference": {
+        "type": Path,
+        "default": REPORTS / RESULTS_NAME,
+        "metavar": "FILE",
+        "help": "records to take unchanged stock columns from (default: reports/)",
+    },
+    "--expectations": {
+        "type": Path,
+        "default": EXPECTATIONS,
+        "metavar": "FILE",
+        "help": "the baseline to compare with (default: harness/expectations.txt)",
+    },
+    "--allow-removed": {
+        "action": "store_true",
+        "help": "report applications of the baseline that no longer exist instead of stopping",
+    },
+}
+
+#: All options of a run of the matrix.
+MATRIX: Mapping[str, Mapping[str, Any]] = {**SELECTION, **CASE, **RUN}
+
+
+def split(values: list[str]) -> tuple[str, ...]:
+    """Return the words of an option that may be given several times, or with commas."""
+    return tuple(word for value in values for word in value.split(",") if word)
+
+
+def options_of(given: Any) -> Options:
+    """Return what ``--input-size``, ``--batch``, ``--save-format`` and ``--seed`` say."""
+    return Options(given.input_size, given.batch, given.save_format, given.seed)
+
+
+def limits_of(given: Any) -> Limits:
+    """Return what ``--case-timeout`` and ``--case-memory`` say."""
+    return Limits(given.case_timeout, int(given.case_memory * 2**30))

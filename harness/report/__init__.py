@@ -1,0 +1,55 @@
+"""Reports from records alone: the page, the CSV, the Markdown and terminal summaries.
+
+Nothing here imports TensorFlow; pandas and Jinja2 are imported when a report is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.records import Record, replace_text
+
+if TYPE_CHECKING:
+    from harness.report.overview import Explanations
+
+TITLE = "Keras applications × model optimization"
+
+CSV_NAME = "matrix.csv"
+PAGE_NAME = "index.html"
+SUMMARY_NAME = "summary.md"
+
+
+def write(
+    records: Iterable[Record],
+    out_dir: Path,
+    *,
+    title: str = TITLE,
+    explanations: Explanations | None = None,
+) -> list[Path]:
+    """Write ``matrix.csv``, ``index.html`` and ``summary.md`` into ``out_dir``.
+
+    Args:
+      records: all attempts; the last one at each case counts.
+      out_dir: created if it does not exist.
+      title: the heading of page and summary.
+      explanations: causes and remedies by label; the classifier's own by default.
+
+    Returns:
+      The files written.
+    """
+    from harness.report import overview, page, summary, tables
+    from harness.report.text import clean
+
+    records = list(records)
+    known = overview.known_explanations() if explanations is None else explanations
+    written = {
+        CSV_NAME: tables.to_csv(tables.frame(records)),
+        PAGE_NAME: page.html(records, title=title, explanations=known),
+        SUMMARY_NAME: summary.markdown(records, title=title, explanations=known),
+    }
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for name, content in written.items():
+        replace_text(out_dir / name, clean(content))
+    return [out_dir / name for name in written]

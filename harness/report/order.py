@@ -1,0 +1,57 @@
+"""In what order things stand in every report: a pure function of their names.
+
+Records arrive in the order the workers finished, which differs from run to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from harness.records import Record
+from harness.report.text import natural
+from harness.words import CONTROL, STAGES, VARIANTS, Status
+
+#: Techniques a reader looks for side by side. Any other stands behind, by name.
+TECHNIQUES: tuple[str, ...] = (
+    CONTROL, "qat-tfmot", "qat-annotate", "qat", "prune-tfmot", "prune", "prune-2x4",
+    "cluster", "pqat", "cqat", "pcqat", "ptq-int8", "ptq-dynamic", "ptq-float16",
+)  # fmt: skip
+
+#: The better the outcome, the earlier it stands.
+STATUSES: tuple[str, ...] = (
+    *(str(s) for s in (Status.PASS, Status.FAIL, Status.TIMEOUT, Status.OOM, Status.CRASH)),
+    *(str(s) for s in (Status.ERROR, Status.BLOCKED, Status.SKIPPED)),
+)
+
+
+def ranked(found: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The distinct words of ``found``: those of ``known`` in its order, then by name."""
+    distinct = set(found)
+    first = [word for word in known if word in distinct]
+    return first + sorted(distinct - set(first), key=natural)
+
+
+def techniques(records: Iterable[Record]) -> list[str]:
+    return ranked((r.technique for r in records), TECHNIQUES)
+
+
+def variants(records: Iterable[Record]) -> list[str]:
+    return ranked((r.variant for r in records), tuple(VARIANTS))
+
+
+def stages(records: Iterable[Record]) -> list[str]:
+    return ranked((s.name for r in records for s in r.stages), STAGES)
+
+
+def cases(records: Iterable[Record]) -> list[Record]:
+    """The latest record of each case, row by row and then column by column."""
+    latest = {r.case: r for r in records}.values()
+    column = {t: i for i, t in enumerate(techniques(latest))}
+    variant = {v: i for i, v in enumerate(variants(latest))}
+    return sorted(
+        latest,
+        key=lambda r: (
+            natural(r.family), r.family, natural(r.application), r.application,
+            variant[r.variant], column[r.technique], r.case,
+        ),
+    )  # fmt: skip

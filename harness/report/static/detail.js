@@ -1,0 +1,177 @@
+// One case in full, in a panel beside the table.
+
+const panel = document.getElementById("detail");
+const panelBody = document.getElementById("detail-body");
+const panelTitle = document.getElementById("detail-title");
+let openedFrom = null;
+
+const section = (title, ...children) => make("section", {}, make("h3", {}, title), ...children);
+const facts = (pairs) => make("dl", { class: "facts" }, pairs.filter(([, v]) => v !== "" && v !== null && v !== undefined)
+  .map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+const filterLink = (text, token) => make("a", { href: `#${new URLSearchParams({ q: token, open: "" })}` }, text);
+
+const copied = async (text) => {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // A page opened from a file may lack the clipboard: select and copy as a reader would.
+    const area = make("textarea", { class: "hidden", "aria-hidden": "true", readonly: true });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+};
+const copyable = (text, label) => {
+  const button = make("button", { type: "button", class: "copy", "aria-label": label }, "copy");
+  button.addEventListener("click", async () => {
+    button.textContent = (await copied(text)) ? "copied" : "press Ctrl+C";
+    button.focus();
+    setTimeout(() => { button.textContent = "copy"; }, 1600);
+  });
+  return make("div", { class: "copyable" }, make("pre", { tabindex: "0" }, text), button);
+};
+
+const outcome = (c) => make("p", { class: `outcome s-${c.status}` },
+  make("b", { "aria-hidden": "true" }, data.glyphs[c.status] ?? "?"), " ",
+  make("strong", {}, describe([c.status, c.stage, c.label])),
+  c.status === "pass" && c.stage ? ` through ${c.stage}` : "");
+
+const against = (c) => {
+  if (!c.expectation) return make("p", { class: "muted" }, "not compared with a baseline");
+  if (c.expectation === "expected") return make("p", { class: "muted" }, "as the baseline says");
+  const was = c.expected ? `: the baseline says ${describe(c.expected.map(at))}` : ": the baseline does not know this case";
+  return make("p", { class: `against x-${c.expectation}` },
+    make("em", { "aria-hidden": "true" }, data.marks[c.expectation] ?? ""), " ", make("strong", {}, c.expectation), was);
+};
+
+const why = (c) => {
+  const known = data.explanations[c.label];
+  const blocker = c.blocker && make("p", {}, `Blocked by ${c.blocker_kind || ""} `, make("code", {}, c.blocker),
+    c.blocker_name && c.blocker_name !== c.blocker ? [", named ", make("code", {}, c.blocker_name)] : "", ". ",
+    filterLink("all it blocks", `blocker:${quoted(c.blocker)}`));
+  if (!known && !blocker) return null;
+  return section(known?.title || "Why",
+    known?.cause ? make("p", {}, known.cause) : "", blocker || "",
+    known?.remedy ? make("p", { class: "remedy" }, make("strong", {}, "Remedy "), known.remedy) : "",
+    known?.links.length ? make("ul", { class: "links" }, known.links.map((url) => make("li", {},
+      make("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url.replace(/^https?:\/\//, ""))))) : "");
+};
+
+const stagesTable = (c) => {
+  if (!c.stages.length) return null;
+  const longest = Math.max(...c.stages.map((s) => s[2] ?? 0), 1e-9);
+  return section("Stages", make("table", { class: "plain" },
+    make("thead", {}, make("tr", {}, ["stage", "status", "time", "", "CPU"].map((t, i) =>
+      make("th", { scope: "col", class: i === 2 || i === 4 ? "n" : null }, t)))),
+    make("tbody", {}, c.stages.map(([name, status, wall, cpu]) => make("tr", {},
+      make("th", { scope: "row" }, at(name)),
+      make("td", {}, make("span", { class: `tag s-${at(status)}` }, make("b", { "aria-hidden": "true" }, data.glyphs[at(status)] ?? "?"), ` ${at(status)}`)),
+      make("td", { class: "n" }, wall === null ? "" : duration(wall)),
+      make("td", { class: "wide" }, make("span", { class: "meter", style: { "--w": String((wall ?? 0) / longest) } })),
+      make("td", { class: "n" }, cpu === null ? "" : duration(cpu)))))));
+};
+
+const failure = (c) => {
+  const f = c.failure;
+  if (!f) return null;
+  const parts = (f.chain ?? []).map(([type, message], i) => [
+    i ? make("p", { class: "muted" }, "caused by") : "",
+    make("pre", { class: "message", tabindex: "0" }, make("b", {}, at(type)), message === null ? "" : `: ${at(message)}`),
+  ]);
+  if (f.signal) parts.push(make("p", {}, "Ended by signal ", make("code", {}, at(f.signal)), "."));
+  else if (f.exit_code !== undefined) parts.push(make("p", {}, "The process ended with exit code ", make("code", {}, String(f.exit_code)), "."));
+  if (f.traceback !== undefined) {
+    const lines = data.tracebacks[f.traceback].map(at);
+    parts.push(make("details", {}, make("summary", {}, `Traceback, ${lines.length} frames`),
+      make("pre", { class: "traceback", tabindex: "0" }, lines.join("\n"))));
+  }
+  if (f.output !== undefined) {
+    parts.push(make("details", {}, make("summary", {}, "End of the output"), make("pre", { tabindex: "0" }, at(f.output))));
+  }
+  if (c.fingerprint) {
+    const same = cases.filter((o) => o.fingerprint === c.fingerprint).length;
+    parts.push(make("p", { class: "fingerprint" }, make("span", { class: "muted" }, "fingerprint "), make("code", {}, c.fingerprint),
+      same > 1 ? [" ", filterLink(`the same in ${same} cases`, `fingerprint:${quoted(c.fingerprint)}`)] : ""));
+  }
+  return parts.length ? section("Error", ...parts) : null;
+};
+
+const measured = (c) => {
+  const pairs = [["time", duration(c.seconds ?? 0)], ["CPU time", duration(c.cpu_seconds ?? 0)]];
+  if (c.peak_rss_bytes !== null) pairs.push(["peak memory", written("peak_rss_bytes", c.peak_rss_bytes)]);
+  data.metrics.forEach((name, i) => {
+    const value = c.metrics[i];
+    if (value !== null) pairs.push([spoken(name), Array.isArray(value) ? at(value[0]) : written(name, value)]);
+  });
+  return section("Measured", facts(pairs));
+};
+
+const origin = (c) => section("Run",
+  facts([
+    ["run", c.reused ? `${at(c.reused[0])} (reused)` : c.run_id],
+    ["date", moment(c.reused ? at(c.reused[1]) : c.started)],
+    ["attempt", c.attempt > 1 ? String(c.attempt) : ""],
+    ["asked for", `up to ${c.until}`],
+  ]),
+  make("details", {}, make("summary", {}, "Environment"),
+    facts(data.environments[c.environment].map(([name, value]) => [at(name), at(value)]))));
+
+const showDetail = (c) => {
+  panelTitle.replaceChildren(c.application, make("small", {}, `${c.technique} · ${c.variant} · ${c.family}`));
+  panelBody.replaceChildren(...[
+    outcome(c), against(c),
+    c.reused ? make("p", { class: "muted" }, `↺ taken from a reference run of ${at(c.reused[1]).slice(0, 10)}; not run again`) : null,
+    why(c),
+    c.repro ? section("Repeat this case", copyable(c.repro, "Copy the command")) : null,
+    failure(c), stagesTable(c), measured(c), origin(c),
+  ].filter(Boolean));
+  panelBody.scrollTop = 0;
+};
+
+let shownCase = "";
+const applyOpen = () => {
+  const c = caseByName.get(state.open);
+  for (const cell of cells) {
+    if (c && cell.case === c) cell.node.setAttribute("aria-selected", "true");
+    else cell.node.removeAttribute("aria-selected");
+  }
+  document.documentElement.classList.toggle("open", Boolean(c));
+  if (c && shownCase !== c.case) {
+    const first = panel.hidden;
+    showDetail(c);
+    panel.hidden = false;
+    if (first || !panel.contains(document.activeElement)) panelTitle.focus({ preventScroll: true });
+    reveal(cellByCase.get(c.case).node);
+  } else if (!c && shownCase) {
+    const focusInside = panel.contains(document.activeElement) || document.activeElement === document.body;
+    panel.hidden = true;
+    // The reader stood on a cell or a link before; that is where they want to be again.
+    const back = openedFrom?.isConnected && openedFrom.offsetParent ? openedFrom : cellByCase.get(shownCase)?.node;
+    if (focusInside && back) moveTo(back);
+    openedFrom = null;
+  }
+  shownCase = c ? c.case : "";
+  if (c) {
+    document.getElementById("previous").disabled = !neighbour(c, -1);
+    document.getElementById("next").disabled = !neighbour(c, 1);
+  }
+};
+
+const neighbour = (c, step) => {
+  const row = rows.find((r) => r.cells.some((x) => x.case === c));
+  const there = row.cells.filter((x) => !x.node.hidden || x.case === c);
+  return there[there.findIndex((x) => x.case === c) + step]?.case;
+};
+const stepTo = (step) => {
+  const next = neighbour(caseByName.get(state.open), step);
+  if (!next) return;
+  openedFrom = cellByCase.get(next.case).node;
+  setState({ open: next.case }, { push: false });
+};
+document.getElementById("previous").addEventListener("click", () => stepTo(-1));
+document.getElementById("next").addEventListener("click", () => stepTo(1));
+document.getElementById("close").addEventListener("click", () => setState({ open: "" }));

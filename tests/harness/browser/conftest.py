@@ -1,0 +1,217 @@
+"""Headless Chromium for the page: one browser for all tests, one fresh page for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import fake_records
+
+from harness import report
+from harness.records import Failure, Record
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--window-size=1400,1000",
+)  # fmt: skip
+
+INJECTED = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+EXPLANATIONS = {
+    "nested-model": SimpleNamespace(
+        title="A model inside a model",
+        cause="The transformer refuses a model used as a layer.",
+        remedy="Use optim.quantize_model.",
+        links=("https://github.com/tensorflow/model-optimization/issues/957",
+               "javascript:alert(3)"),
+    ),
+}  # fmt: skip
+
+
+def hostile() -> list[Record]:
+    """Records that carry markup wherever a record carries text."""
+    failure = Failure(
+        output=INJECTED,
+        signal=INJECTED,
+        chain=({"type": INJECTED, "message": f"</script>{INJECTED}", "notes": [INJECTED]},),
+        frames=({"file": INJECTED, "line": 1, "function": INJECTED, "code": INJECTED},),
+    )
+    evil = fake_records.record("Net", INJECTED, case="Net-evil")
+    evil = dataclasses.replace(
+        evil, status="fail", stage="transform", label=INJECTED, failure=failure,
+        blocker_kind=INJECTED, blocker=INJECTED, blocker_name=INJECTED,
+        fingerprint=INJECTED, repro=INJECTED, environment={INJECTED: INJECTED},
+        expectation="regression", reused={"run_id": INJECTED, "date": INJECTED},
+        metrics={INJECTED: INJECTED, "loss": float("nan"), "parameters": 7},
+    )  # fmt: skip
+    return [fake_records.record(f"Evil{INJECTED}", family=INJECTED), evil]
+
+
+def _found(variable: str, *names: str) -> str | None:
+    return os.environ.get(variable) or next((p for n in names if (p := shutil.which(n))), None)
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    binary = _found("CHROMIUM", "chromium", "chromium-browser", "google-chrome")
+    server = _found("CHROMEDRIVER", "chromedriver")
+    if not binary or not server:
+        pytest.skip(
+            "chromium and chromedriver are not installed "
+            "(Debian: apt-get install chromium chromium-driver)"
+        )
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(server))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Addresses of the pages under test, by name."""
+    out = tmp_path_factory.mktemp("reports")
+    runs = {
+        "full": fake_records.with_surprises(fake_records.full_run()),
+        "variants": fake_records.full_run(("float", "qat-tfmot"), ("notop", "top")),
+        "hostile": hostile(),
+    }
+    for name, records in runs.items():
+        report.write(records, out / name, explanations=EXPLANATIONS)
+    return {name: (out / name / report.PAGE_NAME).as_uri() for name in runs}
+
+
+class Page:
+    """A page as its reader handles it."""
+
+    def __init__(self, driver: Any, address: str) -> None:
+        self.driver = driver
+        self.address = address
+
+    def go(self, hash_: str = "") -> Page:
+        self.driver.get("about:blank")  # an address that differs in its hash loads nothing
+        self.driver.get(self.address + hash_)
+        return self
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def all(self, selector: str) -> list[Any]:
+        return self.driver.find_elements("css selector", selector)
+
+    def one(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def texts(self, selector: str) -> list[str]:
+        """The texts of all that is shown, in one round trip."""
+        return self.js(
+            "return [...document.querySelectorAll(arguments[0])]"
+            ".filter(n => n.offsetParent !== null).map(n => n.textContent.trim())",
+            selector,
+        )
+
+    def rows(self) -> list[str]:
+        return self.texts("tr.app > th")
+
+    def columns(self) -> list[str]:
+        return self.texts("thead th[data-col] button")
+
+    def matching(self) -> int:
+        return len(self.texts("td.case:not(.dim)"))
+
+    def cell(self, case: str) -> Any:
+        application, technique, variant = case.split("|")
+        return self.js(
+            "const [app, technique, variant] = arguments;"
+            "const head = [...document.querySelectorAll('thead th[data-col]')].find("
+            "  h => h.dataset.technique === technique && h.dataset.variant === variant);"
+            "const row = [...document.querySelectorAll('tr.app')].find("
+            "  r => r.cells[0].textContent === app);"
+            "return row.querySelector(`td[data-col='${head.dataset.col}']`);",
+            application, technique, variant,
+        )  # fmt: skip
+
+    def keys(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def chord(self, held: str, key: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).key_down(held).send_keys(key).key_up(held).perform()
+
+    def focused(self) -> str:
+        return self.js(
+            "const n = document.activeElement;"
+            "return n.id || (n.dataset.i ? n.closest('tr').cells[0].textContent + '|' + n.dataset.col"
+            " : n.textContent.trim())"
+        )
+
+    def type(self, text: str) -> None:
+        box = self.one("#filter")
+        box.clear()
+        box.send_keys(text)
+
+    @property
+    def hash(self) -> str:
+        return self.js("return decodeURIComponent(location.hash.replaceAll('+', ' '))")
+
+    @property
+    def opened(self) -> str | None:
+        """The heading of the open detail, or None."""
+        panel = self.one("#detail")
+        return self.one("#detail-title").text.replace("\n", " ") if panel.is_displayed() else None
+
+
+@pytest.fixture()
+def page(driver: Any, reports: dict[str, str]) -> Iterator[Page]:
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    driver.get_log("browser")
+    driver.get_log("performance")
+    yield Page(driver, reports["full"])
+    # Whatever a test does, the page must not complain and must not call anyone.
+    assert driver.get_log("browser") == []
+    assert requests(driver) == []
+
+
+@pytest.fixture()
+def variants(page: Page, reports: dict[str, str]) -> Page:
+    page.address = reports["variants"]
+    return page
+
+
+@pytest.fixture()
+def hostile_page(page: Page, reports: dict[str, str]) -> Page:
+    page.address = reports["hostile"]
+    return page
+
+
+def requests(driver: Any) -> list[str]:
+    """Every address asked for since the last call, but for the file itself."""
+    messages = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
+    asked = (
+        m["params"]["request"]["url"]
+        for m in messages
+        if m["method"] == "Network.requestWillBeSent"
+    )
+    return [url for url in asked if not url.startswith(("file:", "data:", "about:"))]

@@ -1,0 +1,1 @@
+"""Stand-ins that need no TensorFlow: a Keras package, its models, and a runtime."""
