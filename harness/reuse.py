@@ -13,10 +13,11 @@ import hashlib
 import importlib.util
 import inspect
 import io
+import itertools
 import json
 import re
 import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,9 @@ from harness.words import Status
 #: machine it ran on, and are tried again.
 _LASTING = {Status.PASS.value, Status.FAIL.value, Status.CRASH.value}
 
+#: A line and a character of a source.
+_Place = tuple[int, int]
+
 
 def key(case: Case, until: str, options: Options) -> str:
     """Return the digest of everything the outcome of ``case`` depends on."""
@@ -41,7 +45,9 @@ def key(case: Case, until: str, options: Options) -> str:
         "technique": [technique.id, _class_code(type(technique))],
         "code": {name: module_code(name) for name in technique.depends_on},
         "variant": case.variant,
-        "stages": {name: module_code(f"harness.stages.{name}") for name in up_to(until)},
+        "stages": {
+            name: module_code(f"harness.stages.{name}") for name in ("bench", *up_to(until))
+        },
         "options": asdict(options),
         "libraries": libraries(),
     }
@@ -93,27 +99,62 @@ def code_digest(source: str) -> str:
     """Digest what a source does: comments, docstrings and layout do not count.
 
     The text is compared, not the syntax tree, so that every version of Python comes
-    to the same digest.
+    to the same digest. Which block a line is in counts, and so does every character of a
+    string; other white space does not.
     """
-    lines = source.splitlines(keepends=True)
-    spans = [
-        (token.start, token.end)
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    ]
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+    lines = io.StringIO(source).readlines()
+    starts = list(itertools.accumulate(map(len, lines), initial=0))
+
+    def offset(line: int, column: int) -> int:
+        return starts[line - 1] + column if line <= len(lines) else len(source)
+
+    #: What stands for a part of the source, by where the part begins and ends.
+    parts: dict[int, tuple[int, str]] = {}
+    for begin, end in _docstrings(ast.parse(source), lines):
+        parts[offset(*begin)] = (offset(*end), "")
+    strings: list[int] = []  # begins of f-strings that are open: Python 3.12 splits them
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        begin, end = offset(*token.start), offset(*token.end)
+        kind = tokenize.tok_name[token.type]
+        if kind.endswith("STRING_START"):
+            strings.append(begin)
+        elif kind.endswith("STRING_END"):
+            opened = strings.pop()
+            if not strings:
+                parts[opened] = (end, source[opened:end])
+        elif strings:
             continue
-        if ast.get_docstring(node, clean=False) is None:
-            continue
-        doc = node.body[0]
-        spans.append(((doc.lineno, doc.col_offset), (doc.end_lineno or 0, doc.end_col_offset or 0)))
-    for (first, start), (last, end) in sorted(spans, reverse=True):
-        head, tail = lines[first - 1][:start], lines[last - 1][end:]
-        lines[first - 1 : last] = [head, *[""] * (last - first - 1), tail][: last - first + 1]
-        if first == last:
-            lines[first - 1] = head + tail
-    return hashlib.sha256(re.sub(r"\s+", "", "".join(lines)).encode()).hexdigest()[:16]
+        elif kind == "STRING":
+            parts.setdefault(begin, (end, source[begin:end]))
+        elif kind == "COMMENT":
+            parts[begin] = (end, "")
+        elif kind in ("INDENT", "DEDENT"):
+            mark = "\0>" if kind == "INDENT" else "\0<"
+            # Blocks that end together end at one place.
+            parts[begin] = (end, parts.get(begin, (0, ""))[1] + mark)
+    found = []
+    at = 0
+    for begin, (end, text) in sorted(parts.items()):
+        found += [re.sub(r"\s+", "", source[at:begin]), text]
+        at = end
+    found.append(re.sub(r"\s+", "", source[at:]))
+    return hashlib.sha256("".join(found).encode()).hexdigest()[:16]
+
+
+def _docstrings(tree: ast.Module, lines: Sequence[str]) -> Iterator[tuple[_Place, _Place]]:
+    """Yield where each docstring begins and ends: line from 1, character from 0."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+    def place(line: int, byte: int) -> _Place:
+        return line, len(lines[line - 1].encode()[:byte].decode())
+
+    for node in ast.walk(tree):
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            doc = node.body[0]
+            yield (
+                place(doc.lineno, doc.col_offset),
+                place(doc.end_lineno or doc.lineno, doc.end_col_offset or 0),
+            )
 
 
 class Reference:

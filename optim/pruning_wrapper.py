@@ -13,6 +13,7 @@ from optim.errors import ConfigError
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
 from tensorflow_model_optimization.python.core.sparsity.keras import (  # isort: skip
+    prune_registry,
     pruning_wrapper as tfmot_wrapper,
 )
 
@@ -120,6 +121,8 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):  # type: ignore[misc] 
 
     def __init__(self, layer: Any, *args: Any, **kwargs: Any) -> None:
         getter = _getter(layer)
+        if getter is None and prune_registry.PruneRegistry.supports(layer):
+            getter = list  # no weights: tfmot wraps every layer, and its files must be readable
         if getter is None:
             raise ConfigError(
                 f"{layer.name}: {type(layer).__name__} has no prunable weights; declare them "
@@ -133,6 +136,12 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):  # type: ignore[misc] 
         self.supports_masking = layer.supports_masking
         spec = inspect.getfullargspec(layer.call)
         self._accepted = None if spec.varkw else {*spec.args, *spec.kwonlyargs}
+
+    def add_weight(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        # tfmot calls the masks of all kernels "mask"; HDF5 takes a name once per layer.
+        used = [weight.name.rsplit("/")[-1] for weight in self._non_trainable_weights]
+        count = sum(other.startswith(str(name)) for other in used)
+        return super().add_weight(f"{name}_{count}" if count else name, *args, **kwargs)
 
     def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
         if self._accepted is not None:  # Keras hands a mask to any call with **kwargs

@@ -77,8 +77,10 @@ def verdict(records: Iterable[Record]) -> Verdict:
         return Verdict("none", "No case was run")
     if not parts:
         unjudged = not any(r.expectation for r in latest)
-        return Verdict("none", "Not compared with a baseline") if unjudged else Verdict(
-            Expectation.EXPECTED.value, "As expected"
+        return (
+            Verdict("none", "Not compared with a baseline")
+            if unjudged
+            else Verdict(Expectation.EXPECTED.value, "As expected")
         )
     gravest = next((k.value for k in CHANGES if found[k.value]), None)
     if errors and gravest != Expectation.REGRESSION:

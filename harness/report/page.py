@@ -141,9 +141,7 @@ def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[
         "blockers": blockers,
         "blocked_by": Counter(t for b in blockers for t in b["techniques"]),
         "most_blocked": max((b["cases"] for b in blockers), default=0),
-        "explained": {
-            b["label"]: overview.wording(b["label"], explanations) for b in blockers
-        },
+        "explained": {b["label"]: overview.wording(b["label"], explanations) for b in blockers},
         "style": Markup(style),
         "script": Markup(script),
         "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -166,14 +164,19 @@ def _families(latest: list[Record], columns: list[dict[str, Any]]) -> list[dict[
         in_family = list(members)
         for application, cases in groupby(in_family, key=lambda pair: pair[1].application):
             by_column = {(r.technique, r.variant): _cell(i, r, last_stage) for i, r in cases}
-            rows.append({
-                "application": application,
-                "cells": [by_column.get((c["technique"], c["variant"])) for c in columns],
-            })
+            rows.append(
+                {
+                    "application": application,
+                    "cells": [by_column.get((c["technique"], c["variant"])) for c in columns],
+                }
+            )
         sums = []
         for column in columns:
-            here = [r for _, r in in_family
-                    if (r.technique, r.variant) == (column["technique"], column["variant"])]
+            here = [
+                r
+                for _, r in in_family
+                if (r.technique, r.variant) == (column["technique"], column["variant"])
+            ]
             sums.append({"passes": sum(r.passed for r in here), "cases": len(here)})
         found.append({"family": family, "rows": rows, "sums": sums})
     return found
@@ -268,9 +271,7 @@ def payload(
     metrics = list(iter_metrics(latest))
     tracebacks: dict[tuple[Any, ...], int] = {}
     environments: dict[tuple[Any, ...], int] = {}
-    rows = [
-        _fields(r, strings, metrics, tracebacks, environments, limits) for r in latest
-    ]
+    rows = [_fields(r, strings, metrics, tracebacks, environments, limits) for r in latest]
     labels = {r.label for r in latest if r.label}
     return {
         "fields": list(rows[0]) if rows else [],
@@ -408,7 +409,7 @@ def _middle_out(frames: tuple[Mapping[str, Any], ...], most: int) -> list[Mappin
         return list(frames)
     head = most // 3
     left = {"file": f"[{len(frames) - most} frames left out; the record has them]"}
-    return [*frames[:head], left, *frames[len(frames) - (most - head):]]
+    return [*frames[:head], left, *frames[len(frames) - (most - head) :]]
 
 
 def _frame(frame: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from harness.compare import MARKS, TITLES, describe
 from harness.records import Record
@@ -21,8 +22,20 @@ LENGTHS = (50, 20, 5, 1)
 def markdown(records: Iterable[Record], *, title: str, explanations: Explanations) -> str:
     """Write the summary of ``records``."""
     latest = order.cases(records)
+    table = tables.frame(latest)
+    totals, blockers = tables.totals(table), tables.blockers(table)
     for most in LENGTHS:
-        written = "\n".join(_lines(latest, title, explanations, most)) + "\n"
+        lines = [
+            f"# {md(title)}",
+            "",
+            f"**{md(overview.verdict(latest).text)}** {_facts(latest)}",
+            "",
+            *_totals(totals, most),
+            *_changes(latest, explanations, most),
+            *_blockers(blockers, explanations, most),
+            *_environment(latest, most),
+        ]
+        written = "\n".join(lines) + "\n"
         if len(written.encode()) <= MOST_BYTES:
             return written
     return _cut(written)
@@ -34,24 +47,6 @@ def _cut(written: str) -> str:
     room = MOST_BYTES - len(note.encode())
     kept = written.encode()[:room].decode(errors="ignore")
     return kept[: kept.rfind("\n") + 1] + note
-
-
-def _lines(
-    latest: list[Record], title: str, explanations: Explanations, most: int
-) -> Iterator[str]:
-    table = tables.frame(latest)
-    yield f"# {md(title)}"
-    yield ""
-    yield f"**{md(overview.verdict(latest).text)}** {_facts(latest)}"
-    yield ""
-    yield from _totals(table, most)
-    for kind, cases in overview.changes(latest).items():
-        yield ""
-        yield f"## {MARKS[kind]} {TITLES[kind].capitalize()} ({len(cases)})"
-        yield ""
-        yield from _listed(list(_changes(kind, cases, explanations)), most)
-    yield from _blockers(table, explanations, most)
-    yield from _environment(latest, most)
 
 
 def _facts(latest: list[Record]) -> str:
@@ -66,8 +61,7 @@ def _facts(latest: list[Record]) -> str:
     return facts
 
 
-def _totals(table: object, most: int) -> Iterator[str]:
-    totals = tables.totals(table)  # type: ignore[arg-type]
+def _totals(totals: list[dict[str, Any]], most: int) -> Iterator[str]:
     statuses = order.ranked((s for t in totals for s in t["statuses"]), order.STATUSES)
     names = [f"{overview.GLYPHS.get(s, '')} {md(s)}".strip() for s in statuses]
     yield "| technique | variant | passes | " + " | ".join([*names, "unexpected", "time"]) + " |"
@@ -76,14 +70,22 @@ def _totals(table: object, most: int) -> Iterator[str]:
     for t in totals:
         cells = [str(t["statuses"].get(s, "") or "") for s in statuses]
         cells += [str(t["unexpected"] or ""), text.seconds(t["seconds"])]
-        rows.append(f"| {code(t['technique'])} | {md(t['variant'])} | "
-                    f"**{t['passes']}** / {t['cases']} | " + " | ".join(cells) + " |")
+        rows.append(
+            f"| {code(t['technique'])} | {md(t['variant'])} | "
+            f"**{t['passes']}** / {t['cases']} | " + " | ".join(cells) + " |"
+        )
     yield from _listed(rows, max(most, 20))
 
 
-def _changes(
-    kind: Expectation, cases: list[Record], explanations: Explanations
-) -> Iterator[str]:
+def _changes(latest: list[Record], explanations: Explanations, most: int) -> Iterator[str]:
+    for kind, cases in overview.changes(latest).items():
+        yield ""
+        yield f"## {MARKS[kind]} {TITLES[kind].capitalize()} ({len(cases)})"
+        yield ""
+        yield from _listed(list(_items(kind, cases[:most], explanations)), most, len(cases))
+
+
+def _items(kind: Expectation, cases: list[Record], explanations: Explanations) -> Iterator[str]:
     for record in cases:
         before = overview.expected_outcome(record)
         now = describe(record.outcome())
@@ -104,8 +106,7 @@ def _changes(
         yield line
 
 
-def _blockers(table: object, explanations: Explanations, most: int) -> Iterator[str]:
-    found = tables.blockers(table)  # type: ignore[arg-type]
+def _blockers(found: list[dict[str, Any]], explanations: Explanations, most: int) -> Iterator[str]:
     if not found:
         return
     yield ""
@@ -118,8 +119,10 @@ def _blockers(table: object, explanations: Explanations, most: int) -> Iterator[
         techniques = ", ".join(f"{md(t)} {n}" for t, n in f["techniques"].items())
         _, _, remedy = overview.wording(f["label"], explanations)
         blocker = code(f["blocker"]) if f["blocker"] else ""
-        rows.append(f"| {code(f['label'])} | {blocker} | {f['cases']} | {f['applications']} | "
-                    f"{techniques} | {md(remedy, 160)} |")
+        rows.append(
+            f"| {code(f['label'])} | {blocker} | {f['cases']} | {f['applications']} | "
+            f"{techniques} | {md(remedy, 160)} |"
+        )
     yield from _listed(rows, min(most, 20))
 
 
@@ -137,8 +140,10 @@ def _environment(latest: list[Record], most: int) -> Iterator[str]:
         yield f"{run.environments} different environments; the most common one is shown."
 
 
-def _listed(lines: list[str], most: int) -> Iterator[str]:
+def _listed(lines: list[str], most: int, count: int | None = None) -> Iterator[str]:
+    """The first ``most`` lines, and how many of ``count`` that leaves out."""
     yield from lines[:most]
-    if len(lines) > most:
+    left = (len(lines) if count is None else count) - most
+    if left > 0:
         yield ""
-        yield f"... and {len(lines) - most} more"
+        yield f"... and {left} more"

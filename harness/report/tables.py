@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,8 +29,11 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     names = {m: f"metric_{m}" if m in fixed else m for m in metrics}
     for row, record in zip(rows, latest, strict=True):
         row.update({names[m]: _scalar(v) for m, v in record.metrics.items()})
-    table = pd.DataFrame(rows, columns=[*fixed, *names.values()], dtype=object)
-    return pd.DataFrame({name: _typed(table[name]) for name in table}, index=table.index)
+    columns = [*fixed, *names.values()]
+    table: pd.DataFrame = pd.DataFrame(
+        {name: _typed([row.get(name) for row in rows]) for name in columns}
+    )
+    return table
 
 
 _EMPTY = Record("", "", "", "", "", "", "", "")
@@ -79,11 +83,12 @@ def _scalar(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _typed(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Give a column its type; whole numbers stay whole beside missing ones."""
-    values = [None if pd.isna(v) else v for v in column]
+def _typed(values: list[Any]) -> pd.Series[Any]:
+    """Make a column; whole numbers stay whole beside missing ones."""
+    values = [None if isinstance(v, float) and math.isnan(v) else v for v in values]
     kinds = frozenset(type(v) for v in values if v is not None)
-    return pd.Series(values, index=column.index, dtype=_TYPES.get(kinds, "object"))
+    column: pd.Series[Any] = pd.Series(values, dtype=_TYPES.get(kinds, "object"))
+    return column
 
 
 _TYPES: Mapping[frozenset[type], str] = {
@@ -107,21 +112,24 @@ def _short(value: float) -> str:
 def totals(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Per technique and variant: cases, passes, statuses, reused and unexpected ones."""
     found = []
+    parts = dict(list(table.groupby(["variant", "technique"], sort=False)))
     techniques = order.ranked(table["technique"], order.TECHNIQUES)
     for variant in order.ranked(table["variant"], tuple(VARIANTS)):
         for technique in techniques:
-            part = table[(table["technique"] == technique) & (table["variant"] == variant)]
-            if not part.empty:
-                found.append({
-                    "technique": technique,
-                    "variant": variant,
-                    "cases": len(part),
-                    "passes": int((part["status"] == Status.PASS.value).sum()),
-                    "statuses": counts(part["status"], order.STATUSES),
-                    "reused": int(part["reused"].notna().sum()),
-                    "unexpected": int((~part["expectation"].isin(_QUIET)).sum()),
-                    "seconds": float(part["seconds"].fillna(0).sum()),
-                })
+            part = parts.get((variant, technique))
+            if part is not None:
+                found.append(
+                    {
+                        "technique": technique,
+                        "variant": variant,
+                        "cases": len(part),
+                        "passes": int((part["status"] == Status.PASS.value).sum()),
+                        "statuses": counts(part["status"], order.STATUSES),
+                        "reused": int(part["reused"].notna().sum()),
+                        "unexpected": int((~part["expectation"].isin(_QUIET)).sum()),
+                        "seconds": float(part["seconds"].fillna(0).sum()),
+                    }
+                )
     return found
 
 
@@ -130,8 +138,8 @@ _QUIET = (Expectation.EXPECTED.value, None)
 
 def counts(column: pd.Series[Any], known: tuple[str, ...]) -> dict[str, int]:
     """How often each value occurs, known values in their order first."""
-    found = column.dropna().value_counts()
-    return {word: int(found[word]) for word in order.ranked(found.index, known)}
+    found = Counter(column.dropna())
+    return {word: found[word] for word in order.ranked(found, known)}
 
 
 def blockers(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -27,9 +27,7 @@ _VERDICTS = {
 MOST = 20
 
 
-def summary(
-    records: Iterable[Record], *, color: bool = False, width: int | None = None
-) -> str:
+def summary(records: Iterable[Record], *, color: bool = False, width: int | None = None) -> str:
     """Write the summary of a run for a terminal.
 
     Args:
@@ -93,9 +91,7 @@ def _labels(latest: list[Record], width: int) -> list[str]:
     lines = ["what blocks most:"]
     ranked = sorted(found, key=lambda label: (-found[label], label))
     for label in ranked[:MOST]:
-        named = Counter(
-            r.blocker for r in latest if (r.label or r.status) == label and r.blocker
-        )
+        named = Counter(r.blocker for r in latest if (r.label or r.status) == label and r.blocker)
         names = ", ".join(sorted(named, key=lambda b: (-named[b], b)))
         said = f"{_safe(label)}: {_safe(names)}" if names else _safe(label)
         lines.append(_fit(f"  {found[label]:>4}  {said}", width))

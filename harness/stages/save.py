@@ -7,7 +7,7 @@ import inspect
 import sys
 from typing import Any
 
-from harness.stages import Bench, NotFiniteError, OutputsDifferError
+from harness.stages.bench import Bench, NotFiniteError, OutputsDifferError
 from harness.stages.train import flat
 
 #: Largest relative difference that still counts as the same output. Reading a file back

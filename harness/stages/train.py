@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from harness.stages import Bench, NotFiniteError, NothingTrainedError
+from harness.stages.bench import Bench, NotFiniteError, NothingTrainedError
 
 
 def run(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.stages import Bench
+from harness.stages.bench import Bench
 
 
 def run(bench: Bench) -> None:

@@ -13,9 +13,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "convnext": tuple(f"ConvNeXt{s}" for s in ("Tiny", "Small", "Base", "Large", "XLarge")),
     "densenet": ("DenseNet121", "DenseNet169", "DenseNet201"),
     "efficientnet": tuple(f"EfficientNetB{n}" for n in range(8)),
-    "efficientnet_v2": tuple(
-        f"EfficientNetV2{s}" for s in ("B0", "B1", "B2", "B3", "S", "M", "L")
-    ),
+    "efficientnet_v2": tuple(f"EfficientNetV2{s}" for s in ("B0", "B1", "B2", "B3", "S", "M", "L")),
     "inception_resnet_v2": ("InceptionResNetV2",),
     "inception_v3": ("InceptionV3",),
     "mobilenet": ("MobileNet",),
@@ -23,9 +21,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "mobilenet_v3": ("MobileNetV3Large", "MobileNetV3Small"),
     "nasnet": ("NASNetLarge", "NASNetMobile"),
     "regnet": tuple(
-        f"RegNet{k}{n}"
-        for k in "XY"
-        for n in ("002", "004", "006", "008", "016", "032", "040", "064", "080", "120", "160", "320")
+        f"RegNet{k}{n:03}" for k in "XY" for n in (2, 4, 6, 8, 16, 32, 40, 64, 80, 120, 160, 320)
     ),
     "resnet": ("ResNet50", "ResNet101", "ResNet152"),
     "resnet_rs": tuple(f"ResNetRS{n}" for n in (50, 101, 152, 200, 270, 350, 420)),
@@ -99,7 +95,7 @@ MESSAGES = {
     ),
     "tensor-rank": (
         "Shape must be rank 4 but is rank 5 for '{{{{node {name}/BiasAdd}}}} = "
-        "BiasAdd[T=DT_FLOAT, data_format=\"NHWC\"]' with input shapes: [1,?,?,?,8], [8]."
+        'BiasAdd[T=DT_FLOAT, data_format="NHWC"]\' with input shapes: [1,?,?,?,8], [8].'
     ),
     "batchnorm-placement": (
         "Layer {name}:<class 'tf_keras.src.layers.normalization.batch_normalization."
@@ -112,18 +108,36 @@ _TFMOT = "site-packages/tensorflow_model_optimization/python/core/quantization/k
 
 def _frames(technique: str, label: str, depth: int) -> tuple[dict[str, object], ...]:
     head = [
-        {"file": "harness/stages.py", "line": 88, "function": "run_stage",
-         "code": "stage.run(case)"},
-        {"file": "harness/techniques.py", "line": 41, "function": "transform",
-         "code": "return quantize_model(model)"},
+        {
+            "file": "harness/stages.py",
+            "line": 88,
+            "function": "run_stage",
+            "code": "stage.run(case)",
+        },
+        {
+            "file": "harness/techniques.py",
+            "line": 41,
+            "function": "transform",
+            "code": "return quantize_model(model)",
+        },
     ]
     middle = [
-        {"file": f"{_TFMOT}quantize.py", "line": 130 + 7 * i, "function": f"quantize_step_{i}",
-         "code": f"layer_{i} = self._walk(layer, annotations[{i}], scheme=quantize_scheme)"}
+        {
+            "file": f"{_TFMOT}quantize.py",
+            "line": 130 + 7 * i,
+            "function": f"quantize_step_{i}",
+            "code": f"layer_{i} = self._walk(layer, annotations[{i}], scheme=quantize_scheme)",
+        }
         for i in range(depth)
     ]
-    tail = [{"file": f"{_TFMOT}quantize_registry.py", "line": len(label) * 11,
-             "function": f"check_{technique.replace('-', '_')}", "code": "raise ValueError("}]
+    tail = [
+        {
+            "file": f"{_TFMOT}quantize_registry.py",
+            "line": len(label) * 11,
+            "function": f"check_{technique.replace('-', '_')}",
+            "code": "raise ValueError(",
+        }
+    ]
     return tuple(head + middle + tail)
 
 
@@ -142,7 +156,8 @@ def record(
     size = 1 + int(hashlib.sha256(application.encode()).hexdigest(), 16) % 40
     stages = [StageResult("build", "pass", 0.4 * size * dice.uniform(0.9, 1.1), 0.5 * size)]
     slow = {"float": 0.0, "qat-tfmot": 3.0, "qat-annotate": 4.0}.get(technique, 0.7)
-    stages.append(StageResult("transform", "pass", slow * size * dice.uniform(0.8, 1.3), slow * size))
+    wall = slow * size * dice.uniform(0.8, 1.3)
+    stages.append(StageResult("transform", "pass", wall, slow * size))
     metrics: dict[str, object] = {
         "parameters": 750_000 * size + 3,
         "layers": 12 * size,
@@ -151,8 +166,11 @@ def record(
     if failing is None:
         stages.append(StageResult("train", "pass", 0.9 * size, 1.4 * size))
         stages.append(StageResult("save", "pass", 0.5 * size, 0.5 * size))
-        metrics |= {"loss": round(dice.uniform(0.1, 7), 4), "save_bytes": 3_100_000 * size,
-                    "save_difference": 0.0}
+        metrics |= {
+            "loss": round(dice.uniform(0.1, 7), 4),
+            "save_bytes": 3_100_000 * size,
+            "save_difference": 0.0,
+        }
     else:
         label, kind, blocker = failing
         stages[-1] = dataclasses.replace(stages[-1], status="fail")
@@ -160,11 +178,17 @@ def record(
         message = MESSAGES.get(label, "Unknown {blocker} in {name}; see the layer's config.")
         message = message.format(name=name, blocker=blocker)
         fields = {
-            "status": "fail", "label": label, "stage": "transform",
-            "blocker_kind": kind, "blocker": blocker, "blocker_name": blocker and name,
+            "status": "fail",
+            "label": label,
+            "stage": "transform",
+            "blocker_kind": kind,
+            "blocker": blocker,
+            "blocker_name": blocker and name,
             "fingerprint": f"{label}:quantize_registry.py:check",
             "failure": Failure(
-                "ValueError", message, ({"type": "ValueError", "message": message, "notes": []},),
+                "ValueError",
+                message,
+                ({"type": "ValueError", "message": message, "notes": []},),
                 _frames(technique, label, 8 + dice.randrange(25)),
             ),
         }
@@ -173,7 +197,8 @@ def record(
         "variant": variant, "status": "pass", "stage": "save", "until": "save",
         "run_id": "20260102-030405-ab12", "stages": tuple(stages), "metrics": metrics,
         "peak_rss_bytes": 600_000_000 + 90_000_000 * size,
-        "seconds": sum(s.seconds for s in stages), "cpu_seconds": sum(s.cpu_seconds for s in stages),
+        "seconds": sum(s.seconds for s in stages),
+        "cpu_seconds": sum(s.cpu_seconds for s in stages),
         "repro": f"python -m harness case {case}", "started": "2026-01-02T03:04:05+00:00",
         "environment": ENVIRONMENT, "expectation": "expected",
         "key": hashlib.sha256(case.encode()).hexdigest()[:16],
@@ -195,8 +220,10 @@ def full_run(
                 for variant in variants:
                     one = record(application, technique, variant, family=family, failing=failure)
                     if technique.endswith(("tfmot", "annotate")) and family != "vgg16":
-                        reused = {"run_id": "20251201-000000-ffff",
-                                  "date": "2025-12-01T00:00:00+00:00"}
+                        reused = {
+                            "run_id": "20251201-000000-ffff",
+                            "date": "2025-12-01T00:00:00+00:00",
+                        }
                         one = dataclasses.replace(one, reused=reused)
                     records.append(one)
     return records
@@ -211,16 +238,26 @@ def with_surprises(records: list[Record]) -> list[Record]:
             by_case[case] = dataclasses.replace(by_case[case], **changes)  # type: ignore[arg-type]
 
     regressed = record(
-        "VGG16", "prune", family="vgg16", failing=("not-finite", None, None), stage="train",
+        "VGG16",
+        "prune",
+        family="vgg16",
+        failing=("not-finite", None, None),
+        stage="train",
         expectation="regression",
         expected={"status": "pass", "stage": "save", "label": None},
     )
     by_case[regressed.case] = regressed
-    change("MobileNetV3Small-qat-annotate-notop", label="tensor-rank",
-           expectation="changed-label",
-           expected={"status": "fail", "stage": "transform", "label": "unsupported-add"})
-    change("Xception-qat-tfmot-notop", expectation="newly-passing",
-           expected={"status": "fail", "stage": "transform", "label": "batchnorm-placement"})
+    change(
+        "MobileNetV3Small-qat-annotate-notop",
+        label="tensor-rank",
+        expectation="changed-label",
+        expected={"status": "fail", "stage": "transform", "label": "unsupported-add"},
+    )
+    change(
+        "Xception-qat-tfmot-notop",
+        expectation="newly-passing",
+        expected={"status": "fail", "stage": "transform", "label": "batchnorm-placement"},
+    )
     change("MobileNet-prune-notop", expectation="new", expected=None)
     deaths: tuple[tuple[str, str, str, dict[str, object]], ...] = (
         ("ResNetRS420-qat-annotate-notop", "oom", "oom", {"signal": "SIGKILL"}),
@@ -229,14 +266,27 @@ def with_surprises(records: list[Record]) -> list[Record]:
     )
     for case, status, label, facts in deaths:
         died = Failure(output="F0000 check failed: rank >= 0 (-1 vs. 0)\n", **facts)  # type: ignore[arg-type]
-        change(case, status=status, label=label, stage="transform", failure=died, blocker=None,
-               blocker_kind=None,
-               expected={"status": status, "stage": "transform", "label": label})
+        change(
+            case,
+            status=status,
+            label=label,
+            stage="transform",
+            failure=died,
+            blocker=None,
+            blocker_kind=None,
+            expected={"status": status, "stage": "transform", "label": label},
+        )
     change("DenseNet201-prune-tfmot-notop", status="error", label="unclassified")
     for technique in TECHNIQUES[1:]:
-        change(f"ConvNeXtXLarge-{technique}-notop", status="blocked", stage="build",
-               label=None, failure=None, blocker=None, blocker_kind=None)
-    change("ConvNeXtXLarge-float-notop", status="fail", stage="build",
-           label="weights-unavailable")
+        change(
+            f"ConvNeXtXLarge-{technique}-notop",
+            status="blocked",
+            stage="build",
+            label=None,
+            failure=None,
+            blocker=None,
+            blocker_kind=None,
+        )
+    change("ConvNeXtXLarge-float-notop", status="fail", stage="build", label="weights-unavailable")
     change("EfficientNetB7-prune-notop", status="skipped", stage="build")
     return list(by_case.values())

@@ -61,7 +61,7 @@ def changed(one: Record, **changes: object) -> Record:
 NESTED = ("nested-model", None, None)
 
 
-@pytest.fixture()
+@pytest.fixture
 def before() -> dict[str, Record]:
     return runs(
         record("A"), record("B", failing=NESTED), record("C", failing=NESTED), record("D"),
@@ -69,7 +69,7 @@ def before() -> dict[str, Record]:
     )  # fmt: skip
 
 
-@pytest.fixture()
+@pytest.fixture
 def after() -> dict[str, Record]:
     return runs(
         record("A", failing=NESTED), record("B"), record("C", failing=("tensor-rank", None, None)),

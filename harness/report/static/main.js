@@ -13,6 +13,12 @@ for (const { technique, variant } of columns) {
   byId("sort").append(make("option", { value: `status:${technique}:${variant}` }, `status of ${said}`));
 }
 
+// The address is taken by the state, so this link moves the focus instead.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  moveTo(current);
+});
+
 // Typing is one step back, not one per letter.
 let typing = false;
 filterBox.addEventListener("input", () => {

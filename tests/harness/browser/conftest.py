@@ -25,6 +25,7 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--window-size=1400,1000",
+    "--force-prefers-reduced-motion",  # a panel that still slides in is not there yet
 )  # fmt: skip
 
 INJECTED = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -162,8 +163,9 @@ class Page:
     def focused(self) -> str:
         return self.js(
             "const n = document.activeElement;"
-            "return n.id || (n.dataset.i ? n.closest('tr').cells[0].textContent + '|' + n.dataset.col"
-            " : n.textContent.trim())"
+            "if (n.id) return n.id;"
+            "if (!n.dataset.i) return n.textContent.trim();"
+            "return n.closest('tr').cells[0].textContent + '|' + n.dataset.col"
         )
 
     def type(self, text: str) -> None:
@@ -182,7 +184,7 @@ class Page:
         return self.one("#detail-title").text.replace("\n", " ") if panel.is_displayed() else None
 
 
-@pytest.fixture()
+@pytest.fixture
 def page(driver: Any, reports: dict[str, str]) -> Iterator[Page]:
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
@@ -194,13 +196,13 @@ def page(driver: Any, reports: dict[str, str]) -> Iterator[Page]:
     assert requests(driver) == []
 
 
-@pytest.fixture()
+@pytest.fixture
 def variants(page: Page, reports: dict[str, str]) -> Page:
     page.address = reports["variants"]
     return page
 
 
-@pytest.fixture()
+@pytest.fixture
 def hostile_page(page: Page, reports: dict[str, str]) -> Page:
     page.address = reports["hostile"]
     return page

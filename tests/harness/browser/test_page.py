@@ -86,8 +86,8 @@ const found = [...document.querySelectorAll('td.case > div, .chip, .muted, .key 
     while (under && /rgba\\(.*, 0\\)|transparent/.test(getComputedStyle(under).backgroundColor)) {
       under = under.parentElement;
     }
-    const [a, b] = [getComputedStyle(n).color, getComputedStyle(under ?? document.body).backgroundColor]
-      .map(light).sort((x, y) => y - x);
+    const behind = getComputedStyle(under ?? document.body).backgroundColor;
+    const [a, b] = [getComputedStyle(n).color, behind].map(light).sort((x, y) => y - x);
     return [(a + 0.05) / (b + 0.05), n.className + ' ' + n.parentElement.className];
   });
 return found.sort((x, y) => x[0] - y[0])[0];
@@ -144,7 +144,8 @@ def test_filter_hides_columns_and_families_that_hold_nothing(page: Any) -> None:
 def test_filter_says_what_it_does_not_understand(page: Any) -> None:
     page.go()
     page.type("stauts:fail seconds:many")
-    assert page.one("#count").text == "no token stauts:; seconds: takes a number, such as >10 or <2.5M"
+    said = "no token stauts:; seconds: takes a number, such as >10 or <2.5M"
+    assert page.one("#count").text == said
     assert page.matching() == 355
 
 
@@ -222,7 +223,8 @@ def test_colour_by_any_number_the_records_hold(page: Any) -> None:
     low, high = page.texts("#legend > span:not(.ramp)")
     assert (low, high) == ("750 k", "30 M")
     shades = page.js(
-        "return [...document.querySelectorAll('td.case')].map(n => +n.style.getPropertyValue('--t'))"
+        "return [...document.querySelectorAll('td.case')]"
+        ".map(n => +n.style.getPropertyValue('--t'))"
     )
     assert min(shades) == 0
     assert max(shades) == 1
@@ -373,7 +375,9 @@ def test_back_undoes_one_step(page: Any) -> None:
 
 
 def test_nonsense_in_the_address_is_harmless(page: Any) -> None:
-    page.go("#q=%22&sort=status:x:y&view=toString&variant=zz&open=none&theme=pink&closed=,,&__proto__=1")
+    page.go(
+        "#q=%22&sort=status:x:y&view=toString&variant=zz&open=none&theme=pink&closed=,,&__proto__=1"
+    )
     assert page.opened is None
     assert page.one("#filter").get_attribute("value") == '"'
     page.go("#sort=constructor&view=constructor&open=__proto__")
@@ -433,6 +437,13 @@ def test_everything_by_keyboard(page: Any) -> None:
     assert page.focused() in ("previous", "next")
     page.keys(ESCAPE)
     assert page.opened is None
+
+
+def test_skip_link_leads_to_the_grid_and_keeps_the_state(page: Any) -> None:
+    page.go("#q=nasnet")
+    page.keys(TAB, ENTER)
+    assert page.focused() == "NASNetLarge|0"
+    assert page.hash == "#q=nasnet"
 
 
 def test_the_grid_is_one_stop_of_the_tab_key(page: Any) -> None:
