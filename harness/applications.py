@@ -26,7 +26,7 @@ from harness.words import UsageError, unknown
 DEFAULT_KERAS_MODULE = "tf_keras"
 
 #: Raised when what is cached or how it is found changes its form.
-_CACHE_FORM = 2
+_CACHE_FORM = 3
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,21 @@ def _discover(module: str) -> tuple[Application, ...]:
             f"KERAS_MODULE={module}: the package has no applications; "
             f"unset KERAS_MODULE to use {DEFAULT_KERAS_MODULE}"
         )
-    stat = index.stat()
-    stamp = [_CACHE_FORM, distribution_version(module), stat.st_size, stat.st_mtime_ns]
+    stamp = [_CACHE_FORM, distribution_version(module), str(root)]
     cache = cache_dir() / f"applications-{module}.json"
-    cached = _read_cache(cache, stamp, root)
+    cached = _read_cache(cache, stamp)
     if cached is not None:
         return cached
-    constructors = _read_index(module, root, index) or _ask_python(module)
+    origins = _read_index(module, root, index)
+    constructors = [
+        Application(name, origin.stem, f"{module}.applications", name, source_digest(origin))
+        for name, origin in origins.items()
+    ] or _ask_python(module)
     if not constructors:
         raise UsageError(f"no constructor found in {module}.applications")
     found = tuple(sorted(constructors, key=lambda a: (a.family, a.name)))
-    _write_cache(cache, stamp, root, found)
+    folders = {origin.parent for origin in origins.values()}
+    _write_cache(cache, stamp, [index, *(f for d in folders for f in d.glob("*.py"))], found)
     return found
 
 
@@ -117,30 +121,23 @@ def _package_root(module: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations))).joinpath(*module.split(".")[1:])
 
 
-def _read_index(module: str, root: Path, index: Path) -> list[Application]:
-    """Read the constructors out of ``applications/__init__.py``.
+def _read_index(module: str, root: Path, index: Path) -> dict[str, Path]:
+    """Read the constructors out of ``applications/__init__.py``: origin by name.
 
-    A constructor is a function or class that the index imports by a capitalised name
+    A constructor is a function or class that the index imports under a capitalised name
     from a module of the same package which defines it.
     """
-    found: list[Application] = []
+    found: dict[str, Path] = {}
     for node in ast.walk(ast.parse(index.read_bytes())):
         if not isinstance(node, ast.ImportFrom) or not node.module:
             continue
         origin = _module_file(node.module, module, root)
         if origin is None:
             continue
-        found += [
-            Application(
-                name=alias.asname or alias.name,
-                family=origin.stem,
-                module=f"{module}.applications",
-                function=alias.asname or alias.name,
-                source=source_digest(origin),
-            )
-            for alias in node.names
-            if alias.name[:1].isupper() and alias.name in _definitions(origin)
-        ]
+        for alias in node.names:
+            name = alias.asname or alias.name
+            if name[:1].isupper() and alias.name in _definitions(origin):
+                found[name] = origin
     return found
 
 
@@ -201,7 +198,12 @@ print("\\n" + json.dumps(found))
 
 
 def _ask_python(module: str) -> list[Application]:
-    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "TF_USE_LEGACY_KERAS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
     done = subprocess.run(
         [sys.executable, "-c", _PROBE, module],
         capture_output=True,
@@ -216,10 +218,11 @@ def _ask_python(module: str) -> list[Application]:
     return [Application(n, f, f"{module}.applications", n, "") for n, f in rows]
 
 
-def _read_cache(cache: Path, stamp: list[object], root: Path) -> tuple[Application, ...] | None:
+def _read_cache(cache: Path, stamp: list[object]) -> tuple[Application, ...] | None:
     try:
         data = json.loads(cache.read_text(encoding="utf-8"))
-        if data["stamp"] != stamp or data["root"] != str(root):
+        files = data["files"]
+        if data["stamp"] != stamp or files != {name: _file_stamp(Path(name)) for name in files}:
             return None
         return tuple(Application(**a) for a in data["applications"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -227,16 +230,26 @@ def _read_cache(cache: Path, stamp: list[object], root: Path) -> tuple[Applicati
 
 
 def _write_cache(
-    cache: Path, stamp: list[object], root: Path, found: Iterable[Application]
+    cache: Path, stamp: list[object], files: Iterable[Path], found: Iterable[Application]
 ) -> None:
-    data = {"stamp": stamp, "root": str(root), "applications": [asdict(a) for a in found]}
+    """Keep what was found, with the state of every file it was read from."""
+    temporary = cache.with_suffix(f".{os.getpid()}")
     try:
+        data = {
+            "stamp": stamp,
+            "files": {str(file): _file_stamp(file) for file in files},
+            "applications": [asdict(a) for a in found],
+        }
         cache.parent.mkdir(parents=True, exist_ok=True)
-        temporary = cache.with_suffix(f".{os.getpid()}")
         temporary.write_text(json.dumps(data), encoding="utf-8")
         os.replace(temporary, cache)
     except OSError:
         pass  # a read-only home costs a few hundred milliseconds, not the run
+
+
+def _file_stamp(file: Path) -> list[int]:
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def named(reference: str) -> Application:
@@ -246,21 +259,41 @@ def named(reference: str) -> Application:
       UsageError: the module cannot be found, or does not define that name.
     """
     dotted, _, function = reference.partition(":")
-    try:
-        spec = importlib.util.find_spec(dotted)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None:
+    origin = _locate(dotted)
+    if origin is None:
         raise UsageError(f"application {reference!r}: there is no module {dotted!r} on sys.path")
-    origin = Path(spec.origin)
     if origin.suffix == ".py":
-        names = _definitions(origin)
+        try:
+            names = _definitions(origin)
+        except SyntaxError as error:
+            raise UsageError(
+                f"application {reference!r}: {origin.name}:{error.lineno}: {error.msg}"
+            ) from error
         if function not in names:
             raise unknown(f"application in {dotted}", function, names)
         source = source_digest(origin)
     else:
         source = ""
     return Application(function, dotted.rpartition(".")[2], dotted, function, source)
+
+
+def _locate(dotted: str) -> Path | None:
+    """Return the file of a module without importing the packages it is in."""
+    top, *rest = dotted.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not rest:
+        return Path(spec.origin) if spec and spec.origin else None
+    for folder in spec.submodule_search_locations or ():
+        path = Path(folder, *rest)
+        candidates = [path.with_suffix(".py"), path / "__init__.py"]
+        candidates += sorted(path.parent.glob(f"{path.name}.*.so"))
+        for candidate in candidates:
+            if candidate.is_file():
+                return candidate
+    return None
 
 
 def select(patterns: Iterable[str] = (), module: str | None = None) -> tuple[Application, ...]:

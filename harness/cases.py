@@ -82,25 +82,21 @@ def parse(case_id: str, own_applications: Iterable[str] = ()) -> Case:
       own_applications: where a constructor of one's own is, as ``package.module:function``.
 
     Raises:
-      UsageError: a part is unknown; the message names the nearest ids.
+      UsageError: there is no such case; the message names the nearest ids.
     """
-    rest, _, variant = case_id.rpartition("-")
-    if variant not in VARIANTS:
-        raise UsageError(
-            f"case id {case_id!r} must read APPLICATION-TECHNIQUE-VARIANT, "
-            f"e.g. MobileNetV2-qat-tfmot-notop; variants: {', '.join(VARIANTS)}"
-        )
+    rows = {a.name: a for a in applications.discover()}
+    rows.update((a.name, a) for a in map(applications.named, own_applications))
+    columns = techniques.registry()
     # Both an application's name and a technique's id may hold hyphens: the longest
     # technique id that ends the rest is the one that was meant.
-    known = sorted(techniques.registry(), key=len, reverse=True)
-    for technique in known:
-        if rest.endswith("-" + technique):
-            name = rest[: -len(technique) - 1]
-            own = {a.name: a for a in map(applications.named, own_applications)}
-            row = own.get(name) or applications.select([name])[0]
-            return Case(row, techniques.registry()[technique], variant)
-    name, _, technique = rest.partition("-")
-    raise unknown("technique", technique or rest, techniques.registry())
+    rest, _, variant = case_id.rpartition("-")
+    for technique in sorted(columns, key=len, reverse=True):
+        name = rest.removesuffix(f"-{technique}")
+        if name != rest and name in rows and variant in VARIANTS:
+            return Case(rows[name], columns[technique], variant)
+    raise unknown(
+        "case", case_id, (f"{a}-{t}-{v}" for a in rows for t in columns for v in VARIANTS)
+    )
 
 
 def in_order(cases: Iterable[Case], seconds: Mapping[str, float]) -> list[Case]:

@@ -7,13 +7,14 @@ nothing here imports TensorFlow, and pandas only where a report is written.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import options
-from harness.words import STAGES, VARIANTS, Exit, UsageError, exit_for
+from harness.words import STAGES, VARIANTS, Exit, UsageError
 
 EPILOG = """\
 exit codes: 0 as expected · 1 regression · 2 usage · 3 newly passing only · 4 the harness failed
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if more and given.run is not _run:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     given.more = more
+    if os.getcwd() not in sys.path:  # a console script does not look where it is called
+        sys.path.append(os.getcwd())
     try:
         code: Exit = given.run(given)
         return int(code)
@@ -36,8 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"harness: {error}", file=sys.stderr)
         return int(Exit.USAGE)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has seen enough
+        # The reader of our output has seen enough; what is left to flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.AS_EXPECTED)
+    except OSError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return int(Exit.USAGE)
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
         return int(Exit.HARNESS_FAILED)
@@ -175,11 +182,11 @@ def _run(given: argparse.Namespace) -> Exit:
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         print("harness: no case is selected; `harness list` shows what there is", file=sys.stderr)
         return Exit.USAGE
-    if code == pytest.ExitCode.USAGE_ERROR or (code != 0 and outcome.code is None):
+    if code == pytest.ExitCode.USAGE_ERROR:
         return Exit.USAGE
-    if code == pytest.ExitCode.INTERNAL_ERROR:
+    if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.INTERRUPTED):
         return Exit.HARNESS_FAILED
-    if code == pytest.ExitCode.INTERRUPTED:
+    if outcome.code is None and code != pytest.ExitCode.OK:
         return Exit.HARNESS_FAILED
     return outcome.code or Exit.AS_EXPECTED
 
@@ -357,7 +364,7 @@ def _diff(given: argparse.Namespace) -> Exit:
     before, after = (records.latest(_read([path])) for path in (given.before, given.after))
     found = compare.compare(before, after)
     print(compare.to_markdown(found) if given.markdown else compare.to_text(found))
-    return exit_for(kind for kind, changes in found.by_kind().items() if changes)
+    return compare.exit_code(found)
 
 
 def _add_accept(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -367,7 +374,8 @@ def _add_accept(command: Callable[..., argparse.ArgumentParser]) -> None:
         "accept",
         _accept,
         "make what a run found the new baseline, and print what changes",
-        "Cases that the run does not have keep what is said of them.",
+        "Cases that the run does not have keep what is said of them; applications, techniques\n"
+        "and variants that no longer exist are dropped.",
     )
     sub.add_argument(
         "results",
@@ -388,12 +396,11 @@ def _accept(given: argparse.Namespace) -> Exit:
     from harness.words import VARIANTS
 
     old = expectations.read(given.expectations)
-    new = expectations.accept(old, records.latest(_read(given.results)), errors.upstream_issues())
-    names = [a.name for a in applications.discover()]
-    known = [f"{a}-{t}-{v}" for a in {*names, *new.applications} for t in techniques.registry()
-             for v in VARIANTS]  # fmt: skip
-    for stale in new.stale(names, known):
-        new.lines.pop(stale, None)
+    found = records.latest(_read(given.results))
+    new = expectations.accept(old, found, errors.upstream_issues())
+    names = {*(a.name for a in applications.discover()), *(r.application for r in found.values())}
+    known = [f"{a}-{t}-{v}" for a in names for t in techniques.registry() for v in VARIANTS]
+    new.drop(new.stale(names, known))
     before, after = expectations.render(old), expectations.render(new)
     name = given.expectations.name
     if given.expectations.exists() and before == after:
@@ -409,6 +416,8 @@ def _accept(given: argparse.Namespace) -> Exit:
 
 
 def _add_relabel(command: Callable[..., argparse.ArgumentParser]) -> None:
+    from harness.paths import EXPECTATIONS
+
     sub = command(
         "relabel",
         _relabel,
@@ -416,15 +425,15 @@ def _add_relabel(command: Callable[..., argparse.ArgumentParser]) -> None:
         "For use after a change of harness/errors.py: nothing has to be run again.",
     )
     _add_results(sub, many=False)
+    sub.add_argument("--expectations", type=Path, default=EXPECTATIONS, metavar="FILE")
 
 
 def _relabel(given: argparse.Namespace) -> Exit:
     from harness import errors, expectations, records, session
-    from harness.paths import EXPECTATIONS
 
     path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
     found = _read([path])
-    baseline = expectations.read(EXPECTATIONS)
+    baseline = expectations.read(given.expectations)
     fresh = [session.compared(errors.apply(r), baseline) for r in found]
     records.write(path, fresh)
     changed = [(a, b) for a, b in zip(found, fresh, strict=True) if a.label != b.label]

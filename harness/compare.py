@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.records import Record
-from harness.words import STAGES, Exit, Expectation, Status
+from harness.words import STAGES, Exit, Expectation, Status, exit_for
 
 #: Status, stage and label: what a baseline pins.
 Outcome = tuple[str, str, str | None]
@@ -165,10 +165,8 @@ def _times(a: Mapping[str, Record], b: Mapping[str, Record]) -> tuple[TimeChange
 
 
 def exit_code(diff: Diff) -> Exit:
-    """The exit code of a comparison; new and removed cases alone are no failure."""
-    if diff.regressions or diff.changed:
-        return Exit.REGRESSION
-    return Exit.NEWLY_PASSING if diff.fixes else Exit.AS_EXPECTED
+    """Return the exit code of ``harness diff``."""
+    return exit_for(kind for kind, changes in diff.by_kind().items() if changes)
 
 
 def describe(outcome: Outcome | None) -> str:

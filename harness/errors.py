@@ -94,8 +94,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "invalid-input-shape",
         message=r"(Input size must be at least|input_shape. (must|should) |"
+        r"The input must have \d+ channels|specify a static .input_shape|"
         r"Computed output size would be negative|Negative dimension size|"
-        r"expected (min_ndim|ndim|axis|shape)=)",
+        r"One of the dimensions in the output is <= 0|"
+        r"expected (shape=|axis -?\d+ of input shape))",
+    ),
+    Rule(
+        "invalid-input-shape", stage="build", message=r"expected (min_|max_)?ndim=\d+, found ndim="
     ),
     # tfmot refuses before it tries
     Rule(
@@ -137,7 +142,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "tensor-rank",
         message=r"(Shape must be (at (least|most) )?rank \d+ but is rank \d+|"
-        r"expected .*ndim=\d+, found ndim=\d+|must be of rank \d|rank mismatch|"
+        r"expected (min_|max_)?ndim=\d+, found ndim=\d+|must be of rank \d|rank mismatch|"
         r"Shapes? must be equal rank)",
         blocker="layer",
     ),
@@ -307,6 +312,12 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Run the repro command and read the end of its output; report it upstream.",
         ),
         Explanation(
+            "control",
+            "control failed",
+            "The application fails without any technique: its float case did not pass.",
+            "Look at the float case of the same row; this case says nothing of its technique.",
+        ),
+        Explanation(
             "harness",
             "harness fault",
             "The harness itself failed; nothing is known of the case.",
@@ -415,8 +426,13 @@ def _op_of(name: str | None) -> str | None:
     return re.sub(r"_\d+$", "", name[len("tf.") :])
 
 
-#: Quoted names, paths and numbers differ from case to case of one defect.
-_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\{\{.*?\}\}|\b[\w/]*\d[\w/.]*\b|\S+:<class")
+#: Names, paths and numbers differ from case to case of one defect.
+_VARIABLE = re.compile(
+    r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?!\w|\.\d)|"
+    r"\S+(?=:<)|'[^']*'|\"[^\"]*\"|`[^`]*`|\{\{.*?\}\}|(?<!<)\b[\w/]*\d[\w/.]*\b"
+)
+#: The class of what is refused does not: another class is another defect.
+_CLASS = re.compile(r"<class '[\w.]*\b(\w+)'>")
 
 #: Libraries whose innermost frame marks the place of a defect, the most telling first.
 _LIBRARIES = (
@@ -434,8 +450,13 @@ def fingerprint(failure: Failure) -> str:
     Equal fingerprints are the same defect, whatever the application.
     """
     message = failure.chain[-1]["message"] if failure.chain else failure.message
-    text = " ".join(_VARIABLE.sub("_", headline(message)).split())[:160]
     kind = failure.chain[-1]["type"] if failure.chain else failure.type
+    line = _CLASS.sub(r"<\1>", headline(message)).removeprefix(f"{kind}: ")
+    text = " ".join(_VARIABLE.sub("_", line).split())
+    named = re.search(r"<\w+>", text)
+    if named and named.end() > 160:
+        text = f"{text[:140]}... {named[0]}"
+    text = text[:160]
     where = ""
     for library in _LIBRARIES:
         frames = [f for f in failure.frames if f["file"].startswith(library)]

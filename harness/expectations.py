@@ -20,8 +20,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness import compare
 from harness.records import Record, replace_text
-from harness.words import STAGES, Status, UsageError, nearest
+from harness.words import STAGES, Expectation, Status, UsageError, nearest
 
 Outcome = tuple[str, str, "str | None"]
 
@@ -76,23 +77,39 @@ class Expectations:
         )
 
     def stale(self, applications: Iterable[str], known_cases: Iterable[str]) -> list[str]:
-        """Return the case ids, and application names, that match nothing any more."""
+        """Return the case ids, application names and columns that match nothing any more."""
         cases, names = set(known_cases), set(applications)
         gone = [case for case in self.lines if case not in cases]
         gone += [name for name in self.applications if name not in names]
+        columns = {case.partition("-")[2] for case in cases}
+        gone += [f"{t}-{v}" for t, v in sorted(self.covers) if f"{t}-{v}" not in columns]
         return gone
+
+    def drop(self, gone: Iterable[str]) -> None:
+        """Forget what :meth:`stale` has found."""
+        for one in gone:
+            self.lines.pop(one, None)
+            self.notes.pop(one, None)
+            self.applications.pop(one, None)
+            technique, _, variant = one.rpartition("-")
+            self.covers.discard((technique, variant))
 
 
 def read(path: Path) -> Expectations:
     """Read a baseline file; a missing one is an empty baseline.
 
     Raises:
-      UsageError: a line is malformed; the message gives its number.
+      UsageError: the file cannot be read, or a line is malformed; the message gives its
+        number.
     """
     found = Expectations()
-    if not path.exists():
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
         return found
-    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the expectations {path}: {error}") from error
+    for number, raw in enumerate(content.splitlines(), 1):
         text, _, note = raw.partition("#")
         words = text.split()
         if not words:
@@ -180,8 +197,16 @@ def accept(
     new = Expectations(
         set(old.covers), dict(old.applications), dict(old.lines), dict(old.notes), {}
     )
+    rows: dict[str, set[tuple[str, str]]] = {}
     for record in records.values():
-        new.applications[record.application] = record.family
+        rows.setdefault(record.application, set()).add((record.technique, record.variant))
+    for record in records.values():
+        name = record.application
+        known = rows[name] | {c for c in old.covers if f"{name}-{c[0]}-{c[1]}" in old.lines}
+        # What is listed is expected to pass in every covered column, so it has to have been
+        # run there.
+        if known >= old.covers:
+            new.applications[name] = record.family
     columns = {(r.technique, r.variant) for r in records.values()}
     for technique, variant in columns:
         ran = {
@@ -189,14 +214,14 @@ def accept(
             for r in records.values()
             if (r.technique, r.variant) == (technique, variant)
         }
-        if ran == set(new.applications):
+        if ran >= set(new.applications):
             new.covers.add((technique, variant))
     for case, record in records.items():
-        covered = (record.technique, record.variant) in new.covers
-        if record.passed and covered:
-            new.lines.pop(case, None)
-            new.notes.pop(case, None)
-            continue
+        expected = old.of_record(record)
+        if record.passed and expected and expected != PASS:
+            verdict = compare.classify(expected, record.outcome(), until=record.until)
+            if verdict is Expectation.EXPECTED:
+                continue  # it stopped before the stage where it is expected to fail
         outcome = PASS if record.passed else record.outcome()
         if new.lines.get(case) != outcome:
             new.lines[case] = outcome
@@ -204,6 +229,12 @@ def accept(
             new.notes.pop(case, None)
             if note:
                 new.notes[case] = note
+    for application in new.applications:
+        for technique, variant in new.covers:
+            case = f"{application}-{technique}-{variant}"
+            if new.lines.get(case) == PASS:  # what a column without a line says already
+                del new.lines[case]
+                new.notes.pop(case, None)
     return new
 
 

@@ -22,7 +22,7 @@ def from_exception(error: BaseException) -> dict[str, Any]:
             "type": type(one).__name__,
             "module": type(one).__module__,
             "message": _message(one),
-            "notes": [scrub(str(n)) for n in getattr(one, "__notes__", ())],
+            "notes": [scrub(_printable(str(n))) for n in getattr(one, "__notes__", ())],
         }
         for one in _chain(error)
     ]
@@ -51,7 +51,7 @@ def _message(error: BaseException) -> str:
         text = str(error)
     except Exception as broken:  # an exception whose __str__ raises is still a failure to report
         text = f"(its message cannot be read: {type(broken).__name__})"
-    return shorten(scrub(text), MESSAGE_LIMIT)
+    return shorten(scrub(_printable(text)), MESSAGE_LIMIT)
 
 
 #: Local names under which Keras and tfmot keep the layer they work on, the last one first.
@@ -74,7 +74,7 @@ def _layer_facts(error: BaseException) -> dict[str, str] | None:
             symbol = getattr(layer, "symbol", None) or getattr(function, "__name__", "")
             facts["op"] = str(symbol)
         activation = getattr(layer, "activation", None)
-        if facts["class"] == "Activation" and activation is not None:
+        if activation is not None:
             facts["activation"] = str(getattr(activation, "__name__", activation))
         return facts
     except Exception:
@@ -120,19 +120,33 @@ def _frames(error: BaseException) -> list[dict[str, Any]]:
     return summary
 
 
+#: The line of an AutoGraph message that says what was raised, and Keras's line before it.
+_RAISED = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt|Warning): ")
+_PREAMBLE = re.compile(r"([\w.]+: )?Exception encountered when calling")
+
+
 def headline(message: str) -> str:
     """Return the line of a message that says what is wrong.
 
     Keras and AutoGraph put a preamble before it, and a list of arguments after it.
     """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    if lines[0].startswith("in user code:"):
-        return lines[-1]
-    if lines[0].startswith("Exception encountered when calling") and len(lines) > 1:
-        return headline("\n".join(lines[1:]))
-    return lines[0]
+    while len(lines) > 1:
+        if lines[0].startswith("in user code:"):
+            raised = [n for n, line in enumerate(lines) if _RAISED.match(line)]
+            lines = lines[raised[0] if raised else -1 :]
+        elif _PREAMBLE.match(lines[0]) and not lines[1].startswith("Call arguments"):
+            lines = lines[1:]
+        else:
+            break
+    return lines[0] if lines else ""
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` without what would drive the terminal of whoever reads it."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def shorten(text: str, limit: int) -> str:
@@ -152,8 +166,5 @@ _CHATTER = re.compile(
 def tail(raw: bytes) -> str:
     """Return the end of what a process printed, as safe text."""
     text = raw[-8 * OUTPUT_LIMIT :].decode("utf-8", errors="replace")
-    text = "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-    lines = [line for line in text.splitlines() if not _CHATTER.match(line)]
+    lines = [line for line in _printable(text).splitlines() if not _CHATTER.match(line)]
     return scrub("\n".join(lines))[-OUTPUT_LIMIT:]

@@ -35,8 +35,11 @@ def conclude(
 
     try:
         loaded = records.read(run.file)
-    except records.RecordError:
-        return Exit.AS_EXPECTED  # nothing was run, and pytest has said why
+    except records.RecordError as error:
+        if not planned:
+            return Exit.AS_EXPECTED  # nothing was run, and pytest has said why
+        write(f"no case left a record: {error}")
+        return Exit.HARNESS_FAILED
     for broken in loaded.broken:
         write(f"warning: {broken}")
     latest = loaded.latest()
@@ -44,20 +47,30 @@ def conclude(
     for line in terminal.summary(latest.values(), color=color).splitlines():
         write(line)
     write("")
-    missing = [case for case in planned if case not in latest]
-    report.write(latest.values(), run.results)
-    pages = run.results
-    if full and not missing:
-        publish(latest.values(), run.results, REPORTS)
-        pages = REPORTS
-    write(f"report: {_shown(pages / 'index.html')}")
+    missing = [case for case in planned if case not in latest or latest[case].run_id != run.run_id]
+    code = exit_code(latest.values())
+    try:
+        report.write(latest.values(), run.results)
+        pages = run.results
+        if full and not missing:
+            publish(latest.values(), run.results, REPORTS)
+            pages = REPORTS
+        write(f"report: {_shown(pages / 'index.html')}")
+    except OSError as error:
+        write(f"the reports could not be written: {error.strerror or error}; all records are kept")
+        code = Exit.HARNESS_FAILED
+    if code in (Exit.REGRESSION, Exit.NEWLY_PASSING):
+        write(f"if this is right: python -m harness accept {_shown(run.results)}")
     if missing:
+        how = "--only-failed" if all(case in latest for case in missing) else "--resume"
         write(
             f"{len(missing)} of {len(planned)} cases were not run; "
-            "what is finished is kept. Go on with: python -m harness run --resume"
+            f"what is finished is kept. Go on with: python -m harness run {how}"
             + ("" if run.results.name == ".harness" else f" --results {_shown(run.results)}")
         )
-    return exit_code(latest.values())
+        if code is not Exit.REGRESSION:
+            return Exit.HARNESS_FAILED
+    return code
 
 
 def publish(run: Iterable[Record], source: Path, target: Path) -> None:

@@ -23,6 +23,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -148,6 +149,9 @@ def _run_child(runtime: Any, request: Mapping[str, Any], close: tuple[Any, ...])
         # A case that runs out of time is asked where it is before it is killed.
         faulthandler.register(signal.SIGUSR1, file=output, all_threads=False)
         os.chdir(scratch)
+        # Libraries clean their temporary files up when the interpreter ends, which this
+        # process never does: let them go with the scratch folder.
+        os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
         events = os.open(scratch / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
         def report(event: Mapping[str, Any]) -> None:

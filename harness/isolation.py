@@ -36,6 +36,8 @@ TICK_SECONDS = 0.05
 READY_SECONDS = 180.0
 #: From asking a case where it is to killing it.
 GRACE_SECONDS = 1.0
+#: How long a host may take to end by itself.
+CLOSE_SECONDS = 5.0
 #: A host that grew by this much since it was ready is replaced.
 HOST_GROWTH_BYTES = 512 * 2**20
 
@@ -106,7 +108,10 @@ class Runner:
             outcome = self._run_in(scratch, {**request, "scratch": str(scratch)})
         except HostError as error:
             self.close()
-            outcome = Outcome(Status.ERROR, failure=error.failure)
+            outcome = _read_events(scratch)
+            outcome.status, outcome.failure = Status.ERROR, error.failure
+            if outcome.stages:
+                outcome.stages[-1]["status"] = str(Status.ERROR)
         except BaseException:
             self.close()
             raise
@@ -158,17 +163,24 @@ class _Host:
         paths = [str(PROJECT), *(p for p in sys.path if p)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the host)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.host", runtime, str(request_read), str(answer_write)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            pass_fds=(request_read, answer_write),
-            env=environment,
-            start_new_session=True,
-        )
-        os.close(request_read)
-        os.close(answer_write)
+        command = [sys.executable, "-m", "harness.host", runtime]
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(request_read), str(answer_write)],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                pass_fds=(request_read, answer_write),
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(self._requests)
+            os.close(self._answers)
+            raise HostError(f"the host process could not start: {error}") from error
+        finally:
+            os.close(request_read)
+            os.close(answer_write)
         self._buffered = b""
         try:
             answer = self.receive(READY_SECONDS)
@@ -228,7 +240,7 @@ class _Host:
                 os.close(descriptor)
         self._requests = self._answers = -1
         try:
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(psutil.Error):
                 for child in psutil.Process(self._process.pid).children(recursive=True):
@@ -275,6 +287,7 @@ class _Watch:
         self.ended_by = status
         if status is Status.OOM:  # every moment costs memory that others need
             self._signal(signal.SIGKILL)
+            self._kill_at = now  # and again, in case it has no process group of its own yet
             return
         self._signal(signal.SIGUSR1)
         self._kill_at = now + GRACE_SECONDS
@@ -348,7 +361,7 @@ def _judge(
             outcome.status = Status.OOM
             facts.update(type="OutOfMemory", message=who)
         elif number is not None:
-            name = signal.Signals(number).name
+            name = _signal_name(number)
             outcome.status = Status.CRASH
             facts.update(type="Crash", message=f"ended by {name}", signal=name)
         else:
@@ -357,6 +370,13 @@ def _judge(
         outcome.failure = {**facts, "frames": [], "chain": []}
     if outcome.status is not Status.PASS and outcome.stages:
         outcome.stages[-1]["status"] = str(outcome.status)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
 
 
 def _tail(path: Path) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from harness import applications as _applications
-from harness import errors, progress, session, techniques
+from harness import environment, errors, progress, session, techniques
 from harness.applications import Application
 from harness.cases import Case
 from harness.records import Record
@@ -61,6 +61,7 @@ def test_applications(
             runtime=runtime,
             fresh=True,
             run_id=session.new_run_id(),
+            threads=environment.cores(),  # one case at a time has the machine to itself
         )
         one = session.Session(settings)
         try:
@@ -84,7 +85,9 @@ def _rows(given: ModuleType | Sequence[str] | str | None) -> tuple[Application, 
         if last != "applications":
             raise UsageError(f"{given.__name__} is no `applications` module of a Keras package")
         return _applications.discover(package)
-    words: Iterable[str] = [given] if isinstance(given, str) else given
+    words: Sequence[str] = [given] if isinstance(given, str) else list(given)
+    if not words:
+        raise UsageError("no application is given; leave the argument out to try all of them")
     return _applications.select(words)
 
 

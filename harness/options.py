@@ -10,7 +10,7 @@ from harness.isolation import Limits
 from harness.paths import EXPECTATIONS, REPORTS
 from harness.records import RESULTS_NAME
 from harness.session import DEFAULT_RUNTIME
-from harness.stages import Options
+from harness.stages.bench import Options
 from harness.words import STAGES, VARIANTS
 
 _WORDS = {"action": "append", "default": [], "metavar": "A,B"}

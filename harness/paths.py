@@ -33,9 +33,13 @@ def working_dir() -> Path:
     return Path(".harness")
 
 
+#: What cannot stand before or after a path that is meant as a whole.
+_PART = r"[\w.+@~-]"
+
+
 @lru_cache(maxsize=1)
-def _roots() -> tuple[tuple[str, str], ...]:
-    """Machine paths and what to write in their place, longest first."""
+def _roots() -> tuple[re.Pattern[str], dict[str, str]]:
+    """A pattern for machine paths, the longest first, and what to write in their place."""
     packages = {
         *site.getsitepackages(),
         site.getusersitepackages(),
@@ -52,17 +56,26 @@ def _roots() -> tuple[tuple[str, str], ...]:
     if home not in ("/", "~"):
         pairs[home] = "home"
     everything = {**{os.path.realpath(p): new for p, new in pairs.items()}, **pairs}
-    return tuple(sorted(everything.items(), key=lambda pair: -len(pair[0])))
+    everything.pop("/", None)
+    known = "|".join(map(re.escape, sorted(everything, key=len, reverse=True)))
+    return re.compile(rf"(?<!{_PART})({known})(/|(?![\w+@~-]|\.\w))"), everything
 
 
-#: Whatever is left that still reads as a path of this machine keeps its last two parts.
-_ABSOLUTE = re.compile(r"(?<![\w/.:<])/(?:[\w.+@~-]+/){2,}((?:[\w.+@~-]+/)?[\w.+@~-]+)")
+#: Somebody's home, and whatever else still reads as a path of this machine: its last part
+#: is kept.
+_HOME = re.compile(rf"(?<!{_PART})/(?:home|Users)/{_PART}+")
+_ABSOLUTE = re.compile(rf"(?<![\w/.:<])/(?:{_PART}+/){{2,}}({_PART}+)")
 
 
 def scrub(text: str) -> str:
     """Return ``text`` without absolute paths, the user's home, or the host's name."""
-    for path, new in _roots():
-        text = text.replace(path + os.sep, new + "/" if new else "")
+    roots, written = _roots()
+
+    def instead(found: re.Match[str]) -> str:
+        new = written[found[1]]
+        return (new + found[2] if new else "") if found[2] else new or "."
+
+    text = _HOME.sub("home", roots.sub(instead, text))
     text = _ABSOLUTE.sub(r"\1", text)
     host = socket.gethostname()
     if len(host) > 3:

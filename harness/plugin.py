@@ -19,7 +19,7 @@ from harness.cases import Case, Selection
 from harness.options import MATRIX, limits_of, options_of, split
 from harness.paths import working_dir
 from harness.records import Record
-from harness.stages import Options
+from harness.stages.bench import Options
 from harness.words import VARIANTS, Exit, Expectation, Status, UsageError
 
 MATRIX_FILE = Path(__file__).with_name("test_matrix.py")
@@ -106,11 +106,10 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def _wants_matrix(config: pytest.Config) -> bool:
-    """Whether the arguments name the matrix; the suite of tests beside it is not ours."""
-    here = MATRIX_FILE.parent
+    """Whether the arguments name the matrix: ``pytest harness``, not ``pytest``."""
     for argument in config.args:
         path = Path(config.invocation_params.dir, argument.partition("::")[0]).resolve()
-        if path in (here, MATRIX_FILE) or path in here.parents:
+        if path in (MATRIX_FILE.parent, MATRIX_FILE):
             return True
     return False
 
@@ -126,14 +125,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect the matrix only where it is asked for: ``pytest harness``, not ``pytest``."""
-    if collection_path != MATRIX_FILE:
+    """Collect the matrix only where it is asked for."""
+    if collection_path != MATRIX_FILE or _wants_matrix(config):
         return None
-    here = MATRIX_FILE.parent
-    for argument in config.args:
-        path = Path(config.invocation_params.dir, argument.partition("::")[0]).resolve()
-        if path in (here, MATRIX_FILE):
-            return None
     return True
 
 
@@ -194,7 +188,11 @@ def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
     from harness.words import unknown
 
     rows = [a.name for a in applications.discover()]
-    own = [word.rpartition(":")[2] for word in split(config.option.applications) if ":" in word]
+    own = [
+        word.rpartition(":")[2]
+        for word in split(config.option.applications)
+        if ":" in word and not word.startswith("family:")
+    ]
     columns = techniques.registry()
     known = [f"{a}-{t}-{v}" for a in [*rows, *own] for t in columns for v in VARIANTS]
     stale = baseline.stale([*rows, *own], known)
@@ -223,7 +221,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         outcome = done.get(case.id) if case else None
         out = False
         if case and option.resume:
-            out = outcome is not None and outcome.key == _key(run, case)
+            out = (
+                outcome is not None
+                and outcome.status != Status.ERROR
+                and outcome.key == _key(run, case)
+            )
         if case and option.only_failed:
             out = outcome is None or outcome.passed
         (left if out else kept).append(item)
@@ -318,25 +320,39 @@ def matrix(_matrix_session: Matrix, record_property: Any) -> Matrix:
 class _Controller:
     """What the controlling process knows: where results go, and how far the run is."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, chosen: list[Case]) -> None:
         self.config = config
         self.settings = settings(config)
         self.full = is_full(config)
+        self.keeps = bool(config.option.resume or config.option.only_failed)
+        self.chosen = chosen
         self.meter: progress.Meter | None = None
+
+    def expected_seconds(self) -> dict[str, float]:
+        """Return how long cases took in the reference run; nothing if they are taken from it."""
+        reference = session.load_reference(self.settings.reference)
+        seconds = dict(reference.seconds())
+        if not self.settings.fresh:
+            for case in self.chosen:
+                if case.id in seconds and reference.lookup(case, _key(self.settings, case)):
+                    seconds[case.id] = 0.0
+        return seconds
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
-    if _is_worker(config) or not _wants_matrix(config) or config.option.collectonly:
+    if _is_worker(config) or not _wants_matrix(config):
         return
     from harness import start
 
     try:
-        start.prepare(settings(config), keep=config.option.resume or config.option.only_failed)
-        selection(config).cases()
+        state = _Controller(config, _chosen(config))
+        if config.option.collectonly:
+            return
+        start.prepare(state.settings, keep=state.keeps)
     except (UsageError, OSError) as error:
         raise pytest.UsageError(str(error)) from error
-    config.stash[_STATE] = _Controller(config)
+    config.stash[_STATE] = state
 
 
 @pytest.hookimpl(trylast=True)
@@ -356,9 +372,12 @@ def _start_meter(config: pytest.Config, ids: list[str]) -> None:
     chosen = [i.rpartition("[")[2].rstrip("]") for i in ids if "test_matrix.py::" in i]
     if not chosen:
         return
+    from harness import start
+
+    if not state.keeps:
+        start.set_aside(state.settings)
     workers = len(getattr(config.option, "tx", None) or []) or 1
-    seconds = dict(session.load_reference(config.option.reference).seconds())
-    state.meter = progress.Meter(chosen, seconds, workers)
+    state.meter = progress.Meter(chosen, state.expected_seconds(), workers)
 
 
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, str, Any] | None:
@@ -381,7 +400,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if isinstance(line, dict):
         reporter = state.config.pluginmanager.get_plugin("terminalreporter")
         text = state.meter.line(line)
-        if reporter is not None and reporter.verbosity >= 0:
+        if reporter is not None and reporter.verbosity >= -1:  # `harness run` is pytest -q
             reporter.ensure_newline()
             reporter.write_line(text, **progress.markup(line))
 
@@ -409,8 +428,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     state = config.stash.get(_STATE, None)
-    if state is None:
-        return
+    if state is None or (state.meter is None and not state.keeps):
+        return  # nothing was selected, and what an earlier run left is not this one's
     from harness import finish
 
     code = finish.conclude(

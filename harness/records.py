@@ -129,7 +129,9 @@ class Record:
     def to_json(self) -> str:
         """Return the record as one line of JSON, without the newline."""
         data = dataclasses.asdict(self)
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=True)
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=True)
+        # Half a surrogate pair, as in a file name that is no UTF-8, cannot be written.
+        return text.encode("utf-8", "replace").decode("utf-8")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:

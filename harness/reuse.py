@@ -25,7 +25,9 @@ from pathlib import Path
 from harness.applications import distribution_version, keras_module
 from harness.cases import Case
 from harness.records import Record
-from harness.stages import Options, up_to
+from harness.stages import up_to
+from harness.stages.bench import Options
+from harness.techniques import Technique
 from harness.words import Status
 
 #: Statuses that say something of the case itself. The others say something of the
@@ -42,7 +44,7 @@ def key(case: Case, until: str, options: Options) -> str:
     facts = {
         "application": [case.application.module, case.application.function],
         "source": case.application.source,
-        "technique": [technique.id, _class_code(type(technique))],
+        "technique": [technique.id, _class_code(type(technique)), *_settings(technique)],
         "code": {name: module_code(name) for name in technique.depends_on},
         "variant": case.variant,
         "stages": {
@@ -58,6 +60,12 @@ def libraries() -> dict[str, str]:
     """Return the versions of the libraries that decide an outcome."""
     names = ("tensorflow", keras_module(), "tensorflow-model-optimization")
     return {name: distribution_version(name) for name in names}
+
+
+def _settings(technique: Technique) -> list[str]:
+    """Return what tells one technique of a class from another, e.g. its sparsity."""
+    own = {k: v for k, v in sorted(vars(technique).items()) if k != "id"}
+    return [repr(own)] if own else []
 
 
 @cache
@@ -108,10 +116,8 @@ def code_digest(source: str) -> str:
     def offset(line: int, column: int) -> int:
         return starts[line - 1] + column if line <= len(lines) else len(source)
 
-    #: What stands for a part of the source, by where the part begins and ends.
-    parts: dict[int, tuple[int, str]] = {}
-    for begin, end in _docstrings(ast.parse(source), lines):
-        parts[offset(*begin)] = (offset(*end), "")
+    #: Parts of the source: begin, end, and the text that stands for the part.
+    parts = [(offset(*a), offset(*b), "") for a, b in _docstrings(ast.parse(source), lines)]
     strings: list[int] = []  # begins of f-strings that are open: Python 3.12 splits them
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         begin, end = offset(*token.start), offset(*token.end)
@@ -119,22 +125,22 @@ def code_digest(source: str) -> str:
         if kind.endswith("STRING_START"):
             strings.append(begin)
         elif kind.endswith("STRING_END"):
-            opened = strings.pop()
+            begin = strings.pop()
             if not strings:
-                parts[opened] = (end, source[opened:end])
+                parts.append((begin, end, source[begin:end]))
         elif strings:
             continue
         elif kind == "STRING":
-            parts.setdefault(begin, (end, source[begin:end]))
+            parts.append((begin, end, source[begin:end]))
         elif kind == "COMMENT":
-            parts[begin] = (end, "")
+            parts.append((begin, end, ""))
         elif kind in ("INDENT", "DEDENT"):
-            mark = "\0>" if kind == "INDENT" else "\0<"
-            # Blocks that end together end at one place.
-            parts[begin] = (end, parts.get(begin, (0, ""))[1] + mark)
+            parts.append((begin, end, "\0>" if kind == "INDENT" else "\0<"))
     found = []
     at = 0
-    for begin, (end, text) in sorted(parts.items()):
+    for begin, end, text in sorted(parts, key=lambda part: part[0]):
+        if begin < at:
+            continue  # a string within a docstring
         found += [re.sub(r"\s+", "", source[at:begin]), text]
         at = end
     found.append(re.sub(r"\s+", "", source[at:]))

@@ -22,7 +22,8 @@ from typing import Any
 
 from harness import techniques
 from harness.applications import DEFAULT_KERAS_MODULE, keras_module
-from harness.stages import Bench, options_from, stage, up_to
+from harness.stages import options_from, stage, up_to
+from harness.stages.bench import Bench
 from harness.words import UsageError
 
 Report = Callable[[Mapping[str, Any]], None]

@@ -17,7 +17,7 @@ from harness.expectations import Expectations
 from harness.isolation import Limits, Outcome, Runner
 from harness.paths import EXPECTATIONS, REPORTS
 from harness.records import Failure, Record, StageResult
-from harness.stages import Options
+from harness.stages.bench import Options
 from harness.words import CONTROL, STAGES, Status
 
 DEFAULT_RUNTIME = "harness.runtime"

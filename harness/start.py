@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from harness import records
@@ -16,6 +17,7 @@ from harness.words import UsageError
 NEEDED_BYTES = 4 * 2**30
 
 START = "start"
+PREVIOUS_NAME = "results.previous.jsonl"
 
 
 def prepare(run: Settings, *, keep: bool) -> None:
@@ -23,7 +25,7 @@ def prepare(run: Settings, *, keep: bool) -> None:
 
     Args:
       run: the settings.
-      keep: continue the records that are there; otherwise they are set aside.
+      keep: whether the records that are there are continued.
 
     Raises:
       UsageError: something is missing; one sentence with what to do.
@@ -34,23 +36,26 @@ def prepare(run: Settings, *, keep: bool) -> None:
         raise UsageError(f"--runtime {run.runtime}: {error}") from error
     runtime.check()
     _writable(run.results)
-    _room(Path(os.environ.get("TMPDIR") or "/tmp"))
+    _room(Path(tempfile.gettempdir()))
     start = run.results / START
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(start)
-    if not run.file.exists():
-        if keep:
-            raise UsageError(
-                f"nothing to continue: there is no {records.RESULTS_NAME} in {run.results.name}/; "
-                "run without --resume and --only-failed"
-            )
+    if not keep:
         return
-    if keep:
-        # Workers decide what is left by this copy, not by the file they append to.
-        start.mkdir()
-        shutil.copyfile(run.file, start / records.RESULTS_NAME)
-    else:
-        os.replace(run.file, run.file.with_name("results.previous.jsonl"))
+    if not run.file.exists():
+        raise UsageError(
+            f"nothing to continue: there is no {records.RESULTS_NAME} in {run.results.name}/; "
+            "run without --resume and --only-failed"
+        )
+    # Workers decide what is left by this copy, not by the file they append to.
+    start.mkdir()
+    shutil.copyfile(run.file, start / records.RESULTS_NAME)
+
+
+def set_aside(run: Settings) -> None:
+    """Move the records of the last run out of the way, once there is a case to run."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(run.file, run.file.with_name(PREVIOUS_NAME))
 
 
 def _writable(folder: Path) -> None:

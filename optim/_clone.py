@@ -23,6 +23,8 @@ Convert = Callable[[Any, str, "Copier"], Any]
 # runtime at import, and no process that has started it can be forked.)
 _FUNCTIONAL = importlib.import_module("tf_keras.src.engine.functional").Functional
 
+_TRACED_FOR_OUTPUT_ONLY = {"tf_keras", "tensorflow_model_optimization", "optim"}
+
 
 def is_network(layer: Any) -> bool:
     """Whether `layer` is a Functional or Sequential model, one whose graph can be read."""
@@ -216,19 +218,17 @@ def _known_outputs(layer: Any, node: Any) -> Iterator[Any]:
     """Within the context, calling `layer` builds it but does not trace it.
 
     To learn what a layer returns, Keras traces it into a graph that it throws away. Here
-    that is known from the node that is being copied. Only for layers of Keras and for the
-    pruning wrapper around one, and not where tracing has effects (masks, regularizers,
-    weights made in `call`).
+    that is known from the node that is being copied. Only for layers of Keras and for tfmot's
+    wrappers around one, and not where tracing has effects (masks, regularizers, weights made
+    in `call`).
     """
     inner = getattr(layer, "layer", layer)
-    outputs = tf.nest.flatten(node.outputs)
+    tensors = [*node.keras_inputs, *tf.nest.flatten(node.outputs)]
     if (
-        not hasattr(layer, "_infer_output_signature")
-        or type(inner).__module__.split(".")[0] != "tf_keras"
+        not {type(x).__module__.split(".")[0] for x in (layer, inner)} <= _TRACED_FOR_OUTPUT_ONLY
         or isinstance(layer, keras.Sequential)
         or inner.activity_regularizer is not None
-        or any(getattr(t, "_keras_mask", None) is not None for t in outputs)
-        or any(getattr(t, "_keras_mask", None) is not None for t in node.keras_inputs)
+        or any(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors)
     ):
         yield layer
         return

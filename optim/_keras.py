@@ -111,7 +111,7 @@ def _imported_without_legacy() -> bool:
     if not loaded.get("_tf_uses_legacy_keras", True):  # noted by tensorflow/__init__.py
         return True
     # `tf.keras` is a lazy loader; ordinary attribute access would resolve it.
-    return vars(loaded.get("keras", object)).get("_tfll_keras_version") == "keras_3"
+    return bool(vars(loaded.get("keras", object)).get("_tfll_keras_version") == "keras_3")
 
 
 def _missing(module: str) -> MissingPackageError:

@@ -19,7 +19,7 @@ from tensorflow_model_optimization.python.core.quantization.keras import (  # is
 )
 
 
-class QuantizeLayer(quantize_layer.QuantizeLayer):  # type: ignore[misc]  # tfmot is untyped
+class QuantizeLayer(quantize_layer.QuantizeLayer):
     """tfmot's does not say that it is built, so that it is built, with variables, twice."""
 
     def build(self, input_shape: Any) -> None:
@@ -27,7 +27,7 @@ class QuantizeLayer(quantize_layer.QuantizeLayer):  # type: ignore[misc]  # tfmo
         self.built = True
 
 
-class QuantizeWrapperV2(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
+class QuantizeWrapperV2(quantize_wrapper.QuantizeWrapperV2):
     """tfmot's takes over the weights of its layer before it builds it, so that there are none.
 
     A wrapper made by `quantize_apply` is around a built layer and does have them.

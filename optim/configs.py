@@ -16,7 +16,7 @@ QuantizeConfig = tfmot.quantization.keras.QuantizeConfig
 MovingAverageQuantizer = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
 
 
-class NoOpQuantizeConfig(QuantizeConfig):  # type: ignore[misc]  # tfmot is untyped
+class NoOpQuantizeConfig(QuantizeConfig):  # type: ignore[misc, valid-type]  # tfmot is untyped
     """Quantizes no part of the layer; its output stays float."""
 
     def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
@@ -53,9 +53,7 @@ class DefaultBNQuantizeConfig(NoOpQuantizeConfig):
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         return [
-            MovingAverageQuantizer(
-                num_bits=8, per_axis=False, symmetric=False, narrow_range=False
-            )
+            MovingAverageQuantizer(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
         ]
 
 

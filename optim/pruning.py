@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,10 +12,17 @@ from optim._clone import Copier, clone_model, is_network, walk
 from optim._compile import copy_compile_state
 from optim._keras import check_layer, check_model, keras, tfmot
 from optim.errors import ConfigError
-from optim.pruning_wrapper import PruneLowMagnitude, is_prunable, kernels, tfmot_wrapper
+from optim.pruning_wrapper import (
+    AnyPruneLowMagnitude,
+    PruneLowMagnitude,
+    is_prunable,
+    kernels,
+    pruned_layers,
+)
 from optim.scope import custom_object_scope
 
 __all__ = ["get_pruning_callbacks", "prune_low_magnitude", "unprune"]
+
 
 def prune_low_magnitude(
     to_prune: Any,
@@ -43,8 +50,9 @@ def prune_low_magnitude(
             name and with its path (`"stem/conv_*"`); a layer class; a predicate on the
             layer; or a sequence of those.
         pruning_schedule: a tfmot `PruningSchedule`; `ConstantSparsity(0.5, 0)` by default.
-        block_size: shape of the blocks that are pruned together. tfmot prunes blocks in
-            kernels of rank 2 only; layers with other kernels are passed through.
+        block_size: shape of the blocks that are pruned together. tfmot prunes blocks only in
+            kernels of rank 2 that are larger than one block on both axes; layers with other
+            kernels are passed through.
         block_pooling_type: how to score a block, `"AVG"` or `"MAX"`.
         pruning_policy: a tfmot `PruningPolicy`; layers it does not allow are passed through.
         sparsity_m_by_n: `(m, n)`, m zeros among n consecutive values, such as (2, 4). tfmot
@@ -76,7 +84,7 @@ def prune_low_magnitude(
             not is_prunable(original)
             or skips(original, path)
             or (pruning_policy and not pruning_policy.allow_pruning(original))
-            or not _rank_fits(original, block_size, sparsity_m_by_n)
+            or not _pattern_fits(original, block_size, sparsity_m_by_n)
         ):
             return layer
         return PruneLowMagnitude(layer, **parameters, **kwargs)
@@ -102,10 +110,8 @@ def prune_low_magnitude(
     with custom_object_scope():
         pruned = clone_model(to_prune, convert)
         copy_compile_state(to_prune, pruned)
-    if not tfmot_wrapper.collect_prunable_layers(pruned):
-        warnings.warn(
-            f"prune_low_magnitude: no layer of {to_prune.name!r} is pruned", stacklevel=2
-        )
+    if not pruned_layers(pruned):
+        warnings.warn(f"prune_low_magnitude: no layer of {to_prune.name!r} is pruned", stacklevel=2)
     return pruned
 
 
@@ -130,7 +136,7 @@ def unprune(model: Any) -> Any:
     stripped: list[tuple[Any, Any]] = []
 
     def convert(layer: Any, path: str, copy: Copier) -> Any:
-        if not isinstance(layer, tfmot_wrapper.PruneLowMagnitude):
+        if not isinstance(layer, AnyPruneLowMagnitude):
             return copy(layer)
         new = copy(layer.layer)
         stripped.append((layer, new))
@@ -169,11 +175,13 @@ def get_pruning_callbacks(tensorboard_dir: str | None = None) -> list[Any]:
     return callbacks
 
 
-def _rank_fits(layer: Any, block_size: Iterable[int], m_by_n: Any) -> bool:
-    """Whether tfmot can prune kernels of this rank in blocks, or m by n."""
-    ranks = {len(kernel.shape) for kernel in kernels(layer)}
-    blocks = tuple(block_size) != (1, 1)
-    return (not blocks or ranks <= {2}) and (not m_by_n or ranks <= {2, 4})
+def _pattern_fits(layer: Any, block_size: tuple[int, int], m_by_n: Any) -> bool:
+    """Whether tfmot can prune the kernels of this layer in such blocks, or m by n."""
+    shapes = [tuple(kernel.shape) for kernel in kernels(layer)]
+    if tuple(block_size) != (1, 1):
+        # tfmot drops axes of length 1 from the grid of blocks and then misses them.
+        return all(len(shape) == 2 and all(map(int.__gt__, shape, block_size)) for shape in shapes)
+    return not m_by_n or all(len(shape) in (2, 4) for shape in shapes)
 
 
 def _skip_items(skip: Any) -> list[Any]:

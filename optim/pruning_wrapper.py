@@ -17,7 +17,18 @@ from tensorflow_model_optimization.python.core.sparsity.keras import (  # isort:
     pruning_wrapper as tfmot_wrapper,
 )
 
-__all__ = ["PRUNABLE", "PruneLowMagnitude", "is_prunable", "kernels", "register_prunable"]
+__all__ = [
+    "PRUNABLE",
+    "AnyPruneLowMagnitude",
+    "PruneLowMagnitude",
+    "is_prunable",
+    "kernels",
+    "pruned_layers",
+    "register_prunable",
+]
+
+AnyPruneLowMagnitude = tfmot_wrapper.PruneLowMagnitude  # tfmot's own, or the one below
+pruned_layers = tfmot_wrapper.collect_prunable_layers  # (model) -> wrappers, nested ones too
 
 _layers = keras.layers
 
@@ -107,7 +118,7 @@ def _in_construction() -> bool:
     )
 
 
-class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):  # type: ignore[misc]  # untyped
+class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
     """tfmot's pruning wrapper, with four repairs.
 
     * `sparsity_m_by_n` is in the config, so that 2:4 sparsity survives saving.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from optim._keras import keras, tfmot
@@ -20,38 +21,23 @@ from optim.pruning_wrapper import PruneLowMagnitude
 __all__ = ["application_objects", "custom_object_scope", "default_custom_objects", "load_model"]
 
 
+@cache
 def application_objects() -> dict[str, type]:
     """Return the layer classes that `tf_keras.applications` itself defines, by name.
 
-    They are looked up, not listed: whatever layer class a module of the package defines
+    Looked up, not listed: the layer classes in the modules where the constructors are
     (LayerScale and StochasticDepth in convnext, CustomScaleLayer in inception_resnet_v2).
     """
-    found: dict[str, type] = {}
-    for module in vars(keras.applications).values():
-        source = getattr(module, "__package__", None) and _implementation(module)
-        for name, value in vars(source).items() if source else ():
-            if _is_own_layer(value, source):
-                found[name] = value
-    return found
-
-
-def _implementation(module: Any) -> Any:
-    """The module that implements a public `keras.applications.<name>` module, or None."""
-    if not isinstance(module, ModuleType):
-        return None
-    for value in vars(module).values():
-        home = getattr(value, "__module__", "")
-        if callable(value) and ".applications." in home and "imagenet_utils" not in home:
-            return import_module(home)
-    return None
-
-
-def _is_own_layer(value: Any, module: Any) -> bool:
-    return (
-        isinstance(value, type)
+    constructors = [value for value in vars(keras.applications).values() if callable(value)]
+    modules = {constructor.__module__ for constructor in constructors}
+    return {
+        name: value
+        for module in sorted(modules)
+        for name, value in vars(sys.modules[module]).items()
+        if isinstance(value, type)
         and issubclass(value, keras.layers.Layer)
-        and value.__module__ == module.__name__
-    )
+        and value.__module__ == module
+    }
 
 
 def default_custom_objects() -> dict[str, Any]:
@@ -119,10 +105,10 @@ def _archive_in_memory() -> Iterator[None]:
     It reads the HDF5 file inside the archive through a zip stream, which starts again from
     the front whenever HDF5 seeks backwards: 38 s for a ResNet50, against 2 s from memory.
     """
-    library = import_module("tf_keras.src.saving.saving_lib")
+    library: Any = import_module("tf_keras.src.saving.saving_lib")
     original = library.H5IOStore
 
-    class MemoryStore(original):  # type: ignore[misc, valid-type]  # tf_keras is untyped
+    class MemoryStore(original):  # type: ignore[misc, valid-type]  # a class found at run time
         def __init__(self, root_path: str, archive: Any = None, mode: str = "r") -> None:
             if archive is not None and mode == "r":
                 super().__init__(io.BytesIO(archive.read(root_path)), mode=mode)

@@ -101,7 +101,10 @@ _TYPES: Mapping[frozenset[type], str] = {
 
 def to_csv(table: pd.DataFrame) -> str:
     """Write a frame as CSV that neither a spreadsheet nor a line reader can misread."""
-    safe = table.map(lambda v: text.cell(v) if isinstance(v, str) else v)
+    safe = table.copy()
+    # Text alone: mapping a column of whole numbers may turn them into floats.
+    for name in safe.columns[safe.dtypes == "object"]:
+        safe[name] = safe[name].map(lambda v: text.cell(v) if isinstance(v, str) else v)
     return str(safe.to_csv(index=False, lineterminator="\n", float_format=_short))
 
 
@@ -127,7 +130,7 @@ def totals(table: pd.DataFrame) -> list[dict[str, Any]]:
                         "statuses": counts(part["status"], order.STATUSES),
                         "reused": int(part["reused"].notna().sum()),
                         "unexpected": int((~part["expectation"].isin(_QUIET)).sum()),
-                        "seconds": float(part["seconds"].fillna(0).sum()),
+                        "seconds": sum(float(s) for s in part["seconds"] if pd.notna(s)),
                     }
                 )
     return found

@@ -76,11 +76,7 @@ def register(technique: Technique) -> Technique:
     Raises:
       UsageError: the object lacks something, or the id is taken by another.
     """
-    missing = [
-        name
-        for name in REQUIRED
-        if not hasattr(technique, name)
-    ]
+    missing = [name for name in REQUIRED if not hasattr(technique, name)]
     if missing:
         raise UsageError(f"technique {technique!r} has no {', '.join(missing)}")
     holder = _registry.get(technique.id)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import records
+from harness import applications, environment, records
 from harness.plugin import MATRIX_FILE
 from harness.records import Record
 
@@ -72,8 +72,8 @@ class Bench:
             f"--results={self.results}",
             f"--expectations={self.expectations}",
             f"--reference={self.root / 'reference.jsonl'}",
-            "-p",
-            "no:cacheprovider",
+            *("-p", "no:cacheprovider"),
+            *("-p", "no:hypothesispytest"),  # importing it would cost more than the run
         ]
 
     def command(self, *more: str) -> list[str]:
@@ -128,6 +128,27 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
                 process.kill()
         except psutil.Error:
             continue
+
+
+@pytest.fixture
+def fake_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Makes a fake package the chosen Keras of this process: ``fake_keras(Pass=2, Rank=1)``."""
+
+    def forget() -> None:
+        applications._discover.cache_clear()
+        environment.capture.cache_clear()
+
+    def make(**kinds: int) -> Path:
+        write_package(tmp_path, kinds)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        forget()
+        return tmp_path
+
+    monkeypatch.setenv("KERAS_MODULE", "fakekeras")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    yield make
+    forget()
 
 
 MakeRecord = Callable[..., Record]

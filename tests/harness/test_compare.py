@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from fake_records import full_run, record
 
 from harness.compare import classify, compare, counted, exit_code, headline, to_markdown, to_text

@@ -16,9 +16,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from fake_records import TECHNIQUES, full_run, record, with_surprises
 
 from harness import report

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from fake_records import full_run, record, with_surprises
 
 from harness.report.terminal import summary

@@ -1,0 +1,213 @@
+"""What the page's script reads: everything a detail shows, every distinct text once.
+
+Most tracebacks, messages and environments of a run are repeated; without tables of them
+the page of a large run would not be small.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.compare import MARKS
+from harness.records import Record, iter_metrics
+from harness.report import order, overview, text
+from harness.report.overview import Explanations
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a failure the page shows; the record holds all of it."""
+
+    message: int
+    output: int
+    frames: int
+
+
+#: The first that keeps the page within its size is taken.
+LIMITS = (Limits(6000, 6000, 60), Limits(2000, 1500, 24), Limits(500, 300, 8), Limits(160, 0, 2))
+
+
+def embedded(data: Any) -> str:
+    """JSON that is safe within a ``<script>``: no character there can end it."""
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        written = written.replace(character, f"\\u{ord(character):04x}")
+    return written
+
+
+class Strings:
+    """Every distinct text once; a place that needs it holds its number."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, value: Any) -> int | None:
+        if value is None or value == "":
+            return None
+        value = text.clean(str(value))
+        if value not in self._numbers:
+            self._numbers[value] = len(self.all)
+            self.all.append(value)
+        return self._numbers[value]
+
+
+def payload(
+    latest: list[Record], explanations: Explanations, limits: Limits = LIMITS[0]
+) -> dict[str, Any]:
+    """Everything the details show, in tables: texts, tracebacks, environments, cases."""
+    strings = Strings()
+    metrics = list(iter_metrics(latest))
+    tracebacks: dict[tuple[Any, ...], int] = {}
+    environments: dict[tuple[Any, ...], int] = {}
+    rows = [_fields(r, strings, metrics, tracebacks, environments, limits) for r in latest]
+    labels = {r.label for r in latest if r.label}
+    return {
+        "fields": list(rows[0]) if rows else [],
+        "cases": [list(row.values()) for row in rows],
+        "metrics": metrics,
+        "units": {m: text.unit(m) for m in (*metrics, *_OWN_QUANTITIES)},
+        "tracebacks": list(tracebacks),
+        "environments": list(environments),
+        "explanations": {
+            label: {
+                "title": found.title,
+                "cause": found.cause,
+                "remedy": found.remedy,
+                "links": [u for u in found.links if u.startswith(("https://", "http://"))],
+            }
+            for label in sorted(labels)
+            if (found := explanations.get(label))
+        },
+        "glyphs": dict(overview.GLYPHS),
+        "statuses": list(order.STATUSES),
+        "marks": {str(kind): mark for kind, mark in MARKS.items()},
+        "strings": strings.all,
+    }
+
+
+_OWN_QUANTITIES = ("seconds", "cpu_seconds", "peak_rss_bytes")
+
+
+def _fields(
+    record: Record,
+    strings: Strings,
+    metrics: list[str],
+    tracebacks: dict[tuple[Any, ...], int],
+    environments: dict[tuple[Any, ...], int],
+    limits: Limits,
+) -> dict[str, Any]:
+    """One case; a number stands for the text of that number in the table of strings."""
+    expected, reused = record.expected or {}, record.reused or {}
+    environment = tuple(
+        (strings(k), strings(v)) for k, v in overview.flat(record.environment).items()
+    )
+    return {
+        "case": strings(record.case),
+        "application": strings(record.application),
+        "family": strings(record.family),
+        "technique": strings(record.technique),
+        "variant": strings(record.variant),
+        "status": strings(record.status),
+        "stage": strings(record.stage),
+        "until": strings(record.until),
+        "label": strings(record.label),
+        "expectation": strings(record.expectation),
+        "expected": [strings(expected.get(k)) for k in ("status", "stage", "label")]
+        if expected else None,
+        "blocker_kind": strings(record.blocker_kind),
+        "blocker": strings(record.blocker),
+        "blocker_name": strings(record.blocker_name),
+        "fingerprint": strings(record.fingerprint),
+        "stages": [
+            [strings(s.name), strings(s.status), _number(s.seconds), _number(s.cpu_seconds)]
+            for s in record.stages
+        ],
+        "seconds": _number(record.seconds),
+        "cpu_seconds": _number(record.cpu_seconds),
+        "peak_rss_bytes": record.peak_rss_bytes,
+        "metrics": [_metric(record.metrics.get(m), strings) for m in metrics],
+        "failure": _failure(record, strings, tracebacks, limits),
+        "attempt": record.attempt,
+        # The same line for every case but for its id: kept once.
+        "repro": strings(record.repro.replace(record.case, "{case}")),
+        "reused": [strings(reused.get("run_id")), strings(reused.get("date"))] if reused else None,
+        "run_id": strings(record.run_id),
+        "started": strings(record.started),
+        "environment": environments.setdefault(environment, len(environments)),
+    }  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return round(value, 3) if math.isfinite(value) else None
+
+
+def _metric(value: Any, strings: Strings) -> Any:
+    """Numbers as they are, to six digits; anything else as ``[text]``."""
+    if (isinstance(value, int) and not isinstance(value, bool)) or value is None:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.6g}")
+    return [strings(text.line(str(value)))]
+
+
+def _failure(
+    record: Record,
+    strings: Strings,
+    tracebacks: dict[tuple[Any, ...], int],
+    limits: Limits,
+) -> dict[str, Any] | None:
+    failure = record.failure
+    if failure is None:
+        return None
+    chain: tuple[Mapping[str, Any], ...] = failure.chain
+    if not chain and (failure.type or failure.message):
+        chain = ({"type": failure.type, "message": failure.message},)
+    frames = tuple(strings(_frame(f)) for f in _middle_out(failure.frames, limits.frames))
+    found = {
+        "chain": [
+            [strings(c.get("type")), strings(_shortened(_message(c), limits.message))]
+            for c in chain[:8]
+        ],
+        "traceback": tracebacks.setdefault(frames, len(tracebacks)) if frames else None,
+        "signal": strings(failure.signal),
+        "exit_code": failure.exit_code,
+        # The end of the output is where it says why it died.
+        "output": strings(_shortened(failure.output, limits.output, end=True)),
+    }
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def _message(link: Mapping[str, Any]) -> str:
+    notes = link.get("notes") or ()
+    return "\n".join(str(part) for part in (link.get("message") or "", *notes) if part)
+
+
+def _shortened(text_: str, most: int, *, end: bool = False) -> str:
+    if len(text_) <= most:
+        return text_
+    note = f"[{len(text_) - most} characters left out; the record has them]"
+    if not most:
+        return note
+    return f"{note}\n{text_[-most:]}" if end else f"{text_[:most]}\n{note}"
+
+
+def _middle_out(frames: tuple[Mapping[str, Any], ...], most: int) -> list[Mapping[str, Any]]:
+    """Keep the ends of a long traceback: who called, and where it broke."""
+    if len(frames) <= most:
+        return list(frames)
+    head = most // 3
+    left = {"file": f"[{len(frames) - most} frames left out; the record has them]"}
+    return [*frames[:head], left, *frames[len(frames) - (most - head) :]]
+
+
+def _frame(frame: Mapping[str, Any]) -> str:
+    if "line" not in frame:
+        return str(frame.get("file", ""))
+    where = f"{frame.get('file', '?')}:{frame['line']} in {frame.get('function', '?')}"
+    code = text.line(str(frame.get("code") or ""), 160)
+    return f"{where}\n    {code}" if code else where

@@ -1,0 +1,156 @@
+"""Progress lines: counts, what became of a case, and how long the rest takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness import progress
+from harness.progress import Meter, duration
+from harness.records import Failure, Record, StageResult
+
+MakeRecord = Callable[..., Record]
+
+
+def ended(case: str, seconds: float = 1.0, **given: Any) -> dict[str, Any]:
+    usual = {"status": "pass", "stage": "save", "label": None, "expectation": "expected"}
+    return {"case": case, "seconds": seconds, "reused": False, **usual, **given}
+
+
+def left(line: str) -> str:
+    """The guess at the end of a line, without its frame."""
+    return line.partition("about ")[2].removesuffix(" left")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (8.4, "8 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (3600, "60 min"),
+        (5399, "1 h 30 min"),
+        (36_240, "10 h 04 min"),
+    ],
+)
+def test_durations_are_for_readers(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_line_counts_and_says_what_happened() -> None:
+    meter = Meter([f"N{n}-float-notop" for n in range(10)], {}, workers=1)
+    first = meter.line(ended("N0-float-notop", 2.0))
+    assert first.startswith("[ 1/10] ok      N0-float-notop ")
+    assert "2.0 s" in first
+    failed = meter.line(
+        ended("N1-float-notop", status="fail", stage="transform", label="nested-model")
+    )
+    assert failed.startswith("[ 2/10] failed  N1-float-notop ")
+    assert "transform: nested-model" in failed
+    for status in ("timeout", "oom", "crash", "error", "blocked"):
+        assert f"] {status:<8}N2" in meter.line(ended("N2-float-notop", status=status))
+    assert meter.done == 7
+
+
+@pytest.mark.parametrize(
+    "expectation", ["regression", "newly-passing", "changed-label", "new", None]
+)
+def test_what_was_not_expected_is_marked(expectation: str | None) -> None:
+    line = Meter(["A", "B"], {}, 1).line(ended("A", expectation=expectation))
+    assert f"<- {expectation}" in line
+
+
+def test_what_was_expected_is_not_marked() -> None:
+    assert "<-" not in Meter(["A"], {}, 1).line(ended("A"))
+
+
+def test_the_rest_takes_what_it_took_before_at_the_pace_of_now() -> None:
+    known = {"A": 10.0, "B": 20.0, "C": 30.0, "D": 40.0}
+    meter = Meter(list(known), known, workers=2)
+    assert left(meter.line(ended("A", 20.0))) == duration((20 + 30 + 40) * 2 / 2)
+    assert left(meter.line(ended("B", 10.0))) == duration((30 + 40) * 1 / 2)
+    assert left(meter.line(ended("C", 120.0))) == duration(40 * 150 / 60 / 2)
+    assert "left" not in meter.line(ended("D", 1.0))
+
+
+def test_an_unknown_case_counts_as_a_usual_one() -> None:
+    meter = Meter(["A", "B"], {"A": 10.0}, workers=1)
+    assert left(meter.line(ended("A", 10.0))) == duration(progress.UNKNOWN_SECONDS)
+
+
+def test_what_is_reused_says_so_and_does_not_count_as_pace() -> None:
+    meter = Meter(["A", "B", "C"], {"A": 0.0, "B": 50.0, "C": 80.0}, workers=1)
+    line = meter.line(ended("A", 700.0, reused=True))
+    assert " reused " in line
+    assert "700" not in line
+    assert left(line) == duration(130)
+
+
+def test_what_will_be_reused_takes_no_time() -> None:
+    meter = Meter(["A", "B", "C"], {"A": 50.0, "B": 0.0, "C": 0.0}, workers=1)
+    assert left(meter.line(ended("C", 10.0, reused=True))) == duration(50)
+    assert left(meter.line(ended("A", 50.0))) == "0 s"
+
+
+def test_a_digest_is_what_a_line_and_junit_need(make_record: MakeRecord) -> None:
+    one = make_record(status="fail", stage="train", label="not-finite", seconds=3.0)
+    assert progress.digest(one) == {
+        "case": "Net-qat-tfmot-notop",
+        "status": "fail",
+        "stage": "train",
+        "label": "not-finite",
+        "expectation": None,
+        "seconds": 3.0,
+        "reused": False,
+    }
+
+
+def test_outcomes_in_words(make_record: MakeRecord) -> None:
+    assert progress.outcome_text(make_record()) == "pass"
+    one = make_record(status="crash", stage="train", label="crash")
+    assert progress.outcome_text(one) == "crash at train (crash)"
+    assert progress.expected_text(one) == "nothing: the baseline does not know this case"
+    known = make_record(expected={"status": "fail", "stage": "save", "label": None})
+    assert progress.expected_text(known) == "fail at save"
+
+
+def test_colours_tell_the_expected_from_the_rest() -> None:
+    assert progress.markup(ended("A")) == {"green": True}
+    assert progress.markup(ended("A", status="blocked")) == {"yellow": True}
+    assert progress.markup(ended("A", status="fail")) == {"yellow": True}
+    assert progress.markup(ended("A", expectation="regression")) == {"red": True, "bold": True}
+
+
+def test_the_full_text_of_a_record_holds_all_a_person_wants(make_record: MakeRecord) -> None:
+    one = make_record(
+        status="fail",
+        stage="transform",
+        label="unsupported-layer",
+        blocker_kind="layer",
+        blocker="Rescaling",
+        blocker_name="rescaling",
+        stages=(StageResult("build", "pass", 1.25), StageResult("transform", "fail", 0.5)),
+        metrics={"parameters": 3_500_000},
+        peak_rss_bytes=512 * 2**20,
+        cpu_seconds=2.5,
+        expectation="expected",
+        failure=Failure(
+            "ValueError",
+            "no\nreally",
+            frames=({"file": "optim/x.py", "line": 3, "function": "f", "code": "raise"},),
+            output="last words",
+        ),
+    )
+    lines = progress.full_text(one).splitlines()
+    assert lines[0] == "Net-qat-tfmot-notop: fail at transform (unsupported-layer)  [expected]"
+    assert "  build      pass         1.25 s" in lines
+    assert "  peak memory 512 MiB, 2.5 s of CPU" in lines
+    assert "  parameters             3,500,000" in lines
+    assert "  ValueError: no" in lines
+    assert "  blocked by layer Rescaling (rescaling)" in lines
+    assert any(line.startswith("  remedy  Annotate the layer") for line in lines)
+    assert "  optim/x.py:3 in f" in lines
+    assert lines[-1] == "  last words"
