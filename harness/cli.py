@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.append(os.getcwd())
     try:
         code: Exit = given.run(given)
+        sys.stdout.flush()
         return int(code)
     except UsageError as error:
         print(f"harness: {error}", file=sys.stderr)

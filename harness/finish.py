@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from harness import records
-from harness.paths import REPORTS
+from harness.paths import REPORTS, shown
 from harness.records import Record
 from harness.session import Settings
 from harness.words import Exit, Status, exit_for
@@ -55,18 +55,18 @@ def conclude(
         if full and not missing:
             publish(latest.values(), run.results, REPORTS)
             pages = REPORTS
-        write(f"report: {_shown(pages / 'index.html')}")
+        write(f"report: {shown(pages / 'index.html')}")
     except OSError as error:
         write(f"the reports could not be written: {error.strerror or error}; all records are kept")
         code = Exit.HARNESS_FAILED
     if code in (Exit.REGRESSION, Exit.NEWLY_PASSING):
-        write(f"if this is right: python -m harness accept {_shown(run.results)}")
+        write(f"if this is right: {run.accept()}")
     if missing:
         how = "--only-failed" if all(case in latest for case in missing) else "--resume"
         write(
             f"{len(missing)} of {len(planned)} cases were not run; "
             f"what is finished is kept. Go on with: python -m harness run {how}"
-            + ("" if run.results.name == ".harness" else f" --results {_shown(run.results)}")
+            + ("" if run.results.name == ".harness" else f" --results {shown(run.results)}")
         )
         if code is not Exit.REGRESSION:
             return Exit.HARNESS_FAILED
@@ -87,10 +87,3 @@ def exit_code(run: Iterable[Record]) -> Exit:
     if any(r.status == Status.ERROR for r in run):
         return Exit.HARNESS_FAILED
     return exit_for(r.expectation for r in run)
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

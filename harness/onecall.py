@@ -12,7 +12,7 @@ from types import ModuleType
 from harness import applications as _applications
 from harness import environment, errors, progress, session, techniques
 from harness.applications import Application
-from harness.cases import Case
+from harness.cases import Case, check_stage
 from harness.records import Record
 from harness.session import Settings
 from harness.words import UsageError
@@ -48,10 +48,11 @@ def test_applications(
     """
     import importlib
 
-    importlib.import_module(runtime).check()
     column = techniques.select([technique])[0]
+    check_stage(until)
     variant = "top" if include_top else "notop"
     rows = _rows(applications)
+    importlib.import_module(runtime).check()
     width = max(len(row.name) for row in rows)
     found = []
     with tempfile.TemporaryDirectory(prefix="tfmot-matrix-call-") as folder:

@@ -83,6 +83,14 @@ def scrub(text: str) -> str:
     return text
 
 
+def shown(path: Path) -> str:
+    """Return ``path`` as a person in the current folder would write it."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
 def relative(path: str) -> str:
     """Return ``path`` relative to site-packages or the project."""
     return scrub(os.path.realpath(path) if os.path.isabs(path) else path)

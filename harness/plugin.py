@@ -202,8 +202,8 @@ def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
     where = f"{config.option.expectations.name}" + (f":{line}" if line else "")
     hint = unknown("case", stale[0], known if "-" in stale[0] else rows)
     raise UsageError(
-        f"{where}: {hint}\n{len(stale)} expectations match no case; correct them, or drop them "
-        "with `python -m harness accept`"
+        f"{where}: {hint}\n{len(stale)} expectations match no case; correct them, or run with "
+        "--allow-removed and drop them with `python -m harness accept`"
     )
 
 
@@ -218,20 +218,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left: list[pytest.Item] = []
     for item in items:
         case = _case_of(item)
-        outcome = done.get(case.id) if case else None
-        out = False
-        if case and option.resume:
-            out = (
-                outcome is not None
-                and outcome.status != Status.ERROR
-                and outcome.key == _key(run, case)
-            )
-        if case and option.only_failed:
-            out = outcome is None or outcome.passed
+        out = case is not None and _is_left_out(config, run, case, done.get(case.id))
         (left if out else kept).append(item)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+def _is_left_out(
+    config: pytest.Config, run: session.Settings, case: Case, outcome: Record | None
+) -> bool:
+    """Whether what an earlier run left of a case is enough for this one."""
+    if config.option.only_failed:
+        return outcome is None or outcome.passed
+    return outcome is not None and outcome.status != Status.ERROR and outcome.key == _key(run, case)
 
 
 def _done(run: session.Settings) -> dict[str, Record]:
@@ -269,16 +269,25 @@ class Matrix:
 
     def __init__(self, run: session.Settings) -> None:
         self._session = session.Session(run)
-        self._accept = f"python -m harness accept {_shown(run.results)}"
-        self.record_property: Any = None
+        self._accept = run.accept()
+        self.item: Any = None  # the test that is running
 
     def close(self) -> None:
         self._session.close()
 
     def check(self, case: Case) -> None:
         """Run ``case`` and turn its comparison with the baseline into pytest's outcome."""
-        record = self._session.run(case)
-        self.record_property("record", progress.digest(record))
+        try:
+            record = self._session.run(case)
+        except OSError as error:
+            # Another case would only find the same: a full disk, a folder that is gone.
+            self.item.session.shouldfail = f"{case} left no record: {error.strerror or error}"
+            pytest.fail(str(self.item.session.shouldfail), pytrace=False)
+        # For the progress line in the controller, and for JUnit.
+        self.item.user_properties += [
+            (name, "" if value is None else value)
+            for name, value in progress.digest(record).items()
+        ]
         verdict = Expectation(record.expectation or "new")
         what = progress.outcome_text(record)
         if record.status == Status.ERROR:
@@ -296,13 +305,6 @@ class Matrix:
         pytest.fail("\n".join(lines), pytrace=False)
 
 
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 @pytest.fixture(scope="session")
 def _matrix_session(request: pytest.FixtureRequest) -> Iterator[Matrix]:
     matrix = Matrix(settings(request.config))
@@ -311,9 +313,9 @@ def _matrix_session(request: pytest.FixtureRequest) -> Iterator[Matrix]:
 
 
 @pytest.fixture
-def matrix(_matrix_session: Matrix, record_property: Any) -> Matrix:
+def matrix(_matrix_session: Matrix, request: pytest.FixtureRequest) -> Matrix:
     """The run's session in this worker."""
-    _matrix_session.record_property = record_property
+    _matrix_session.item = request.node
     return _matrix_session
 
 
@@ -376,14 +378,19 @@ def _start_meter(config: pytest.Config, ids: list[str]) -> None:
 
     if not state.keeps:
         start.set_aside(state.settings)
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and config.option.verbose <= 0:
+        reporter.showfspath = False  # a progress line names its case
     workers = len(getattr(config.option, "tx", None) or []) or 1
     state.meter = progress.Meter(chosen, state.expected_seconds(), workers)
 
 
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, str, Any] | None:
-    """Show no dots for cases: the progress lines below say more."""
-    state = config.stash.get(_STATE, None)
+    """Show no dots for cases while they run: the progress lines below say more."""
+    state = _current.get("state")
     if state is None or state.meter is None or "test_matrix.py::" not in report.nodeid:
+        return None
+    if config.option.verbose > 0:
         return None
     if hasattr(report, "wasxfail") and report.skipped:
         return "xfailed", "", ""
@@ -396,8 +403,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     state = _current.get("state")
     if state is None or state.meter is None or report.when != "call":
         return
-    line = next((value for name, value in report.user_properties if name == "record"), None)
-    if isinstance(line, dict):
+    line: dict[str, Any] = dict(report.user_properties)
+    if "case" in line:
         reporter = state.config.pluginmanager.get_plugin("terminalreporter")
         text = state.meter.line(line)
         if reporter is not None and reporter.verbosity >= -1:  # `harness run` is pytest -q
@@ -421,9 +428,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if state is None:
         return
     _current.clear()
-    nothing_left = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
-    if nothing_left and session.config.option.resume and session.testscollected == 0:
-        session.exitstatus = pytest.ExitCode.OK
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and state.keeps:
+        done = _done(state.settings)
+        if all(
+            _is_left_out(state.config, state.settings, case, done.get(case.id))
+            for case in state.chosen
+        ):
+            session.exitstatus = pytest.ExitCode.OK  # the earlier run has done it all
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

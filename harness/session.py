@@ -15,7 +15,7 @@ from harness import compare, environment, errors, expectations, records, reuse
 from harness.cases import Case
 from harness.expectations import Expectations
 from harness.isolation import Limits, Outcome, Runner
-from harness.paths import EXPECTATIONS, REPORTS
+from harness.paths import EXPECTATIONS, REPORTS, shown
 from harness.records import Failure, Record, StageResult
 from harness.stages.bench import Options
 from harness.words import CONTROL, STAGES, Status
@@ -54,6 +54,13 @@ class Settings:
             for name, value in asdict(self.options).items()
             if value != getattr(Options(), name)
         ]
+        return " ".join(words)
+
+    def accept(self) -> str:
+        """Return the command that makes this run the baseline."""
+        words = ["python -m harness accept", shown(self.results)]
+        if self.expectations != EXPECTATIONS:
+            words.append(f"--expectations {shown(self.expectations)}")
         return " ".join(words)
 
 

@@ -47,6 +47,11 @@ def walk(model: Any, prefix: str = "") -> Iterator[tuple[Any, str]]:
             yield layer, f"{prefix}{layer.name}"
 
 
+def plain_variable(variable: Any) -> Any:
+    """Return the variable without the cast that mixed precision puts around it."""
+    return getattr(variable, "_variable", variable)
+
+
 class Copier:
     """Copies layers, and remembers which copy is of which layer."""
 
@@ -77,7 +82,7 @@ class Copier:
             if args or not queue or kwargs.get("shape") != tuple(queue[0].shape):
                 return add_weight(*args, **kwargs)
             source = queue.pop(0)
-            value = getattr(source, "_variable", source).value  # under an autocast variable
+            value = plain_variable(source).value
             kwargs["initializer"] = lambda *_, **__: value()
             weight = add_weight(**kwargs)
             self._born_equal[id(source)] = weight

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 # What Model.compile takes besides the optimizer, and what must be made anew because its
@@ -52,5 +51,5 @@ def _rebuild(value: Any, renamed: dict[str, str]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_rebuild(item, renamed) for item in value)
     if isinstance(value, type) or not hasattr(value, "get_config"):
-        return copy.copy(value) if isinstance(value, (set,)) else value
+        return value
     return type(value).from_config(value.get_config())

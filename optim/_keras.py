@@ -89,11 +89,20 @@ def select_keras() -> None:
             f"{LEGACY_VARIABLE}={wish!r} asks for Keras 3, which tensorflow-model-optimization "
             f"cannot use. Unset {LEGACY_VARIABLE} or export {LEGACY_VARIABLE}=1."
         )
-    for module in (*_HANDLES.values(), "distutils"):
-        if not _is_installed(module):
-            raise _missing(module)
+    require(*_HANDLES.values(), "distutils")
     if wish not in LEGACY_VALUES:
         os.environ[LEGACY_VARIABLE] = "1"
+
+
+def require(*modules: str) -> None:
+    """Check, without importing them, that modules are installed.
+
+    Raises:
+        MissingPackageError: with the command that installs the first that is not.
+    """
+    for module in modules:
+        if not _is_installed(module):
+            raise _missing(module)
 
 
 def _is_installed(module: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from optim._keras import keras, tfmot
+from optim._keras import keras, tf, tfmot
 
 QuantizeConfig = tfmot.quantization.keras.QuantizeConfig
 MovingAverageQuantizer = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
@@ -25,9 +25,12 @@ class NoOpQuantizeConfig(QuantizeConfig):  # type: ignore[misc, valid-type]  # t
     def get_activations_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
         return []
 
+    # Called in `call`, where AutoGraph would read their source, every time in a new process.
+    @tf.autograph.experimental.do_not_convert
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        pass  # no docstring alone: AutoGraph cannot convert a body without a statement
+        pass
 
+    @tf.autograph.experimental.do_not_convert
     def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
         pass
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 import warnings
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from optim._clone import Copier, clone_model, is_network, walk
+from optim._clone import Copier, clone_model, is_network, plain_variable, walk
 from optim._compile import copy_compile_state
-from optim._keras import check_layer, check_model, keras, tfmot
+from optim._keras import check_layer, check_model, keras, require, tfmot
 from optim.errors import ConfigError
 from optim.pruning_wrapper import (
     AnyPruneLowMagnitude,
@@ -154,13 +155,13 @@ def unprune(model: Any) -> Any:
 
 def _apply_masks(wrapper: Any, layer: Any) -> None:
     """Multiply the weights of an unwrapped copy with the masks of its wrapper."""
-    position = {id(weight): i for i, weight in enumerate(wrapper.layer.weights)}
+    originals = [id(plain_variable(weight)) for weight in wrapper.layer.weights]
     for weight, mask, _ in wrapper.pruning_vars:
-        target = layer.weights[position[id(weight)]]
-        target.assign(target * mask)
+        target = plain_variable(layer.weights[originals.index(id(plain_variable(weight)))])
+        target.assign(target * plain_variable(mask))
 
 
-def get_pruning_callbacks(tensorboard_dir: str | None = None) -> list[Any]:
+def get_pruning_callbacks(tensorboard_dir: str | os.PathLike[str] | None = None) -> list[Any]:
     """Return the callbacks that `fit` needs for a pruned model.
 
     Args:
@@ -168,10 +169,14 @@ def get_pruning_callbacks(tensorboard_dir: str | None = None) -> list[Any]:
 
     Returns:
         `[UpdatePruningStep]`, and `PruningSummaries` if a directory is given.
+
+    Raises:
+        MissingPackageError: a directory is given and TensorBoard is not installed.
     """
     callbacks = [tfmot.sparsity.keras.UpdatePruningStep()]
     if tensorboard_dir is not None:
-        callbacks.append(tfmot.sparsity.keras.PruningSummaries(log_dir=str(tensorboard_dir)))
+        require("tensorboard")  # tf.summary needs it, and would say so only during training
+        callbacks.append(tfmot.sparsity.keras.PruningSummaries(log_dir=os.fspath(tensorboard_dir)))
     return callbacks
 
 

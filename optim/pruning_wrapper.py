@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
+from optim._clone import plain_variable
 from optim._keras import keras, tf
 from optim.configs import lookup
 from optim.errors import ConfigError
@@ -100,7 +101,7 @@ def kernels(layer: Any) -> list[Any]:
 def _getter(layer: Any) -> Callable[[], list[Any]] | None:
     """A function that returns the prunable weights of a built layer; None if it has none."""
     if hasattr(type(layer), "get_prunable_weights"):  # of the class: tfmot sets it on instances
-        return lambda: list(layer.get_prunable_weights())
+        return lambda: list(type(layer).get_prunable_weights(layer))
     if isinstance(layer, _layers.RNN) and type(layer) not in PRUNABLE:
         cells = getattr(layer.cell, "cells", [layer.cell])
         getters = [getter for getter in map(_getter, cells) if getter]
@@ -119,11 +120,13 @@ def _in_construction() -> bool:
 
 
 class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
-    """tfmot's pruning wrapper, with four repairs.
+    """tfmot's pruning wrapper, with some repairs.
 
     * `sparsity_m_by_n` is in the config, so that 2:4 sparsity survives saving.
     * What is prunable is looked up along the class hierarchy (`PRUNABLE`).
-    * The layer's dtype policy and masks are handed on.
+    * The layer's dtype policy, masks and activity regularizer are handed on, and kernels keep their precision
+      under mixed precision.
+    * Masks of several kernels of a layer have names of their own, which HDF5 requires.
     * No pruning ops are traced while a functional model is put together: Keras discards
       them there, and tracing them takes most of the time that wrapping takes.
 
@@ -139,10 +142,11 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
                 f"{layer.name}: {type(layer).__name__} has no prunable weights; declare them "
                 "with optim.register_prunable"
             )
-        if not hasattr(type(layer), "get_prunable_weights"):
-            layer.get_prunable_weights = getter  # as tfmot does for the layers it knows
-        # Before super().__init__: Keras reads it while it sets the wrapper up.
+        # tfmot asks the layer, and does the same to the layers it knows. Without the cast: in
+        # mixed precision every masking would round the kernel to float16.
+        layer.get_prunable_weights = lambda: [plain_variable(w) for w in getter()]
         kwargs.setdefault("dtype", layer.dtype_policy)
+        kwargs.setdefault("activity_regularizer", layer.activity_regularizer)
         super().__init__(layer, *args, **kwargs)
         self.supports_masking = layer.supports_masking
         spec = inspect.getfullargspec(layer.call)
@@ -152,6 +156,7 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         # tfmot calls the masks of all kernels "mask"; HDF5 takes a name once per layer.
         used = [weight.name.rsplit("/")[-1] for weight in self._non_trainable_weights]
         count = sum(other.startswith(str(name)) for other in used)
+        kwargs["experimental_autocast"] = False
         return super().add_weight(f"{name}_{count}" if count else name, *args, **kwargs)
 
     def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:

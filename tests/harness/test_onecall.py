@@ -138,9 +138,9 @@ def test_pytest_collects_neither(tmp_path: Path) -> None:
         "import harness.onecall as test_module\n"
         "def test_own(): pass\n"
     )
+    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-        + ["-p", "no:hypothesispytest", "test_mine.py"],
+        [sys.executable, "-m", "pytest", *plugins, "--collect-only", "-q", "test_mine.py"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

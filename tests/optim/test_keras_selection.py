@@ -48,8 +48,8 @@ def run(tmp_path):
 
 def test_import_chooses_tf_keras_and_leaves_tensorflow_alone(run):
     code = (
-        "import optim, os, sys;"
-        "print(os.environ['TF_USE_LEGACY_KERAS'], sorted({'tensorflow', 'tf_keras'} & {*sys.modules}))"
+        "import optim, os, sys; seen = {'tensorflow', 'tf_keras'} & {*sys.modules};"
+        "print(os.environ['TF_USE_LEGACY_KERAS'], sorted(seen))"
     )
     assert run(code) == "1 []"
     assert run(code, KERAS_MODULE="tf_keras") == "1 []"
@@ -109,7 +109,9 @@ def test_the_choice_is_checked_again_when_a_handle_is_used(run):
 )
 def test_a_missing_package_is_named_with_the_command_that_installs_it(run, module, package):
     message = run("import optim", without=module)
-    assert message.startswith(f"optim.errors.MissingPackageError: optim needs the module {module!r}")
+    assert message.startswith(
+        f"optim.errors.MissingPackageError: optim needs the module {module!r}"
+    )
     assert f"-m pip install {package}`" in message
 
 
@@ -153,7 +155,7 @@ def test_a_keras_3_model_is_refused_with_a_remedy(name):
         "unprune": optim.unprune,
     }[name]
     model = keras_3.Sequential([keras_3.Input((2,)), keras_3.layers.Dense(1)])
-    with pytest.raises(optim.errors.KerasModelError, match="of Keras 3.*import tf_keras"):
+    with pytest.raises(optim.errors.KerasModelError, match=r"of Keras 3.*import tf_keras"):
         function(model)
     with pytest.raises(optim.errors.KerasModelError, match=r"expected .*, got builtins\.int"):
         function(3)

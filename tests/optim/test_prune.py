@@ -10,7 +10,13 @@ import pytest
 
 import optim
 from optim import get_pruning_callbacks, prune_low_magnitude, register_prunable, unprune
-from optim.errors import ConfigError, KerasModelError, ModelFileError, UnsupportedModelError
+from optim.errors import (
+    ConfigError,
+    KerasModelError,
+    MissingPackageError,
+    ModelFileError,
+    UnsupportedModelError,
+)
 from optim.pruning_wrapper import PRUNABLE, PruneLowMagnitude, pruned_layers
 
 
@@ -198,6 +204,8 @@ def test_exceptions_can_be_registered(keras, monkeypatch):
         register_prunable(int)
     with pytest.raises(ConfigError, match="weights of Scale must be names"):
         register_prunable(Scale, [1])
+    with pytest.raises(ConfigError, match="Twice has no prunable weights"):
+        PruneLowMagnitude(type("Twice", (keras.layers.Layer,), {})())
 
 
 def test_a_layer_that_names_its_own_prunable_weights(keras, tfmot):
@@ -230,9 +238,9 @@ def test_what_cannot_be_pruned(keras, conv_model):
     class Subclassed(keras.Model):
         pass
 
-    with pytest.raises(UnsupportedModelError, match="mine: Subclassed is a subclassed model"):
+    with pytest.raises(UnsupportedModelError, match=r"mine: Subclassed is a subclassed model"):
         prune_low_magnitude(Subclassed(name="mine"))
-    with pytest.raises(KerasModelError, match="got builtins.str"):
+    with pytest.raises(KerasModelError, match=r"got builtins\.str"):
         prune_low_magnitude("model.h5")
     with pytest.raises(TypeError, match=r"unknown arguments.*\['sparsity'\]"):
         prune_low_magnitude(conv_model, sparsity=0.5)
@@ -242,12 +250,12 @@ def test_what_cannot_be_pruned(keras, conv_model):
 
 def test_all_layers_that_cannot_be_copied_are_named(keras):
     class Opaque(keras.layers.Layer):
-        def __init__(self, size, **kwargs):
+        def __init__(self, thing, **kwargs):
             super().__init__(**kwargs)
-            self.size = size
+            self.thing = thing
 
     model = keras.Sequential(
-        [keras.Input((2,)), Opaque(1, name="a"), Opaque(2, name="b")], name="m"
+        [keras.Input((2,)), Opaque(object(), name="a"), Opaque(object(), name="b")], name="m"
     )
     with pytest.raises(UnsupportedModelError, match="2 problem") as caught:
         prune_low_magnitude(model)
@@ -267,8 +275,13 @@ def test_a_layer_whose_config_forgets_its_size_is_named(keras):
         def call(self, inputs):
             return inputs + keras.backend.sum(self.scale, axis=0)
 
+        def get_config(self):
+            return {"name": self.name}
+
     model = keras.Sequential([keras.layers.Dense(2, input_shape=(2,)), Forgetful(3, name="f")])
-    with pytest.raises(UnsupportedModelError, match="f: a Forgetful made from its config has other"):
+    with pytest.raises(
+        UnsupportedModelError, match="f: a Forgetful made from its config has other"
+    ):
         prune_low_magnitude(model)
 
 
@@ -310,15 +323,16 @@ def test_without_the_callback_fit_says_what_is_missing(conv_model, photos):
         pruned.fit(photos, np.ones((4, 2)), verbose=0)
 
 
-def test_callbacks(tfmot, tmp_path, conv_model, photos, now):
+def test_callbacks(tfmot, tmp_path, monkeypatch):
     (update,) = get_pruning_callbacks()
     assert isinstance(update, tfmot.sparsity.keras.UpdatePruningStep)
-    callbacks = get_pruning_callbacks(tmp_path / "logs")
-    assert isinstance(callbacks[1], tfmot.sparsity.keras.PruningSummaries)
-    pruned = prune_low_magnitude(conv_model, **now)
-    pruned.compile("sgd", "mse", run_eagerly=True)
-    pruned.fit(photos, np.ones((4, 2)), verbose=0, callbacks=callbacks)
-    assert list((tmp_path / "logs" / "metrics").glob("events*"))
+    monkeypatch.setattr("optim._keras._is_installed", lambda module: module == "tensorboard")
+    update, summaries = get_pruning_callbacks(tmp_path / "logs")
+    assert isinstance(summaries, tfmot.sparsity.keras.PruningSummaries)
+    assert summaries.log_dir == str(tmp_path / "logs")
+    monkeypatch.setattr("optim._keras._is_installed", lambda module: False)
+    with pytest.raises(MissingPackageError, match="-m pip install tensorboard`"):
+        get_pruning_callbacks(tmp_path / "logs")
 
 
 def test_two_of_four_survives_saving(keras, rng, reloaded):
@@ -337,7 +351,7 @@ def test_blocks_and_patterns_that_a_kernel_cannot_take_are_passed_through(keras)
     layers = keras.layers
     model = keras.Sequential(
         [
-            layers.Conv1D(4, 3, input_shape=(9, 8), name="rank3"),
+            layers.Conv1D(8, 3, input_shape=(9, 8), name="rank3"),
             layers.Dense(8, name="rank2"),
             layers.Dense(2, name="small"),
         ]
@@ -387,9 +401,7 @@ def test_tfmot_reads_our_files_and_we_read_tfmots(keras, tfmot, rng, now, tmp_pa
     train(ours, x)
     ours.save(tmp_path / "ours.h5")
     with sparsity_api.prune_scope():
-        np.testing.assert_array_equal(
-            keras.models.load_model(tmp_path / "ours.h5")(x), ours(x)
-        )
+        np.testing.assert_array_equal(keras.models.load_model(tmp_path / "ours.h5")(x), ours(x))
     theirs = sparsity_api.prune_low_magnitude(keras.models.clone_model(model), **now)
     train(theirs, x)
     theirs.save(tmp_path / "theirs.h5")
@@ -420,7 +432,7 @@ def test_an_unregistered_layer_in_a_file_is_named(keras, tmp_path, monkeypatch):
         patch.setattr("optim.pruning_wrapper.PRUNABLE", {**PRUNABLE, Scale: ("table",)})
         pruned = prune_low_magnitude(keras.Sequential([keras.Input((4,)), Scale()]))
         pruned.save(tmp_path / "model.h5")
-    with pytest.raises(ModelFileError, match="Scale has no prunable weights.*register_prunable"):
+    with pytest.raises(ModelFileError, match=r"Scale has no prunable weights.*register_prunable"):
         optim.load_model(tmp_path / "model.h5", custom_objects={"Scale": Scale})
 
 
@@ -507,7 +519,6 @@ FAMILIES = {
     "ConvNeXtTiny": 58,
     "MobileNetV3Small": 41,
     "RegNetY002": 70,
-    "VGG16": 13,
 }
 
 
@@ -534,7 +545,7 @@ def test_it_is_faster_than_tfmot(keras, tfmot):
 
     def cpu(function):
         times = []
-        for model in (build(), build(), build()):
+        for model in (build(), build()):
             start = time.process_time()
             function(model)
             times.append(time.process_time() - start)

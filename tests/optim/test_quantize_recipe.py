@@ -104,7 +104,7 @@ def test_a_custom_layer_is_added_to_the_table(keras, rng, reloaded):
     inputs = keras.Input((4,))
     x = keras.layers.Dense(4)(inputs)
     model = keras.Model(inputs, CustomScaleLayer(0.5)([inputs, x]))
-    with pytest.raises(RuntimeError, match="CustomScaleLayer.* is not supported"):
+    with pytest.raises(RuntimeError, match=r"CustomScaleLayer.* is not supported"):
         Quantize()(model)
     quantized = Quantize({CustomScaleLayer: NoOpQuantizeConfig})(model)
     assert configs(quantized)[model.layers[-1].name] == "NoOpQuantizeConfig"
@@ -122,9 +122,7 @@ def test_a_layer_class_of_the_caller_needs_no_scope(keras, rng, tmp_path):
     quantized = quantize(model)
     quantized.save(tmp_path / "model.h5")
     x = rng.normal(size=(3, 4)).astype("float32")
-    np.testing.assert_array_equal(
-        quantize.load_model(tmp_path / "model.h5")(x), quantized(x)
-    )
+    np.testing.assert_array_equal(quantize.load_model(tmp_path / "model.h5")(x), quantized(x))
     with quantize.scope:
         assert keras.models.load_model(tmp_path / "model.h5").count_params() > 0
     with pytest.raises(ModelFileError, match="Twice"):
@@ -140,9 +138,7 @@ def test_save_and_load_give_the_same_outputs(conv_model, photos, reloaded, suffi
     quantized.fit(photos, np.ones((4, 2)), verbose=0)
     loaded = reloaded(quantized, suffix)
     np.testing.assert_array_equal(loaded(photos), quantized(photos))
-    assert [type(x).__name__ for x in loaded.layers] == [
-        type(x).__name__ for x in quantized.layers
-    ]
+    assert [type(x).__name__ for x in loaded.layers] == [type(x).__name__ for x in quantized.layers]
     assert type(loaded.optimizer).__name__ == "Adam"
     assert int(loaded.optimizer.iterations) == 1
 
@@ -204,12 +200,12 @@ def test_a_subclassed_model_is_refused(keras):
         def call(self, inputs):
             return inputs
 
-    with pytest.raises(UnsupportedModelError, match="subclassed model.*functional API"):
+    with pytest.raises(UnsupportedModelError, match=r"subclassed model.*functional API"):
         Quantize()(Subclassed(name="mine"))
 
 
 def test_loading_what_is_not_a_model(tmp_path):
-    with pytest.raises(ModelFileError, match="no model file at .*missing.h5"):
+    with pytest.raises(ModelFileError, match=r"no model file at .*missing\.h5"):
         optim.load_model(tmp_path / "missing.h5")
     for name in ("broken.h5", "broken.keras"):
         (tmp_path / name).write_bytes(b"not a model")

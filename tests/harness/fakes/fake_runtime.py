@@ -74,7 +74,17 @@ def _deaf_hang() -> None:
         time.sleep(3600)
 
 
+def _kill_worker() -> None:
+    """End the process that started the host, as the kernel may."""
+    import psutil
+
+    psutil.Process().parents()[1].kill()
+    time.sleep(600)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
+    "Slow": lambda: time.sleep(0.4),
+    "KillWorker": _kill_worker,
     "Hang": _deaf_hang,
     "Abort": os.abort,
     "Segv": lambda: ctypes.string_at(0) and None,
