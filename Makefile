@@ -32,7 +32,7 @@ matrix: venv
 	$(RUN) -m harness run $(if $(FRESH),--fresh) $(if $(RESUME),--resume) $(ARGS)
 
 test: venv
-	$(RUN) -m pytest -n auto --dist loadgroup -m "not slow" tests $(ARGS)
+	$(RUN) -m pytest -n auto --dist loadfile -m "not slow" tests $(ARGS)
 
 lint: venv
 	$(RUN) -m ruff check .

@@ -135,6 +135,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "custom-layer",
+        message=r"Unable to clone model.*custom Keras layers"
+        r"(.*Layer (?P<cls>\w+) supplied to wrapper is not a supported)?",
+        blocker="layer",
+    ),
+    Rule(
+        "custom-layer",
         message=r"(Unknown (layer|object)|Could not locate (class|function)):? ?['\"]?(?P<cls>\w+)",
         blocker="layer",
     ),

@@ -159,7 +159,9 @@ def shorten(text: str, limit: int) -> str:
 
 #: Lines that TensorFlow prints at every start; they tell nothing of a failure.
 _CHATTER = re.compile(
-    r"^(WARNING: All log messages before absl|[IW]0000 |\d{4}-\d\d-\d\d .*: [IW] )", re.ASCII
+    r"^(WARNING: All log messages before absl|[IW]0000 |\d{4}-\d\d-\d\d .*: [IW] |"
+    r"E0000 .*failed call to cuInit)",
+    re.ASCII,
 )
 
 

@@ -17,7 +17,7 @@ def conclude(
     run: Settings,
     *,
     planned: Sequence[str],
-    full: bool,
+    whole: Sequence[str] = (),
     write: Callable[..., None],
     color: bool = False,
 ) -> Exit:
@@ -26,7 +26,8 @@ def conclude(
     Args:
       run: the settings.
       planned: the case ids that were to be run now.
-      full: whether this was the whole default matrix, to be published when complete.
+      whole: the case ids of the whole default matrix, if this was a run of it: to be
+        published when each has a record.
       write: prints one line.
       color: whether the terminal shows colour.
     """
@@ -52,7 +53,7 @@ def conclude(
     try:
         report.write(latest.values(), run.results)
         pages = run.results
-        if full and not missing:
+        if whole and not missing and all(case in latest for case in whole):
             publish(latest.values(), run.results, REPORTS)
             pages = REPORTS
         write(f"report: {shown(pages / 'index.html')}")

@@ -51,7 +51,8 @@ def is_full(config: pytest.Config) -> bool:
     """Whether this run is the whole default matrix, which may replace the published one."""
     option = config.option
     narrowed = option.keyword or option.markexpr or option.smoke or option.shard or option.results
-    return selection(config).is_default() and not narrowed and options_of(option) == Options()
+    usual = options_of(option) == Options() and option.runtime == session.DEFAULT_RUNTIME
+    return selection(config).is_default() and usual and not narrowed
 
 
 def settings(config: pytest.Config) -> session.Settings:
@@ -446,7 +447,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     code = finish.conclude(
         state.settings,
         planned=state.meter.planned if state.meter else [],
-        full=state.full,
+        whole=[case.id for case in state.chosen] if state.full else [],
         write=terminalreporter.write_line,
         color=terminalreporter._tw.hasmarkup,
     )

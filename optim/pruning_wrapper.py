@@ -124,8 +124,8 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
 
     * `sparsity_m_by_n` is in the config, so that 2:4 sparsity survives saving.
     * What is prunable is looked up along the class hierarchy (`PRUNABLE`).
-    * The layer's dtype policy, masks and activity regularizer are handed on, and kernels keep their precision
-      under mixed precision.
+    * The layer's dtype policy, masks and activity regularizer are handed on, and mixed
+      precision does not round the kernels.
     * Masks of several kernels of a layer have names of their own, which HDF5 requires.
     * No pruning ops are traced while a functional model is put together: Keras discards
       them there, and tracing them takes most of the time that wrapping takes.

@@ -176,11 +176,3 @@ def make_record() -> MakeRecord:
         return Record(**{**values, **given})  # type: ignore[arg-type]
 
     return make
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that look at one run in one worker: the run costs more than they do."""
-    for item in items:
-        if "story" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("story"))

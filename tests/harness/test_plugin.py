@@ -5,6 +5,7 @@ A run in processes of its own costs seconds, so each here is looked at from many
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import re
@@ -25,7 +26,7 @@ from typing import Any
 import pytest
 
 from conftest import Bench
-from harness import finish, plugin, records, session, start
+from harness import finish, options, plugin, records, session, start
 from harness.records import Failure, Record, RecordError
 from harness.words import Exit, UsageError
 
@@ -154,7 +155,7 @@ def test_a_run_that_meets_its_baseline_is_as_expected(story: Story) -> None:
 def test_one_worker_and_two_find_the_same(story: Story) -> None:
     def told(found: dict[str, Record]) -> dict[str, tuple[object, ...]]:
         return {
-            case: (r.outcome(), r.blocker, r.fingerprint, r.key, r.metrics, r.failure)
+            case: (r.outcome(), r.blocker, r.fingerprint, r.metrics, r.failure)
             for case, r in found.items()
         }
 
@@ -186,23 +187,25 @@ def test_junit_holds_labels_and_outcomes(story: Story) -> None:
 def test_every_surprise_is_red_and_says_how_to_accept_it(later: Bench) -> None:
     expecting(
         later,
-        "Nested0-prune-notop",  # a covered column without a line: a pass
-        "Pass0-prune-notop  fail  save  save-load",
-        "Rank0-prune-notop  fail  transform  nested-model",
+        "Nested0-prune-tfmot-notop",  # a covered column without a line: a pass
+        "Pass0-prune-tfmot-notop  fail  save  save-load",
+        "Rank0-prune-tfmot-notop  fail  transform  nested-model",
     )
-    done = later.pytest("--techniques=prune", "-rf")
+    done = later.pytest("--techniques=prune-tfmot", "-rf")
     assert done.returncode == 1
     assert "3 failed, 1 passed" in done.stdout
     for case in ("Nested0", "Pass0", "Rank0"):
-        assert re.search(rf"^FAILED .*\[{case}-prune-notop\]", done.stdout, re.MULTILINE)
-    told = re.split(r"^_+ test_case\[(\w+)-prune-notop\] _+$", done.stdout, flags=re.MULTILINE)
+        assert re.search(rf"^FAILED .*\[{case}-prune-tfmot-notop\]", done.stdout, re.MULTILINE)
+    told = re.split(
+        r"^_+ test_case\[(\w+)-prune-tfmot-notop\] _+$", done.stdout, flags=re.MULTILINE
+    )
     said = {name: text.splitlines() for name, text in zip(told[1::2], told[2::2], strict=True)}
     accept = "if this is right: python -m harness accept results --expectations expectations.txt"
     assert said["Nested0"][1:6] == [
         "regression: fail at transform (nested-model)",
         "expected: pass",
         "ValueError: Quantizing a keras Model inside another keras Model is not supported.",
-        "reproduce: python -m harness case Nested0-prune-notop",
+        "reproduce: python -m harness case Nested0-prune-tfmot-notop",
         accept,
     ]
     assert said["Pass0"][1:4] == [
@@ -215,7 +218,7 @@ def test_every_surprise_is_red_and_says_how_to_accept_it(later: Bench) -> None:
         "expected: fail at transform (nested-model)",
     ]
 
-    run = later.run("--techniques=prune", "-n", "0", "--resume")
+    run = later.run("--techniques=prune-tfmot", "-n", "0", "--resume")
     assert run.returncode == 1, "nothing was left to do, and it is as bad as before"
     assert progress_lines(run.stdout) == []
     assert accept in run.stdout.splitlines()
@@ -313,8 +316,10 @@ def test_the_matrix_is_collected_only_where_it_is_asked_for(tmp_path: Path, stor
 
 def test_an_interrupted_run_is_resumed_without_repeating_anything(bench: Bench) -> None:
     bench.has(Slow=3)
+    # 3 applications x 3 techniques x 2 variants
+    words = ("--techniques=float,qat-tfmot,prune-tfmot", "--variants=top,notop")
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", *bench._cli(())],
+        [sys.executable, "-m", "harness", "run", *bench._cli(words)],
         env=bench.environment,
         cwd=bench.root,
         stdout=subprocess.PIPE,
@@ -327,18 +332,18 @@ def test_an_interrupted_run_is_resumed_without_repeating_anything(bench: Bench) 
     out, err = process.communicate(timeout=60)
     kept = finished(bench)
     assert process.returncode == 4, out + err
-    assert 4 <= len(kept) < 15
+    assert 4 <= len(kept) < 18
     assert all(r.passed for r in kept)
-    assert f"{15 - len(kept)} of 15 cases were not run; what is finished is kept." in out
+    assert f"{18 - len(kept)} of 18 cases were not run; what is finished is kept." in out
     assert "Go on with: python -m harness run --resume --results results" in out
     assert "Traceback" not in err
     assert bench.left_behind() == []
 
-    done = bench.run("--resume")
+    done = bench.run("--resume", *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(progress_lines(done.stdout)) == 15 - len(kept)
+    assert f"/{18 - len(kept)}] ok " in done.stdout
     found = finished(bench)
-    assert len(found) == len({r.case for r in found}) == 15
+    assert len(found) == len({r.case for r in found}) == 18
     assert {r.attempt for r in found} == {1}
     assert found[: len(kept)] == kept
     assert len({r.run_id for r in found}) == 2
@@ -454,8 +459,7 @@ class Ended:
         if found:
             records.write(self.run.file, found)
         lines: list[str] = []
-        full = more.pop("full", False)
-        code = finish.conclude(self.run, planned=planned, full=full, write=lines.append)
+        code = finish.conclude(self.run, planned=planned, write=lines.append, **more)
         return code, "\n".join(lines)
 
 
@@ -473,7 +477,7 @@ PLANNED = ["A-float-notop", "B-float-notop"]
 
 
 def test_a_complete_full_run_is_published(ended: Ended, two: list[Record]) -> None:
-    code, told = ended.conclude(two, PLANNED, full=True)
+    code, told = ended.conclude(two, PLANNED, whole=PLANNED)
     assert code is Exit.AS_EXPECTED
     assert "report: reports/index.html" in told
     assert sorted(p.name for p in ended.reports.iterdir()) == [
@@ -487,11 +491,42 @@ def test_a_complete_full_run_is_published(ended: Ended, two: list[Record]) -> No
 
 def test_neither_a_part_nor_an_incomplete_run_is_published(ended: Ended, two: list[Record]) -> None:
     assert ended.conclude(two, PLANNED)[0] is Exit.AS_EXPECTED
-    code, told = ended.conclude(two, [*PLANNED, "C-float-notop"], full=True)
+    more = [*PLANNED, "C-float-notop"]
+    code, told = ended.conclude(two, more, whole=more)
     assert code is Exit.HARNESS_FAILED
     assert "1 of 3 cases were not run" in told
     assert "--resume --results results" in told
+    code, _ = ended.conclude(two, PLANNED, whole=more)
+    assert code is Exit.AS_EXPECTED, "--only-failed of a run of two cases"
     assert not ended.reports.exists()
+
+
+def parsed(*arguments: str) -> Any:
+    parser = argparse.ArgumentParser()
+    for name, settings in options.MATRIX.items():
+        parser.add_argument(name, **settings)
+    parser.add_argument("-k", dest="keyword", default="")
+    parser.add_argument("-m", dest="markexpr", default="")
+    return SimpleNamespace(option=parser.parse_args(arguments))
+
+
+NARROWED = """
+--applications=VGG16 --techniques=prune --variants=notop --until=train --smoke --shard=1/2
+--results=x -k=x -m=x --runtime=fake_runtime --seed=1 --batch=1 --input-size=64
+--save-format=keras
+"""
+
+
+@pytest.mark.parametrize("argument", NARROWED.split())
+def test_a_run_of_something_else_is_never_published(argument: str) -> None:
+    assert not plugin.is_full(parsed(argument))
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", "--resume", "--only-failed", "--fresh", "--case-timeout=9"]
+)
+def test_the_whole_default_matrix_is_published(arguments: str) -> None:
+    assert plugin.is_full(parsed(*arguments.split()))
 
 
 def test_cases_that_only_an_earlier_run_has_were_not_run(

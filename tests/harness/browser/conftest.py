@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,14 +22,6 @@ FLAGS = (
     "--window-size=1400,1000",
     "--force-prefers-reduced-motion",  # a panel that still slides in is not there yet
 )  # fmt: skip
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one worker: each worker that has any starts a browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
 
 INJECTED = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
