@@ -77,6 +77,14 @@ SEEN = {
     "hang": Seen("timeout", "not done after 1800 s", "Timeout", status="timeout"),
     "killed for memory": Seen("oom", "over its limit of 8 GiB", "OutOfMemory", status="oom"),
     "abort": Seen("crash", "ended by SIGABRT", "Crash", status="crash"),
+    "a layer of one's own that tfmot cannot clone": Seen(
+        "custom-layer",
+        "Unable to clone model. This generally happens if you used custom Keras layers or objects "
+        "in your model. Please specify them via `quantize_scope` for your calls to "
+        "`quantize_model` and `quantize_apply`. [Layer Halve supplied to wrapper is not a "
+        "supported layer type. Please ensure wrapped layer is a valid TF-Keras layer.].",
+        blocks=("layer", "Halve", None),
+    ),
     "memory error": Seen("oom", "Unable to allocate 2 GiB", "_ArrayMemoryError", stage="train"),
     "no network": Seen(
         "weights-unavailable",
