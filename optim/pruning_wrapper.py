@@ -13,6 +13,7 @@ from optim.configs import lookup
 from optim.errors import ConfigError
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
+from tensorflow.python.eager.record import stop_recording  # isort: skip
 from tensorflow_model_optimization.python.core.sparsity.keras import (  # isort: skip
     prune_registry,
     pruning_wrapper as tfmot_wrapper,
@@ -119,6 +120,16 @@ def _in_construction() -> bool:
     )
 
 
+def _unrecorded(function: Callable[[], Any]) -> Callable[[], Any]:
+    """Return `function` run outside all gradient tapes."""
+
+    def run() -> Any:
+        with stop_recording():
+            return function()
+
+    return run
+
+
 class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
     """tfmot's pruning wrapper, with some repairs.
 
@@ -158,6 +169,13 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         count = sum(other.startswith(str(name)) for other in used)
         kwargs["experimental_autocast"] = False
         return super().add_weight(f"{name}_{count}" if count else name, *args, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        # What tfmot does to weights and masks in `call` is no part of the loss. Recorded on
+        # the tape of an eager step, it keeps several more copies of every kernel alive.
+        for name in ("conditional_mask_update", "weight_mask_op"):
+            setattr(self.pruning_obj, name, _unrecorded(getattr(self.pruning_obj, name)))
 
     def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
         if self._accepted is not None:  # Keras hands a mask to any call with **kwargs
