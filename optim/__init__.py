@@ -18,6 +18,11 @@ from optim.errors import UnsupportedModelError as UnsupportedModelError
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this
     from optim.configs import DefaultBNQuantizeConfig as DefaultBNQuantizeConfig
     from optim.configs import NoOpQuantizeConfig as NoOpQuantizeConfig
+    from optim.engine import QuantizeOptions as QuantizeOptions
+    from optim.engine import calibrate as calibrate
+    from optim.engine import plan as plan
+    from optim.engine import quantize_model as quantize_model
+    from optim.engine import rule as rule
     from optim.pruning import get_pruning_callbacks as get_pruning_callbacks
     from optim.pruning import prune_low_magnitude as prune_low_magnitude
     from optim.pruning import unprune as unprune
@@ -39,7 +44,11 @@ _PUBLIC: dict[str, str] = {
     "prune_low_magnitude": "optim.pruning",
     "register_prunable": "optim.pruning_wrapper",
     "unprune": "optim.pruning",
-    # optim.engine: quantize_model, plan, calibrate, lowering
+    "QuantizeOptions": "optim.engine",
+    "calibrate": "optim.engine",
+    "plan": "optim.engine",
+    "quantize_model": "optim.engine",
+    "rule": "optim.engine",
 }
 
 __all__ = ["OptimError", "UnsupportedModelError", "errors", *_PUBLIC]

@@ -61,6 +61,7 @@ def custom_object_scope(custom_objects: Mapping[str, Any] | None = None) -> Any:
     Args:
         custom_objects: more objects by name; they win over the known ones.
     """
+    import_module("optim.engine")  # registers the classes of the models that it makes
     # Not handed to quantize_scope: it puts its own objects last, so that they would win.
     tfmot_objects = tfmot.quantization.keras.quantize_scope().custom_objects
     return keras.utils.custom_object_scope(

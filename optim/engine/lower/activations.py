@@ -1,0 +1,128 @@
+"""Rules for activations: op layers to layers, composites to parts, splits from kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optim._keras import keras
+from optim.engine.graph import Graph, Node, Value
+from optim.engine.kinds import FIXED, FUSED, KERNELS, activation_name, has_plain_call, relu_limit
+from optim.engine.lower.affine import add_affine
+from optim.engine.lower.registry import Result, rule
+
+K = keras.layers
+
+
+def _same(graph: Graph, layer: Any, x: Value) -> Value:
+    return graph.add(layer, x, specs=x.spec).output
+
+
+# function -> layer that computes it
+_OP_LAYERS: dict[str, Any] = {
+    "nn.relu": lambda name: K.ReLU(name=name),
+    "nn.relu6": lambda name: K.ReLU(6.0, name=name),
+    "math.sigmoid": lambda name: K.Activation("sigmoid", name=name),
+    "math.tanh": lambda name: K.Activation("tanh", name=name),
+    "nn.silu": lambda name: K.Activation("swish", name=name),
+}
+
+
+def _only_argument(node: Node) -> Value | None:
+    """The tensor a unary op is called on, unless other arguments are given, too."""
+    values = node.inputs
+    others = [x for x in (*node.args, *node.kwargs.values()) if not isinstance(x, Value)]
+    # tf.nn.silu passes its `beta`; only the default is a swish.
+    return values[0] if len(values) == 1 and all(x in (None, 1.0) for x in others) else None
+
+
+@rule(*_OP_LAYERS)
+def op_to_layer(graph: Graph, node: Node) -> Result:
+    x = _only_argument(node)
+    return None if x is None else _same(graph, _OP_LAYERS[node.symbol](node.name), x)
+
+
+@rule("nn.gelu")
+def gelu_op(graph: Graph, node: Node) -> Result:
+    approximate = node.kwargs.get("approximate", node.args[1] if len(node.args) > 1 else False)
+    if approximate or len(node.inputs) != 1:
+        return None
+    return _same(graph, K.Activation("gelu", name=node.name), node.inputs[0])
+
+
+@rule("nn.softmax")
+def softmax_op(graph: Graph, node: Node) -> Result:
+    axis = node.kwargs.get("axis", node.args[1] if len(node.args) > 1 else None)
+    if axis not in (None, -1) or len(node.inputs) != 1:
+        return None
+    return _same(graph, K.Softmax(name=node.name), node.inputs[0])
+
+
+@rule("nn.leaky_relu")
+def leaky_relu_op(graph: Graph, node: Node) -> Result:
+    alpha = node.kwargs.get("alpha", node.args[1] if len(node.args) > 1 else 0.2)
+    if len(node.inputs) != 1 or not isinstance(alpha, float):
+        return None
+    return _same(graph, K.LeakyReLU(alpha, name=node.name), node.inputs[0])
+
+
+@rule(K.Activation)
+def activation_layer(graph: Graph, node: Node) -> Result:
+    """Expand what LiteRT runs as several operations, each with a range of its own."""
+    expand = {"swish": _swish, "hard_sigmoid": _hard_sigmoid}.get(
+        activation_name(node.layer.activation)
+    )
+    return expand(graph, node) if expand and has_plain_call(node) else None
+
+
+def _swish(graph: Graph, node: Node) -> Value:
+    """`x * sigmoid(x)`: LOGISTIC and MUL."""
+    x = node.inputs[0]
+    gate = K.Activation("sigmoid", name=graph.unique_name(f"{node.name}_sigmoid"))
+    product = K.Multiply(name=node.name)
+    return graph.add(product, [x, _same(graph, gate, x)], specs=x.spec).output
+
+
+def _hard_sigmoid(graph: Graph, node: Node) -> Result:
+    """`clip(x / 5 + 1 / 2, 0, 1)` as `relu6(1.2 x + 3) / 6`."""
+    x = node.inputs[0]
+    ramp = add_affine(graph, x, 1.2, 3.0, graph.unique_name(f"{node.name}_ramp"))
+    if ramp is None:
+        return None
+    clipped = _same(graph, K.ReLU(6.0, name=graph.unique_name(f"{node.name}_relu6")), ramp)
+    return add_affine(graph, clipped, 1 / 6, 0.0, node.name)
+
+
+@rule(*KERNELS)
+def split_activation(graph: Graph, node: Node) -> Result:
+    """Split an activation that LiteRT cannot fuse, and has no fixed range, from its layer."""
+    layer = node.layer
+    name = activation_name(getattr(layer, "activation", None))
+    if name in (*FUSED, *FIXED) or (name == "" and isinstance(layer.activation, K.Layer)):
+        return None
+    output = graph.is_output(node.output)
+    kernel_name, act_name = (
+        (graph.unique_name(f"{node.name}_linear"), node.name)
+        if output
+        else (node.name, graph.unique_name(f"{node.name}_activation"))
+    )
+
+    def make() -> Any:
+        config = {**layer.get_config(), "activation": "linear", "name": kernel_name}
+        return type(layer).from_config(config)
+
+    linear = graph.derive(node, "linear", make)
+    weights = layer.weights if node.weights is None else node.weights
+    y = graph.add(
+        linear, *node.args, kwargs=node.kwargs, specs=node.output.spec, weights=list(weights)
+    ).output
+    activation = K.Activation(layer.activation, name=act_name)
+    return _same(graph, activation, y)
+
+
+@rule(K.ReLU)
+def relu_with_slope(graph: Graph, node: Node) -> Result:
+    layer = node.layer
+    if relu_limit(node) is None and layer.max_value is None and not layer.threshold:
+        leaky = K.LeakyReLU(float(layer.negative_slope), name=node.name)
+        return _same(graph, leaky, node.inputs[0])
+    return None

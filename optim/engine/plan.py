@@ -1,0 +1,326 @@
+"""Deciding which tensor gets which quantizer, and why, before anything is built."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optim._keras import keras
+from optim.engine.graph import Graph, Node, Value, is_input
+from optim.engine.kinds import FIXED, activation_name, kernel_attribute
+from optim.engine.lower import lower
+from optim.engine.quantizers import TensorQuantizeConfig
+from optim.engine.read import read
+from optim.engine.roles import Assignment, Role, assign
+from optim.engine.schemes import Scheme, get_scheme
+from optim.errors import Problem, UnsupportedModelError
+
+K = keras.layers
+
+# Ranges that LiteRT prescribes: 256 steps, of which the last is not reached.
+FIXED_RANGES = {
+    "sigmoid": (0.0, 255 / 256),
+    "softmax": (0.0, 255 / 256),
+    "tanh": (-1.0, 127 / 128),
+}
+# The int16 ones: scale 1/32768 throughout.
+FIXED_RANGES_16 = dict.fromkeys(FIXED, (-1.0, 32767 / 32768))
+
+# Axes of a kernel that number its output channels.
+_CHANNEL_AXES: dict[type, tuple[int, ...]] = {
+    K.DepthwiseConv2D: (2, 3),
+    K.DepthwiseConv1D: (1, 2),
+    K.Conv2DTranspose: (2,),
+    K.Conv1DTranspose: (1,),
+    K.Conv1D: (2,),
+    K.Conv2D: (3,),
+    K.Dense: (1,),
+}
+
+Skip = str | type | Callable[[Any], bool]
+
+
+@dataclass
+class Entry:
+    """What is decided for one call of a layer.
+
+    Attributes:
+        node: the call.
+        role: see `Role`.
+        group: number of the group of layers that LiteRT runs as one operation.
+        weights: attribute of the layer -> quantizer.
+        activation: quantizer before an activation inside the layer.
+        output: quantizer of the output; None if it has none of its own.
+        config: the caller's quantize config, which then replaces the three above.
+        reason: why.
+    """
+
+    node: Node
+    role: Role
+    group: int = -1
+    weights: dict[str, Any] = field(default_factory=dict)
+    activation: Any = None
+    output: Any = None
+    config: Any = None
+    reason: str = ""
+
+    @property
+    def is_float(self) -> bool:
+        return self.role is Role.FLOAT
+
+    def quantize_config(self) -> Any:
+        """The tfmot `QuantizeConfig` that says the same."""
+        return self.config or TensorQuantizeConfig(self.weights, self.activation, self.output)
+
+
+@dataclass
+class Plan:
+    """The decisions for a whole graph, in execution order. Printing it gives a table."""
+
+    graph: Graph
+    scheme: Scheme
+    entries: list[Entry]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def floats(self) -> list[Entry]:
+        """What stays float, and why (`reason`)."""
+        return [e for e in self.entries if e.is_float]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table as data: one dict of strings and numbers per layer call."""
+        return [
+            {
+                "layer": e.node.path,
+                "class": e.node.symbol or type(e.node.layer).__name__,
+                "group": e.group,
+                "weights": ", ".join(f"{k}: {describe(q)}" for k, q in e.weights.items()),
+                "output": describe(e.output),
+                "reason": e.reason,
+            }
+            for e in self.entries
+        ]
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        columns = list(rows[0]) if rows else []
+        width = {c: max(len(c), *(len(str(r[c])) for r in rows)) for c in columns}
+        lines = ["  ".join(c.ljust(width[c]) for c in columns).rstrip()]
+        lines += ["  ".join(str(r[c]).ljust(width[c]) for c in columns).rstrip() for r in rows]
+        count = sum(e.output is not None for e in self.entries)
+        lines.append(
+            f"{self.scheme.name}: {len(rows)} layer calls, {count} quantized outputs, "
+            f"{len(self.floats)} stay float"
+        )
+        return "\n".join(lines)
+
+
+def describe(quantizer: Any) -> str:
+    """One or two words for a quantizer: bits, granularity, fixed range."""
+    if quantizer is None:
+        return "-"
+    bits = f"int{quantizer.num_bits}"
+    if hasattr(quantizer, "init_min"):
+        return f"{bits} [{quantizer.init_min:g}, {quantizer.init_max:g}]"
+    if getattr(quantizer, "axes", None):
+        return f"{bits} per channel"
+    return bits
+
+
+def plan(
+    model: Any,
+    scheme: str | Scheme = "int8",
+    *,
+    skip: Skip | Iterable[Skip] = (),
+    configs: Mapping[Any, Any] | None = None,
+) -> Plan:
+    """Decide which tensors are quantized, how and why; nothing is built.
+
+    Args:
+        model: a model, or a lowered `Graph`.
+        scheme: "int8", "int8-per-tensor", "int16x8", or a `Scheme`.
+        skip: layers to leave float: name patterns (`"head_*"`), classes, or predicates of
+            a layer; one or several.
+        configs: layer name pattern or class -> tfmot `QuantizeConfig` (or a factory of
+            one) to use for it instead.
+
+    Returns:
+        A `Plan`. `print(plan(model))` shows it as a table.
+
+    Raises:
+        ConfigError: no such scheme.
+        UnsupportedModelError: LiteRT lacks kernels of this scheme; all of them listed.
+    """
+    chosen = get_scheme(scheme)
+    if isinstance(model, Graph):
+        graph = model
+    else:
+        graph = read(model)
+        mark_skipped(graph, skip, configs)
+        lower(graph)
+    entries = _Planner(graph, chosen, configs or {}).run()
+    _check_kernels(entries, chosen)
+    return Plan(graph, chosen, entries)
+
+
+def mark_skipped(
+    graph: Graph, skip: Skip | Iterable[Skip], configs: Mapping[Any, Any] | None = None
+) -> None:
+    """Note on the nodes of an unlowered graph which ones the caller wants left alone."""
+    wishes: list[Any] = [skip]
+    if isinstance(skip, Iterable) and not isinstance(skip, (str, type)):
+        wishes = list(skip)
+    for node in graph.nodes:
+        if is_input(node):
+            continue
+        if any(_matches(wish, node) for wish in wishes):
+            node.skip = "skipped on request"
+        elif any(_matches(wish, node) for wish in configs or ()):
+            node.skip = "quantize config given"
+
+
+def _matches(wish: Skip, node: Node) -> bool:
+    if isinstance(wish, str):
+        return any(fnmatch.fnmatchcase(x, wish) for x in (node.path, node.layer.name, node.name))
+    if isinstance(wish, type):
+        return isinstance(node.layer, wish)
+    return bool(wish(node.layer))
+
+
+def _check_kernels(entries: list[Entry], scheme: Scheme) -> None:
+    missing = dict(scheme.missing)
+    problems = [
+        Problem(
+            e.node.path,
+            f"{missing[type(e.node.layer).__name__]}, which scheme {scheme.name!r} needs",
+            "use scheme='int8', or skip the layer",
+        )
+        for e in entries
+        if type(e.node.layer).__name__ in missing
+    ]
+    if problems:
+        raise UnsupportedModelError(problems)
+
+
+class _Planner:
+    def __init__(self, graph: Graph, scheme: Scheme, configs: Mapping[Any, Any]) -> None:
+        self.graph = graph
+        self.scheme = scheme
+        self.configs = configs
+        self.entries: dict[Node, Entry] = {}
+        self.groups = 0
+
+    def run(self) -> list[Entry]:
+        nodes = self.graph.nodes
+        assignments = {node: self._assign(node) for node in nodes}
+        for node in nodes:
+            entry = Entry(node, assignments[node].role, reason=assignments[node].reason)
+            self.entries[node] = entry
+            self._group(entry, assignments)
+            self._weights(entry)
+        for entry in self.entries.values():
+            self._output(entry, assignments)
+        return list(self.entries.values())
+
+    def _assign(self, node: Node) -> Assignment:
+        if is_input(node):
+            return Assignment(Role.OP, "input of the model")
+        if node.skip.startswith("skipped"):
+            return Assignment(Role.FLOAT, f"float: {node.skip}")
+        return assign(node)
+
+    # -- groups: what LiteRT runs as one operation ---------------------------------------
+
+    def _group(self, entry: Entry, assignments: dict[Node, Assignment]) -> None:
+        node = entry.node
+        self.groups += 1
+        entry.group = self.groups
+        if entry.role not in (Role.NORM, Role.RELU) or not node.inputs:
+            return
+        value = node.inputs[0]
+        before = value.node
+        if self.graph.sole_use(value) is not node or is_input(before):
+            return
+        fits = (
+            assignments[before].role is Role.LINEAR
+            if entry.role is Role.NORM
+            else assignments[before].absorbs_relu
+            and activation_name(getattr(before.layer, "activation", None)) == "linear"
+        )
+        if fits and self.entries[before].config is None:
+            entry.group = self.entries[before].group
+            entry.reason = f"fused with {before.path}"
+
+    def _weights(self, entry: Entry) -> None:
+        node = entry.node
+        for wish, config in self.configs.items():
+            if node.skip and _matches(wish, node):
+                entry.config = config() if isinstance(config, type) else config
+                entry.reason = node.skip
+                return
+        if entry.role is not Role.LINEAR:
+            return
+        attribute = kernel_attribute(node.layer)
+        axes = next(_CHANNEL_AXES[c] for c in type(node.layer).__mro__ if c in _CHANNEL_AXES)
+        entry.weights = {attribute: self.scheme.weight(axes)}
+        if activation_name(node.layer.activation) in FIXED:
+            entry.activation = self.scheme.activation()
+
+    # -- outputs ------------------------------------------------------------------------
+
+    def _output(self, entry: Entry, assignments: dict[Node, Assignment]) -> None:
+        node = entry.node
+        if entry.config is not None or not node.outputs or not node.output.is_float:
+            return
+        if entry.role is Role.SAME and not is_input(node):
+            return
+        if self._continues(entry):
+            entry.reason += "; range is taken at the end of the group"
+            return
+        fixed = self._fixed(entry)
+        if fixed is not None:
+            entry.output = self.scheme.fixed(*fixed)
+        elif entry.role is not Role.FLOAT and self._joined(node.output, assignments):
+            entry.reason += "; takes the scale of the concatenation"
+        elif is_input(node):
+            entry.output = self.scheme.model_input() if self._needs(node.output) else None
+        elif entry.role is not Role.FLOAT or self._needs(node.output):
+            entry.output = self.scheme.activation()
+
+    def _continues(self, entry: Entry) -> bool:
+        """Whether the group goes on after this layer."""
+        after = self.graph.sole_use(entry.node.output)
+        return after is not None and self.entries[after].group == entry.group
+
+    def _fixed(self, entry: Entry) -> tuple[float, float] | None:
+        layer = entry.node.layer
+        if entry.role not in (Role.FIXED, Role.LINEAR):
+            return None
+        symbol = entry.node.symbol.rpartition(".")[2]
+        name = symbol or activation_name(getattr(layer, "activation", None))
+        if isinstance(layer, K.Softmax):
+            name = "softmax"
+        ranges = FIXED_RANGES if self.scheme.activation_bits == 8 else FIXED_RANGES_16
+        return ranges.get(name)
+
+    def _joined(self, value: Value, assignments: dict[Node, Assignment]) -> bool:
+        """Whether the value goes into a concatenation and nowhere else."""
+        while (after := self.graph.sole_use(value)) is not None:
+            role = assignments[after].role
+            if role is Role.JOIN:
+                return True
+            if role is not Role.SAME or len(after.outputs) != 1:
+                return False
+            value = after.output
+        return False
+
+    def _needs(self, value: Value) -> bool:
+        """Whether anything that takes the value is not float."""
+        return any(not self.entries[node].is_float for node in value.uses)

@@ -1,0 +1,148 @@
+"""Weight quantizer and quantize config of the engine, in tfmot's own interfaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from optim._keras import keras, tf, tfmot
+
+_Q = tfmot.quantization.keras.quantizers
+register = keras.utils.register_keras_serializable(package="optim")
+
+
+@register
+class ChannelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-defined]
+    """Quantizes a kernel with one symmetric range per output channel.
+
+    Args:
+        num_bits: bits; the range is narrow, so 8 bits give [-127, 127].
+        axes: axes of the kernel that together number its output channels: (3,) for a
+            convolution, (2, 3) for a depthwise one, (2,) for a transposed one. tfmot's
+            own per-axis quantizer knows the last axis only, which for a depthwise kernel
+            is its multiplier.
+    """
+
+    def __init__(self, num_bits: int = 8, axes: Any = (-1,)) -> None:
+        super().__init__(num_bits=num_bits, per_axis=True, symmetric=True, narrow_range=True)
+        self.axes = tuple(int(a) for a in axes)
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        count = int(np.prod([tensor_shape[a] for a in self.axes]))
+        constant = keras.initializers.Constant
+        return {
+            f"{end}_var": layer.add_weight(
+                f"{name}_{end}", shape=(count,), initializer=constant(start), trainable=False
+            )
+            for end, start in (("min", -6.0), ("max", 6.0))
+        }
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        rank = len(inputs.shape)
+        axes = [a % rank for a in self.axes]
+        others = [a for a in range(rank) if a not in axes]
+        low, high = weights["min_var"], weights["max_var"]
+        if training:
+            high = high.assign(tf.reshape(tf.reduce_max(tf.abs(inputs), axis=others), [-1]))
+            low = low.assign(-high)
+        if axes == [3]:
+            return tf.quantization.fake_quant_with_min_max_vars_per_channel(
+                inputs, low, high, num_bits=self.num_bits, narrow_range=self.narrow_range
+            )
+        sizes = [inputs.shape[a] if a in axes else 1 for a in range(rank)]
+        return self._round(inputs, tf.reshape(high, sizes), training)
+
+    def _round(self, inputs: Any, high: Any, training: Any) -> Any:
+        """What the op computes, where the op is of no use.
+
+        It knows the last axis only, and what comes between it and the kernel (reshapes,
+        transpositions, a batch normalization to be folded) the converter to LiteRT can
+        take for the kernels of two-dimensional convolutions only. Of constants, plain
+        arithmetic makes constants, and the converter finds their ranges again.
+        """
+        steps = 2.0 ** (self.num_bits - 1) - 1
+        scale = high / steps
+        clipped = tf.clip_by_value(inputs, -high, high)
+        rounded = tf.round(tf.math.divide_no_nan(clipped, scale)) * scale
+        return clipped + tf.stop_gradient(rounded - clipped) if training else rounded
+
+    def get_config(self) -> dict[str, Any]:
+        return {"num_bits": self.num_bits, "axes": list(self.axes)}
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.get_config() == other.get_config()
+
+    def __hash__(self) -> int:
+        return hash((self.num_bits, self.axes))
+
+
+@register
+class TensorQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
+    """Says for each tensor of a layer which quantizer it gets.
+
+    Args:
+        weights: attribute of the layer -> quantizer of that weight.
+        activation: quantizer around the layer's `activation`, where tfmot puts one.
+        output: quantizer of the layer's output.
+    """
+
+    def __init__(
+        self,
+        weights: dict[str, Any] | None = None,
+        activation: Any = None,
+        output: Any = None,
+    ) -> None:
+        self.weights = dict(weights or {})
+        self.activation = activation
+        self.output = output
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
+        return [(getattr(layer, name), q) for name, q in self.weights.items()]
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        for name, weight in zip(self.weights, quantize_weights, strict=True):
+            setattr(layer, name, weight)
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
+        return [(layer.activation, self.activation)] if self.activation else []
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
+        for activation in quantize_activations:
+            layer.activation = activation
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        return [self.output] if self.output else []
+
+    def get_config(self) -> dict[str, Any]:
+        pack = keras.utils.legacy.serialize_keras_object
+        return {
+            "weights": {name: pack(q) for name, q in self.weights.items()},
+            "activation": self.activation and pack(self.activation),
+            "output": self.output and pack(self.output),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TensorQuantizeConfig:
+        return cls(
+            {name: unpack(q) for name, q in config["weights"].items()},
+            unpack(config["activation"]),
+            unpack(config["output"]),
+        )
+
+
+def unpack(config: Any) -> Any:
+    """Make a quantizer or quantize config from its serialized form; None from none."""
+    if not config:
+        return None
+    known = {
+        name: getattr(_Q, name)
+        for name in (
+            "AllValuesQuantizer",
+            "FixedQuantizer",
+            "LastValueQuantizer",
+            "MovingAverageQuantizer",
+        )
+        if hasattr(_Q, name)
+    }
+    return keras.utils.legacy.deserialize_keras_object(config, custom_objects=known)

@@ -1,0 +1,196 @@
+"""tfmot's quantize wrapper and quantize layer, with state that survives being saved.
+
+tfmot's own replace the kernel of the wrapped layer by a tensor on every call, and keep
+lists of variables as attributes; Keras then tracks other variables after a call than
+before, and a `.keras` file written by one cannot be read by the other. These put the
+kernel back and hold their bookkeeping where Keras does not look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tensorflow_model_optimization.python.core.keras.utils import smart_cond
+from tensorflow_model_optimization.python.core.quantization.keras import (
+    quantize_layer,
+    quantize_wrapper,
+)
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware_activation import (
+    QuantizeAwareActivation,
+)
+
+from optim._keras import keras, tf
+from optim.engine.quantizers import unpack
+
+# Ranges are float32 whatever the policy of the layer: TensorFlow's op takes no other.
+_RANGE = {"dtype": "float32", "experimental_autocast": False}
+
+register = keras.utils.register_keras_serializable(package="optim")
+
+
+def quantize(quantizer: Any, x: Any, training: Any, variables: Any) -> Any:
+    """Apply a quantizer; half-precision tensors take the detour TensorFlow's op needs."""
+    if not x.dtype.is_floating:
+        return x
+    wide = x if x.dtype == tf.float32 else tf.cast(x, tf.float32)
+
+    def apply(flag: bool) -> Any:
+        return lambda: quantizer(wide, flag, weights=variables)
+
+    y = smart_cond(training, apply(True), apply(False))
+    return y if x.dtype == tf.float32 else tf.cast(y, x.dtype)
+
+
+class _AnyFloat:
+    """A quantizer for tensors of any precision, as tfmot's quantizing activation wants it."""
+
+    def __init__(self, quantizer: Any) -> None:
+        self.quantizer = quantizer
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> Any:
+        return self.quantizer.build(tensor_shape, name, layer)
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        return quantize(self.quantizer, inputs, training, weights)
+
+
+def training_phase(training: Any) -> Any:
+    """Resolve `training=None`: in Keras' scratch graphs only shapes matter."""
+    if training is not None:
+        return training
+    if getattr(tf.compat.v1.get_default_graph(), "name", "").endswith("_scratch_graph"):
+        return False
+    return keras.backend.learning_phase()
+
+
+@contextmanager
+def untracked(layer: Any) -> Iterator[None]:
+    """Let attributes of `layer` be set without Keras noticing."""
+    before = getattr(layer, "_self_setattr_tracking", True)
+    layer._self_setattr_tracking = False
+    try:
+        yield
+    finally:
+        layer._self_setattr_tracking = before
+
+
+@register
+class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
+    """Quantizes weights, activation and output of the layer it wraps.
+
+    It has the name of the layer. The variables of the layer stay the layer's; the
+    wrapper owns those of the quantizers only.
+    """
+
+    def __init__(self, layer: Any, quantize_config: Any, name_prefix: str = "", **kwargs: Any):
+        super().__init__(layer, quantize_config, name_prefix, **kwargs)
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        return super().add_weight(*args, **{**_RANGE, **kwargs})
+
+    def build(self, input_shape: Any) -> None:
+        keras.layers.Wrapper.build(self, input_shape)
+        config, layer = self.quantize_config, self.layer
+        with untracked(self):
+            self._weight_vars = [
+                (weight, q, q.build(weight.shape, self._weight_name(weight.name), self))
+                for weight, q in config.get_weights_and_quantizers(layer)
+            ]
+            self._quantize_activations = [
+                QuantizeAwareActivation(activation, _AnyFloat(q), None, self)
+                for activation, q in config.get_activations_and_quantizers(layer)
+            ]
+            self._output_quantizers = config.get_output_quantizers(layer)
+            # Per-tensor quantizers do not look at the shape.
+            self._output_quantizer_vars = [
+                q.build(None, "output", self) for q in self._output_quantizers
+            ]
+
+    def call(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
+        training = training_phase(training)
+        if self.layer._expects_training_arg:
+            kwargs["training"] = training
+        with self._quantized(training):
+            outputs = self.layer.call(inputs, *args, **kwargs)
+        if not self._output_quantizers:
+            return outputs
+        q, variables = self._output_quantizers[0], self._output_quantizer_vars[0]
+        return tf.nest.map_structure(lambda y: quantize(q, y, training, variables), outputs)
+
+    @contextmanager
+    def _quantized(self, training: Any) -> Iterator[None]:
+        """Within it, the layer has quantized weights and a quantizing activation."""
+        config, layer = self.quantize_config, self.layer
+        if not (self._weight_vars or self._quantize_activations):
+            yield
+            return
+        weights = [w for w, _, _ in self._weight_vars]
+        activations = [a.activation for a in self._quantize_activations]
+        for activation in self._quantize_activations:
+            activation.training = training
+        with untracked(layer):
+            try:
+                config.set_quantize_weights(
+                    layer,
+                    [quantize(q, _read(w, layer), training, v) for w, q, v in self._weight_vars],
+                )
+                config.set_quantize_activations(layer, self._quantize_activations)
+                yield
+            finally:
+                config.set_quantize_weights(layer, weights)
+                config.set_quantize_activations(layer, activations)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return self.layer.compute_output_shape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        # The same form in `.h5` and `.keras`; the newer one loses the package of a
+        # registered class when an `.h5` file is read.
+        config = keras.layers.Layer.get_config(self)
+        pack = keras.utils.legacy.serialize_keras_object
+        return {**config, "layer": pack(self.layer), "quantize_config": pack(self.quantize_config)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QuantizeWrapper:
+        config = dict(config)
+        layer = keras.layers.deserialize(config.pop("layer"), use_legacy_format=True)
+        quantize_config = unpack(config.pop("quantize_config"))
+        return cls(layer, quantize_config, **config)
+
+    @property
+    def trainable_weights(self) -> Any:
+        return self.layer.trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> Any:
+        return self.layer.non_trainable_weights + self._non_trainable_weights
+
+
+def _read(weight: Any, layer: Any) -> Any:
+    return tf.cast(tf.convert_to_tensor(weight), layer.compute_dtype)
+
+
+@register
+class QuantizeLayer(quantize_layer.QuantizeLayer):  # type: ignore[misc]
+    """Quantizes the tensor that passes through it."""
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        return super().add_weight(*args, **{**_RANGE, **kwargs})
+
+    def build(self, input_shape: Any) -> None:
+        with untracked(self):
+            self.quantizer_vars = self.quantizer.build(input_shape, "output", self)
+        keras.layers.Layer.build(self, input_shape)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return quantize(self.quantizer, inputs, training_phase(training), self.quantizer_vars)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tf.TensorShape(input_shape)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QuantizeLayer:
+        config = dict(config)
+        return cls(unpack(config.pop("quantizer")), **config)
