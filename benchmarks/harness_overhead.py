@@ -69,7 +69,7 @@ def harness(arguments: list[str], environment: dict[str, str], workers: int) -> 
 def idle(workers: int, rows: int) -> tuple[float, int]:
     """Measure a matrix of cases that do nothing."""
     sys.path.insert(0, str(TESTS))
-    from conftest import FAKES, write_package
+    from workbench import FAKES, write_package
 
     with tempfile.TemporaryDirectory() as folder:
         write_package(Path(folder), {"Pass": rows})

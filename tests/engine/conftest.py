@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from optim._keras import keras, tf
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `import toys`
 
 
 @pytest.fixture(autouse=True)

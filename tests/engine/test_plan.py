@@ -88,7 +88,11 @@ def test_integers_and_layers_without_a_rule() -> None:
     assert len(decided.floats) == 2
 
 
-@pytest.mark.parametrize("skip", ["c", "c*", [K.Conv2D], lambda layer: layer.name == "c"], ids=repr)
+@pytest.mark.parametrize(
+    "skip",
+    ["c", "c*", [K.Conv2D], lambda layer: layer.name == "c"],
+    ids=["name", "pattern", "class", "predicate"],
+)
 def test_skipping_by_name_pattern_class_and_predicate(skip: Any) -> None:
     decided = plan(chain(K.Conv2D(4, 1, name="c"), K.DepthwiseConv2D(1, name="d")), skip=skip)
     assert entry(decided, "c").role is Role.FLOAT

@@ -24,8 +24,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from workbench import Bench
 
-from conftest import Bench
 from harness import finish, options, plugin, records, session, start
 from harness.records import Failure, Record, RecordError
 from harness.words import Exit, UsageError
