@@ -61,7 +61,7 @@ def preload() -> None:
     import tensorflow_model_optimization
     import tf_keras.applications
 
-    for name in ("optim.quantize", "optim.pruning", "optim.scope", "optim.engine"):
+    for name in ("optim.quantize", "optim.recipe", "optim.pruning", "optim.engine"):
         importlib.import_module(name)
     techniques.registry()
     from tensorflow.python.eager import context

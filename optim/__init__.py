@@ -18,7 +18,6 @@ from optim.errors import UnsupportedModelError as UnsupportedModelError
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this
     from optim.configs import DefaultBNQuantizeConfig as DefaultBNQuantizeConfig
     from optim.configs import NoOpQuantizeConfig as NoOpQuantizeConfig
-    from optim.engine import QuantizeOptions as QuantizeOptions
     from optim.engine import calibrate as calibrate
     from optim.engine import plan as plan
     from optim.engine import quantize_model as quantize_model
@@ -29,11 +28,13 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from optim.pruning_wrapper import PruneLowMagnitude as PruneLowMagnitude
     from optim.pruning_wrapper import register_prunable as register_prunable
     from optim.quantize import Quantize as Quantize
+    from optim.recipe import AnnotateRecipe as AnnotateRecipe
     from optim.scope import custom_object_scope as custom_object_scope
     from optim.scope import load_model as load_model
 
 # Public name -> module that defines it. Keep in step with the imports above.
 _PUBLIC: dict[str, str] = {
+    "AnnotateRecipe": "optim.recipe",
     "DefaultBNQuantizeConfig": "optim.configs",
     "NoOpQuantizeConfig": "optim.configs",
     "PruneLowMagnitude": "optim.pruning_wrapper",
@@ -44,7 +45,6 @@ _PUBLIC: dict[str, str] = {
     "prune_low_magnitude": "optim.pruning",
     "register_prunable": "optim.pruning_wrapper",
     "unprune": "optim.pruning",
-    "QuantizeOptions": "optim.engine",
     "calibrate": "optim.engine",
     "plan": "optim.engine",
     "quantize_model": "optim.engine",

@@ -1,64 +1,57 @@
-"""Quantization-aware training by annotation: today's recipe, with its layer table as data."""
+"""`Quantize`: the options of `quantize_model` as an object, to use on several models."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from optim._clone import clone_model
-from optim._compile import copy_compile_state
-from optim._keras import check_layer, check_model, keras, tfmot
-from optim.configs import ANNOTATE_RECIPE, LayerTable, QuantizeConfig, lookup
-from optim.errors import ConfigError
-from optim.scope import custom_object_scope, default_custom_objects, load_model
+from optim.engine import Plan, Scheme, plan, quantize_model
+from optim.engine.overrides import Configs, Skip, check_configs, check_skip
+from optim.engine.schemes import get_scheme
+from optim.recipe import AnnotateRecipe
+from optim.scope import custom_object_scope, default_custom_objects, load_model, own_classes
 
 __all__ = ["Quantize"]
 
 
 class Quantize:
-    """Makes quantization-aware-training models by annotating layers for tfmot.
+    """Makes quantization-aware-training models, with the same options every time.
 
-    A layer with an entry in the layer table gets that quantize config, every other layer
-    the one of tfmot's default 8-bit registry.
-
-        quantize = Quantize({CustomScaleLayer: NoOpQuantizeConfig})
+        quantize = Quantize(skip="head_*", configs={CustomScaleLayer: NoOpQuantizeConfig})
         qat_model = quantize(model)
         qat_model.fit(...)
-        qat_model.save("model.h5")
-        quantize.load_model("model.h5")
+        qat_model.save("model.keras")
+        quantize.load_model("model.keras")
 
     Args:
-        layers: entries added to the default table `ANNOTATE_RECIPE`, or replacing some:
-            layer class -> factory of a `tfmot` `QuantizeConfig` (its class will do), or
-            None to leave the layer to tfmot's registry. An entry holds for subclasses
-            too; the most derived class wins.
-        custom_objects: objects by name that Keras needs in order to copy and load the
-            models; added to the ones known by default (see `optim.scope`). The layer
-            classes of `layers` and of the model itself need not be named.
-
-    Attributes:
-        table: the layer table in force.
-        custom_objects: every custom object by name.
+        configs: layer class or name pattern -> factory of a tfmot `QuantizeConfig` (its
+            class will do), or such a config; see `quantize_model`.
+        scheme, skip, calibration_data: as `quantize_model` takes them.
+        custom_objects: objects by name that Keras needs in order to read the models back;
+            added to the ones known by default (see `optim.scope`). The classes in
+            `configs` need not be named.
 
     Raises:
-        ConfigError: a key of `layers` is not a layer class or a value not a factory.
+        ConfigError: a scheme, a key or a value of `configs` that makes no sense.
     """
 
     def __init__(
         self,
-        layers: LayerTable | None = None,
+        configs: Configs | None = None,
         *,
+        scheme: str | Scheme = "int8",
+        skip: Skip | Iterable[Skip] = (),
+        calibration_data: Any = None,
         custom_objects: Mapping[str, Any] | None = None,
     ) -> None:
-        extra = dict(layers or {})
-        for cls, factory in extra.items():
-            _check_entry(cls, factory)
-        self.table: dict[type, Callable[[], Any] | None] = {**ANNOTATE_RECIPE, **extra}
-        own = [*extra, *(factory for factory in extra.values() if isinstance(factory, type))]
+        self.configs = check_configs(configs)
+        self.scheme = get_scheme(scheme)
+        self.skip = check_skip(skip)
+        self.calibration_data = calibration_data
         self.custom_objects: dict[str, Any] = {
             **default_custom_objects(),
-            **{cls.__name__: cls for cls in own if not _is_keras_class(cls)},
+            **own_classes([*self.configs, *self.configs.values()]),
             **(custom_objects or {}),
         }
 
@@ -67,86 +60,35 @@ class Quantize:
         """A context manager in which Keras can read the models made here."""
         return custom_object_scope(self.custom_objects)
 
-    def annotate(self, layer_or_model: Any) -> Any:
-        """Annotate what the layer table names; leave the rest as it is.
-
-        Args:
-            layer_or_model: a layer, or a Functional or Sequential model.
-
-        Returns:
-            For a layer with an entry, a `QuantizeAnnotate` wrapper around it; for any
-            other layer the layer itself, so that the method can serve as the
-            `clone_function` of `keras.models.clone_model`. For a model, a copy with the
-            same weights and its layers annotated; the model itself is not modified.
-
-        Raises:
-            KerasModelError: not a layer or model of tf_keras.
-            UnsupportedModelError: a subclassed model, or a layer that cannot be copied.
-        """
-        check_layer(layer_or_model, "Quantize.annotate")
-        if not isinstance(layer_or_model, keras.Model):
-            return self._annotate_layer(layer_or_model)
-        with custom_object_scope({**_own_classes(layer_or_model), **self.custom_objects}):
-            return clone_model(
-                layer_or_model, lambda layer, path, copy: self._annotate_layer(copy(layer))
+    def __call__(self, model: Any) -> Any:
+        """Return `quantize_model` of the model with these options."""
+        with self.scope:
+            return quantize_model(
+                model,
+                scheme=self.scheme,
+                skip=self.skip,
+                configs=self.configs,
+                calibration_data=self.calibration_data,
             )
 
-    apply_quantization = annotate  # the name in use before this class
+    def plan(self, model: Any) -> Plan:
+        """Return what would be done to a model, and why; nothing is built."""
+        return plan(model, self.scheme, skip=self.skip, configs=self.configs)
 
-    def _annotate_layer(self, layer: Any) -> Any:
-        if isinstance(layer, (keras.Model, keras.layers.Wrapper)):
-            return layer  # wrapped: annotated already, or not a layer of the table itself
-        found, factory = lookup(self.table, type(layer))
-        if not found or factory is None:
-            return layer
-        return tfmot.quantization.keras.quantize_annotate_layer(layer, factory())
+    def annotate(self, layer_or_model: Any) -> Any:
+        """Annotate for tfmot's `quantize_apply`, as the annotate recipe does.
 
-    def __call__(self, model: Any) -> Any:
-        """Quantize a model.
+        For code that is written around tfmot's two steps; calling this object does not
+        need it. Of the options, the entries of `configs` for layer classes count.
 
-        Args:
-            model: a built Functional or Sequential model; not modified.
-
-        Returns:
-            A new model with the weights of `model`, fake-quants in place, and the
-            compile state of `model` (see `optim._compile`).
-
-        Raises:
-            KerasModelError: not a model of tf_keras.
-            UnsupportedModelError: a subclassed model, or a layer that cannot be copied.
-            ValueError, RuntimeError: what tfmot raises for a model it cannot quantize,
-                such as one with a nested model or with a layer it does not know.
+        Args, returns, raises: those of `AnnotateRecipe.annotate`.
         """
-        check_model(model, "Quantize")
-        with custom_object_scope({**_own_classes(model), **self.custom_objects}):
-            # Every layer still without a wrapper is left to tfmot's registry.
-            annotated = tfmot.quantization.keras.quantize_annotate_model(self.annotate(model))
-            quantized = tfmot.quantization.keras.quantize_apply(annotated)
-            copy_compile_state(model, quantized)
-        return quantized
+        classes = {key: value for key, value in self.configs.items() if isinstance(key, type)}
+        recipe = AnnotateRecipe(classes, custom_objects=self.custom_objects)
+        return recipe.annotate(layer_or_model)
+
+    apply_quantization = annotate  # the name in use before this class
 
     def load_model(self, path: str | os.PathLike[str], compile: bool = True) -> Any:
         """Load a model made here; `optim.load_model` with these custom objects."""
         return load_model(path, custom_objects=self.custom_objects, compile=compile)
-
-
-def _check_entry(cls: Any, factory: Any) -> None:
-    if not (isinstance(cls, type) and issubclass(cls, keras.layers.Layer)):
-        raise ConfigError(f"layer table: {cls!r} is not a layer class of tf_keras")
-    if isinstance(factory, QuantizeConfig):
-        raise ConfigError(
-            f"layer table: {cls.__name__} needs a factory of quantize configs, such as the class "
-            f"{type(factory).__name__}; got an instance, which its layers would have to share"
-        )
-    if factory is not None and not callable(factory):
-        raise ConfigError(f"layer table: {cls.__name__} has {factory!r}, which is not a factory")
-
-
-def _is_keras_class(cls: type) -> bool:
-    return cls.__module__.split(".")[0] in ("tf_keras", "tensorflow_model_optimization")
-
-
-def _own_classes(model: Any) -> dict[str, type]:
-    """The layer classes of a model that neither Keras nor tfmot defines, by name."""
-    layers = model._flatten_layers()
-    return {type(x).__name__: type(x) for x in layers if not _is_keras_class(type(x))}

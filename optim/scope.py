@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -50,6 +50,13 @@ def default_custom_objects() -> dict[str, Any]:
         "QuantizeLayer": QuantizeLayer,
         "QuantizeWrapperV2": QuantizeWrapperV2,
     }
+
+
+def own_classes(objects: Iterable[Any]) -> dict[str, type]:
+    """Return the classes among the objects that neither Keras nor tfmot defines, by name."""
+    libraries = ("tf_keras", "tensorflow_model_optimization")
+    classes = [x for x in objects if isinstance(x, type)]
+    return {c.__name__: c for c in classes if c.__module__.split(".")[0] not in libraries}
 
 
 def custom_object_scope(custom_objects: Mapping[str, Any] | None = None) -> Any:

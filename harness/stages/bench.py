@@ -39,7 +39,8 @@ class Bench:
     options: Options
     scratch: Path
     model: Any = None
-    input_size: int = 0
+    input_size: int = 0  # height and width of what is fed where the model leaves them open
+    reduced_size: int = 0  # ... and where its own are too large for one step in memory
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def images(self) -> Any:
@@ -53,13 +54,35 @@ class Bench:
         shapes = self.model.input_shape
         many = isinstance(shapes, (list, tuple)) and isinstance(shapes[0], (list, tuple))
         batch = self.options.batch if self.variant == "notop" else 1
-        size = self.input_size or self.options.input_size
         pixels = [
-            generator.uniform(0.0, 255.0, (batch, *(d or size for d in shape[1:])))
+            generator.uniform(0.0, 255.0, (batch, *self._fed(shape[1:]))).astype("float32")
             for shape in (shapes if many else [shapes])
         ]
-        pixels = [one.astype("float32") for one in pixels]
         return pixels if many else pixels[0]
+
+    def _fed(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+        """Return the shape of one image for an input of that shape."""
+        if self.reduced_size and len(shape) == 3:
+            return (self.reduced_size, self.reduced_size, shape[-1] or 3)
+        return tuple(d or self.input_size or self.options.input_size for d in shape)
+
+    def accept(self) -> Any:
+        """Return the model, ready to be fed what `images` returns.
+
+        A graph computes on any size its layers take; what refuses one that differs from the
+        size it was built with is the check that Keras makes before the first layer.
+        """
+        if self.reduced_size:
+            self.model.input_spec = None
+        return self.model
+
+    def outputs(self) -> list[Any]:
+        """Return what the model makes of the images in inference, flat, as arrays."""
+        import tensorflow as tf
+
+        return [
+            one.numpy() for one in tf.nest.flatten(self.accept()(self.images(), training=False))
+        ]
 
 
 class CheckError(AssertionError):

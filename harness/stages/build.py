@@ -19,6 +19,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 #: those that also begin with an unpadded convolution; the next multiple of 32.
 _MORE_PIXELS = (0, 1, 3, 32)
 
+#: How many numbers the layers of a `top` model may put out for one image. A training step
+#: of a quantized model keeps nearly three times that, 4 bytes each: 3.5 GB.
+_MOST_OUTPUTS = 320_000_000
+
+#: The step by which a default size that is too large is reduced. Graphs halve their feature
+#: maps five times and pad by the parity of each, so this leaves every padding right.
+_FEWER_PIXELS = 32
+
 
 def run(bench: Bench) -> None:
     import tf_keras as keras
@@ -27,6 +35,8 @@ def run(bench: Bench) -> None:
     bench.model = construct(bench, **ARGUMENTS[bench.variant])
     if bench.variant == "notop":
         settle_input_size(bench)
+    else:
+        reduce_input_size(bench)
     weights = bench.model.weights
     bench.metrics["parameters"] = int(sum(w.shape.num_elements() for w in weights))
     bench.metrics["layers"] = sum(1 for _ in bench.model._flatten_layers(include_self=False))
@@ -58,6 +68,33 @@ def settle_input_size(bench: Bench) -> None:
     bench.model = construct(bench, **{**ARGUMENTS["notop"], "input_shape": (size, size, 3)})
     bench.metrics["input_size"] = size
     bench.metrics["built_for"] = f"{size}x{size}"
+
+
+def reduce_input_size(bench: Bench) -> None:
+    """See that one step on one image fits in memory; failing that, feed a smaller image.
+
+    The graph stays the constructor's default, only what it is fed changes, and the record
+    says so (``reduced_from``). The float model decides, for every technique alike.
+    """
+    shape = bench.model.input_shape
+    if not (isinstance(shape, tuple) and len(shape) == 4 and all(shape[1:3])):
+        return
+    size = min(shape[1:3])
+    most = size * (_MOST_OUTPUTS / max(outputs_per_image(bench.model), 1)) ** 0.5
+    fits = (fewer for fewer in range(size, _FEWER_PIXELS, -_FEWER_PIXELS) if fewer <= most)
+    if size > most:
+        bench.reduced_size = next(fits, size)
+        bench.metrics["input_size"] = bench.reduced_size
+        bench.metrics["reduced_from"] = f"{shape[1]}x{shape[2]}"
+
+
+def outputs_per_image(model: Any) -> int:
+    """Count the numbers that the layers of a model put out for one image."""
+    import tensorflow as tf
+
+    calls = [call for layer in model._flatten_layers() for call in layer._inbound_nodes]
+    shapes = [one.shape[1:] for call in calls for one in tf.nest.flatten(call.outputs)]
+    return sum(shape.num_elements() or 0 for shape in shapes)
 
 
 def computes(bench: Bench) -> bool:

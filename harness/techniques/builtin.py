@@ -57,17 +57,43 @@ class QatAnnotate(Float):
     title = "BatchNormalization, Multiply, Rescaling, ... annotated by hand, then tfmot"
     owner = "recipe"
     reusable = True
-    depends_on = ("optim.configs", "optim.quantize")
+    depends_on = (
+        "optim._clone",
+        "optim._compile",
+        "optim._repairs",
+        "optim.configs",
+        "optim.recipe",
+        "optim.scope",
+    )
 
     def transform(self, model: Any) -> Any:
-        from optim import Quantize
+        from optim import AnnotateRecipe
 
-        return Quantize()(model)
+        return AnnotateRecipe()(model)
 
     def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
-        from optim import Quantize
+        from optim import AnnotateRecipe
 
-        return Quantize(custom_objects=dict(custom_objects)).load_model(path)
+        return AnnotateRecipe(custom_objects=dict(custom_objects)).load_model(path)
+
+
+class Qat(Float):
+    """``optim.quantize_model``: every tensor where LiteRT wants it, in linear time."""
+
+    id = "qat"
+    title = "optim.quantize_model(model)"
+    owner = "optim"
+    depends_on = ("optim",)
+
+    def transform(self, model: Any) -> Any:
+        from optim import quantize_model
+
+        return quantize_model(model)
+
+    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
+        from optim import load_model
+
+        return load_model(path, custom_objects=dict(custom_objects))
 
 
 class PruneTfmot(Float):
@@ -95,13 +121,11 @@ class PruneTfmot(Float):
             return super().load(path, custom_objects)
 
 
-class Prune(Float):
+class Prune(Qat):
     """``optim.prune_low_magnitude``: recursive, passes through what has no kernel."""
 
     id = "prune"
     title = "optim.prune_low_magnitude(model)"
-    owner = "optim"
-    depends_on = ("optim",)
 
     def transform(self, model: Any) -> Any:
         from optim import prune_low_magnitude
@@ -113,11 +137,6 @@ class Prune(Float):
 
         return get_pruning_callbacks()
 
-    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
-        from optim import load_model
 
-        return load_model(path, custom_objects=dict(custom_objects))
-
-
-for _technique in (Float, QatTfmot, QatAnnotate, PruneTfmot, Prune):
+for _technique in (Float, QatTfmot, QatAnnotate, Qat, PruneTfmot, Prune):
     register(_technique())

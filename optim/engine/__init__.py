@@ -8,7 +8,7 @@ from optim.engine.calibrate import calibrate
 from optim.engine.graph import Graph, Node, Value
 from optim.engine.lower import lower, rule
 from optim.engine.plan import Plan, plan
-from optim.engine.quantize import QuantizeOptions, quantize_model
+from optim.engine.quantize import quantize_model
 from optim.engine.read import read
 from optim.engine.schemes import SCHEMES, Scheme
 
@@ -17,7 +17,6 @@ __all__ = [
     "Graph",
     "Node",
     "Plan",
-    "QuantizeOptions",
     "Scheme",
     "Value",
     "build",

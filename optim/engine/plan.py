@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,7 @@ from optim._keras import keras
 from optim.engine.graph import Graph, Node, Value, is_input
 from optim.engine.kinds import FIXED, activation_name, kernel_attribute
 from optim.engine.lower import lower
+from optim.engine.overrides import SKIPPED, Configs, Skip, check_configs, config_for, mark
 from optim.engine.quantizers import TensorQuantizeConfig
 from optim.engine.read import read
 from optim.engine.roles import Assignment, Role, assign
@@ -38,8 +38,6 @@ _CHANNEL_AXES: dict[type, tuple[int, ...]] = {
     K.Conv2D: (3,),
     K.Dense: (1,),
 }
-
-Skip = str | type | Callable[[Any], bool]
 
 
 @dataclass
@@ -139,7 +137,7 @@ def plan(
     scheme: str | Scheme = "int8",
     *,
     skip: Skip | Iterable[Skip] = (),
-    configs: Mapping[Any, Any] | None = None,
+    configs: Configs | None = None,
 ) -> Plan:
     """Decide which tensors are quantized, how and why; nothing is built.
 
@@ -147,15 +145,15 @@ def plan(
         model: a model, or a lowered `Graph`.
         scheme: "int8", "int8-per-tensor", "int16x8", or a `Scheme`.
         skip: layers to leave float: name patterns (`"head_*"`), classes, or predicates of
-            a layer; one or several.
-        configs: layer name pattern or class -> tfmot `QuantizeConfig` (or a factory of
-            one) to use for it instead.
+            a layer; one or several (see `optim.engine.overrides`).
+        configs: layer name pattern, class or predicate -> tfmot `QuantizeConfig` (or a
+            factory of one) to use for it instead.
 
     Returns:
         A `Plan`. `print(plan(model))` shows it as a table.
 
     Raises:
-        ConfigError: no such scheme.
+        ConfigError: no such scheme; or `skip` or `configs` make no sense.
         UnsupportedModelError: LiteRT lacks kernels of this scheme; all of them listed.
     """
     chosen = get_scheme(scheme)
@@ -163,35 +161,11 @@ def plan(
         graph = model
     else:
         graph = read(model)
-        mark_skipped(graph, skip, configs)
+        mark(graph, skip, configs)
         lower(graph)
-    entries = _Planner(graph, chosen, configs or {}).run()
+    entries = _Planner(graph, chosen, check_configs(configs)).run()
     _check_kernels(entries, chosen)
     return Plan(graph, chosen, entries)
-
-
-def mark_skipped(
-    graph: Graph, skip: Skip | Iterable[Skip], configs: Mapping[Any, Any] | None = None
-) -> None:
-    """Note on the nodes of an unlowered graph which ones the caller wants left alone."""
-    wishes: list[Any] = [skip]
-    if isinstance(skip, Iterable) and not isinstance(skip, (str, type)):
-        wishes = list(skip)
-    for node in graph.nodes:
-        if is_input(node):
-            continue
-        if any(_matches(wish, node) for wish in wishes):
-            node.skip = "skipped on request"
-        elif any(_matches(wish, node) for wish in configs or ()):
-            node.skip = "quantize config given"
-
-
-def _matches(wish: Skip, node: Node) -> bool:
-    if isinstance(wish, str):
-        return any(fnmatch.fnmatchcase(x, wish) for x in (node.path, node.layer.name, node.name))
-    if isinstance(wish, type):
-        return isinstance(node.layer, wish)
-    return bool(wish(node.layer))
 
 
 def _check_kernels(entries: list[Entry], scheme: Scheme) -> None:
@@ -210,7 +184,7 @@ def _check_kernels(entries: list[Entry], scheme: Scheme) -> None:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, scheme: Scheme, configs: Mapping[Any, Any]) -> None:
+    def __init__(self, graph: Graph, scheme: Scheme, configs: Configs) -> None:
         self.graph = graph
         self.scheme = scheme
         self.configs = configs
@@ -232,7 +206,7 @@ class _Planner:
     def _assign(self, node: Node) -> Assignment:
         if is_input(node):
             return Assignment(Role.OP, "input of the model")
-        if node.skip.startswith("skipped"):
+        if node.skip == SKIPPED:
             return Assignment(Role.FLOAT, f"float: {node.skip}")
         return assign(node)
 
@@ -260,9 +234,9 @@ class _Planner:
 
     def _weights(self, entry: Entry) -> None:
         node = entry.node
-        for wish, config in self.configs.items():
-            if node.skip and _matches(wish, node):
-                entry.config = config() if isinstance(config, type) else config
+        if node.skip:
+            entry.config = config_for(node, self.configs)
+            if entry.config is not None:
                 entry.reason = node.skip
                 return
         if entry.role is not Role.LINEAR:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 from optim.engine.build import build
 from optim.engine.calibrate import calibrate, set_weight_ranges
-from optim.engine.plan import Plan, Skip, plan
+from optim.engine.overrides import Configs, Skip
+from optim.engine.plan import Plan, plan
 from optim.engine.schemes import Scheme
 
 
@@ -17,7 +17,7 @@ def quantize_model(
     *,
     scheme: str | Scheme = "int8",
     skip: Skip | Iterable[Skip] = (),
-    configs: Mapping[Any, Any] | None = None,
+    configs: Configs | None = None,
     calibration_data: Any = None,
 ) -> Any:
     """Return a quantization-aware-training model made from a float one.
@@ -29,7 +29,8 @@ def quantize_model(
             "int16x8", or a `Scheme`.
         skip: layers to leave float: name patterns, layer classes, or predicates of a
             layer; one or several.
-        configs: layer name pattern or layer class -> tfmot `QuantizeConfig` for it.
+        configs: layer name pattern, layer class or predicate -> tfmot `QuantizeConfig` for
+            it, or a factory of one. Such a layer is wrapped as it is; no rule touches it.
         calibration_data: batches to take activation ranges from (see `calibrate`). None:
             ranges start at -6 and 6, as in tfmot, and training moves them.
 
@@ -39,7 +40,8 @@ def quantize_model(
 
     Raises:
         KerasModelError: not a model of the chosen Keras module.
-        ConfigError: no such scheme.
+        ConfigError: no such scheme; `skip` or `configs` make no sense; a calibration batch
+            does not fit the model.
         UnsupportedModelError: what cannot be quantized: all of it, with remedies.
     """
     decided: Plan = plan(model, scheme, skip=skip, configs=configs)
@@ -48,32 +50,3 @@ def quantize_model(
     if calibration_data is not None:
         calibrate(quantized, calibration_data)
     return quantized
-
-
-@dataclass
-class QuantizeOptions:
-    """The options of `quantize_model`, to be applied to several models.
-
-    Example:
-        quantize = QuantizeOptions(scheme="int8-per-tensor", skip="head_*")
-        small, large = quantize(small), quantize(large)
-    """
-
-    scheme: str | Scheme = "int8"
-    skip: Any = ()
-    configs: Mapping[Any, Any] | None = None
-    calibration_data: Any = field(default=None, repr=False)
-
-    def plan(self, model: Any) -> Plan:
-        """Return the plan for a model; nothing is built."""
-        return plan(model, self.scheme, skip=self.skip, configs=self.configs)
-
-    def __call__(self, model: Any) -> Any:
-        """Return `quantize_model` of the model with these options."""
-        return quantize_model(
-            model,
-            scheme=self.scheme,
-            skip=self.skip,
-            configs=self.configs,
-            calibration_data=self.calibration_data,
-        )

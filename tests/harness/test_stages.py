@@ -59,6 +59,18 @@ def test_top_is_built_with_the_constructors_own_shape(run: Run) -> None:
     assert "input_size" not in record.metrics
 
 
+@pytest.mark.parametrize("technique", ["float", "qat", "prune"])
+def test_a_default_size_that_does_not_fit_is_reduced_and_the_record_says_so(
+    run: Run, technique: str
+) -> None:
+    record = run("LargeImages", technique, variant="top")
+    assert record.passed, record.failure
+    # 2056 - 9 x 32: 99 + 5 / size**2 numbers per pixel, 320 million of them at most
+    assert record.metrics["input_size"] == 1768
+    assert record.metrics["reduced_from"] == "2056x2056"
+    assert record.metrics["kernels_changed"] == 2
+
+
 @pytest.mark.parametrize(
     ("application", "size"), [("NeedsMultipleOf32", 96), ("WantsOddSizes", 97)]
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optim import DefaultBNQuantizeConfig, NoOpQuantizeConfig, Quantize
+from optim import AnnotateRecipe, DefaultBNQuantizeConfig, NoOpQuantizeConfig
 from optim.configs import ANNOTATE_RECIPE, lookup
 from optim.errors import ConfigError
 from optim.scope import custom_object_scope
@@ -81,15 +81,15 @@ def test_lookup_prefers_the_most_derived_class():
 
 def test_an_instance_instead_of_a_factory_is_refused(keras):
     with pytest.raises(ConfigError, match=r"such as the class NoOpQuantizeConfig; got an instance"):
-        Quantize({keras.layers.Dense: NoOpQuantizeConfig()})
+        AnnotateRecipe({keras.layers.Dense: NoOpQuantizeConfig()})
     with pytest.raises(ConfigError, match="has 'no', which is not a factory"):
-        Quantize({keras.layers.Dense: "no"})
+        AnnotateRecipe({keras.layers.Dense: "no"})
     with pytest.raises(ConfigError, match="is not a layer class"):
-        Quantize({int: NoOpQuantizeConfig})
+        AnnotateRecipe({int: NoOpQuantizeConfig})
 
 
 def test_the_default_table_is_not_changed_by_a_caller(keras):
-    quantize = Quantize({keras.layers.Dense: NoOpQuantizeConfig})
-    assert quantize.table[keras.layers.Dense] is NoOpQuantizeConfig
+    recipe = AnnotateRecipe({keras.layers.Dense: NoOpQuantizeConfig})
+    assert recipe.table[keras.layers.Dense] is NoOpQuantizeConfig
     assert keras.layers.Dense not in ANNOTATE_RECIPE
-    assert keras.layers.Dense not in Quantize().table
+    assert keras.layers.Dense not in AnnotateRecipe().table

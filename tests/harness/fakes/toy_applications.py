@@ -17,6 +17,14 @@ def Sound(weights: Any = None, include_top: bool = True, input_shape: Any = None
     return keras.Model(inputs, layers.Dense(5)(x) if include_top else x)
 
 
+def LargeImages(include_top: bool = True, input_shape: Any = None) -> Any:
+    """A graph whose default input is too much for one step, and that any input suits."""
+    inputs = keras.Input(input_shape or (2056, 2056, 3))
+    x = layers.Conv2D(96, 3, padding="same", activation="relu")(inputs)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(5)(x) if include_top else x)
+
+
 def NeedsMultipleOf32(input_shape: Any = None) -> Any:
     """Goes down by 32 and up again, and adds the two: sizes must be multiples of 32."""
     inputs = keras.Input(input_shape)

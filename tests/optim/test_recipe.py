@@ -1,4 +1,4 @@
-"""`Quantize`: the annotate recipe, from model to file and back."""
+"""`AnnotateRecipe`: the annotate recipe, from model to file and back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import optim
-from optim import DefaultBNQuantizeConfig, NoOpQuantizeConfig, Quantize
+from optim import AnnotateRecipe, DefaultBNQuantizeConfig, NoOpQuantizeConfig
 from optim.errors import ModelFileError, UnsupportedModelError
 
 
@@ -20,7 +20,7 @@ def configs(model):
 
 
 def test_every_layer_is_quantized_as_the_recipe_says(conv_model):
-    found = configs(Quantize()(conv_model))
+    found = configs(AnnotateRecipe()(conv_model))
     assert found.pop("bn") == "DefaultBNQuantizeConfig"
     for name in ("rescale", "normalize", "pad", "depthwise", "multiply"):
         assert found.pop(name) == "NoOpQuantizeConfig"
@@ -37,7 +37,7 @@ def test_every_layer_is_quantized_as_the_recipe_says(conv_model):
 
 
 def test_fake_quants_act_where_the_table_says(keras, conv_model, photos):
-    quantized = Quantize()(conv_model)
+    quantized = AnnotateRecipe()(conv_model)
     quantized(photos, training=True)
 
     def values(name):
@@ -50,7 +50,7 @@ def test_fake_quants_act_where_the_table_says(keras, conv_model, photos):
 
 def test_weights_are_copied_and_the_original_is_left_alone(conv_model, photos, untouched):
     check = untouched(conv_model)
-    quantized = Quantize()(conv_model)
+    quantized = AnnotateRecipe()(conv_model)
     # Not `.kernel`: tfmot puts the fake-quantized tensor there.
     kernel = quantized.get_layer("quant_conv").trainable_weights[0].numpy
     before = kernel().copy()
@@ -62,26 +62,26 @@ def test_weights_are_copied_and_the_original_is_left_alone(conv_model, photos, u
 
 
 def test_annotate_a_layer(keras, tfmot):
-    quantize = Quantize()
+    recipe = AnnotateRecipe()
     dense, bn = keras.layers.Dense(2), keras.layers.BatchNormalization()
-    assert quantize.annotate(dense) is dense
-    wrapper = quantize.annotate(bn)
+    assert recipe.annotate(dense) is dense
+    wrapper = recipe.annotate(bn)
     assert type(wrapper).__name__ == "QuantizeAnnotate"
     assert wrapper.layer is bn
     assert wrapper.quantize_config == DefaultBNQuantizeConfig()
-    assert quantize.annotate(wrapper) is wrapper
+    assert recipe.annotate(wrapper) is wrapper
 
 
-def test_annotate_serves_as_a_clone_function_under_its_old_name(keras, tfmot, conv_model):
-    quantize = Quantize()
-    annotated = keras.models.clone_model(conv_model, clone_function=quantize.apply_quantization)
+def test_annotate_serves_as_a_clone_function(keras, tfmot, conv_model):
+    recipe = AnnotateRecipe()
+    annotated = keras.models.clone_model(conv_model, clone_function=recipe.annotate)
     names = {layer.layer.name for layer in annotated.layers if hasattr(layer, "quantize_config")}
     assert names == {"rescale", "normalize", "pad", "bn", "depthwise", "multiply"}
 
 
 def test_annotate_a_model_copies_it(conv_model, photos, untouched):
     check = untouched(conv_model)
-    annotated = Quantize().annotate(conv_model)
+    annotated = AnnotateRecipe().annotate(conv_model)
     wrapped = {layer.layer.name for layer in annotated.layers if hasattr(layer, "quantize_config")}
     assert wrapped == {"rescale", "normalize", "pad", "bn", "depthwise", "multiply"}
     np.testing.assert_array_equal(annotated(photos), conv_model(photos))
@@ -92,9 +92,9 @@ def test_a_subclass_gets_the_config_of_its_base_class(keras):
     class MyNormalization(keras.layers.BatchNormalization):
         pass
 
-    quantize = Quantize()
-    assert quantize.annotate(MyNormalization()).quantize_config == DefaultBNQuantizeConfig()
-    left = Quantize({MyNormalization: None}).annotate(MyNormalization())
+    recipe = AnnotateRecipe()
+    assert recipe.annotate(MyNormalization()).quantize_config == DefaultBNQuantizeConfig()
+    left = AnnotateRecipe({MyNormalization: None}).annotate(MyNormalization())
     assert type(left) is MyNormalization
 
 
@@ -105,8 +105,8 @@ def test_a_custom_layer_is_added_to_the_table(keras, rng, reloaded):
     x = keras.layers.Dense(4)(inputs)
     model = keras.Model(inputs, CustomScaleLayer(0.5)([inputs, x]))
     with pytest.raises(RuntimeError, match=r"CustomScaleLayer.* is not supported"):
-        Quantize()(model)
-    quantized = Quantize({CustomScaleLayer: NoOpQuantizeConfig})(model)
+        AnnotateRecipe()(model)
+    quantized = AnnotateRecipe({CustomScaleLayer: NoOpQuantizeConfig})(model)
     assert configs(quantized)[model.layers[-1].name] == "NoOpQuantizeConfig"
     x = rng.normal(size=(3, 4)).astype("float32")
     np.testing.assert_array_equal(reloaded(quantized, ".h5")(x), quantized(x))
@@ -117,13 +117,13 @@ def test_a_layer_class_of_the_caller_needs_no_scope(keras, rng, tmp_path):
         def call(self, inputs):
             return inputs * 2.0
 
-    quantize = Quantize({Twice: DefaultBNQuantizeConfig})
+    recipe = AnnotateRecipe({Twice: DefaultBNQuantizeConfig})
     model = keras.Sequential([keras.layers.Dense(3, input_shape=(4,)), Twice()])
-    quantized = quantize(model)
+    quantized = recipe(model)
     quantized.save(tmp_path / "model.h5")
     x = rng.normal(size=(3, 4)).astype("float32")
-    np.testing.assert_array_equal(quantize.load_model(tmp_path / "model.h5")(x), quantized(x))
-    with quantize.scope:
+    np.testing.assert_array_equal(recipe.load_model(tmp_path / "model.h5")(x), quantized(x))
+    with recipe.scope:
         assert keras.models.load_model(tmp_path / "model.h5").count_params() > 0
     with pytest.raises(ModelFileError, match="Twice"):
         optim.load_model(tmp_path / "model.h5")
@@ -134,7 +134,7 @@ def test_a_layer_class_of_the_caller_needs_no_scope(keras, rng, tmp_path):
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_save_and_load_give_the_same_outputs(conv_model, photos, reloaded, suffix):
     conv_model.compile("adam", "mse", metrics=["mae"], run_eagerly=True)
-    quantized = Quantize()(conv_model)
+    quantized = AnnotateRecipe()(conv_model)
     quantized.fit(photos, np.ones((4, 2)), verbose=0)
     loaded = reloaded(quantized, suffix)
     np.testing.assert_array_equal(loaded(photos), quantized(photos))
@@ -153,7 +153,7 @@ def test_the_compile_state_is_carried_over(keras, conv_model, photos):
         steps_per_execution=3,
     )
     conv_model.fit(photos, np.ones((4, 2)), verbose=0)
-    quantized = Quantize()(conv_model)
+    quantized = AnnotateRecipe()(conv_model)
     assert quantized.optimizer is not conv_model.optimizer
     assert quantized.optimizer.get_config() == conv_model.optimizer.get_config()
     assert int(quantized.optimizer.iterations) == 0
@@ -175,7 +175,7 @@ def test_arguments_keyed_by_output_follow_the_outputs_new_name(keras, rng):
         metrics={"right": ["mse"]},
         loss_weights={"left": 1.0, "right": 0.25},
     )
-    quantized = Quantize()(model)
+    quantized = AnnotateRecipe()(model)
     assert quantized.output_names == ["quant_left", "quant_right"]
     x = rng.normal(size=(8, 4)).astype("float32")
     y = [np.zeros((8, 1)), np.zeros((8, 1))]
@@ -187,12 +187,12 @@ def test_arguments_keyed_by_output_follow_the_outputs_new_name(keras, rng):
 
 
 def test_a_model_that_is_not_compiled_stays_so(conv_model):
-    assert not getattr(Quantize()(conv_model), "_is_compiled", False)
+    assert not getattr(AnnotateRecipe()(conv_model), "_is_compiled", False)
 
 
 def test_a_nested_model_is_refused_in_tfmots_words(nested_model):
     with pytest.raises(ValueError, match="Model inside another keras Model is not supported"):
-        Quantize()(nested_model)
+        AnnotateRecipe()(nested_model)
 
 
 def test_a_subclassed_model_is_refused(keras):
@@ -201,7 +201,7 @@ def test_a_subclassed_model_is_refused(keras):
             return inputs
 
     with pytest.raises(UnsupportedModelError, match=r"subclassed model.*functional API"):
-        Quantize()(Subclassed(name="mine"))
+        AnnotateRecipe()(Subclassed(name="mine"))
 
 
 def test_loading_what_is_not_a_model(tmp_path):
