@@ -466,16 +466,42 @@ def _explain(given: argparse.Namespace) -> Exit:
         return Exit.AS_EXPECTED
     found = errors.explain(given.label)
     print(f"{found.label}: {found.title}")
-    for name, text in (("cause", found.cause), ("remedy", found.remedy)):
-        print(textwrap.fill(text, 88, initial_indent=f"  {name:<8}", subsequent_indent=" " * 10))
+    told = {"cause": found.cause, "remedy": found.remedy, "handled": found.handled}
+    for name, text in told.items():
+        if text:
+            lead = f"  {name:<8}"
+            print(textwrap.fill(text, 88, initial_indent=lead, subsequent_indent=" " * 10))
     for link in found.links:
         print(f"  link    {link}")
     try:
-        examples = [r for r in records.read(REPORTS).records if r.label == given.label]
+        reference = records.read(REPORTS).records
     except records.RecordError:
-        examples = []
+        reference = []
+    examples = [r for r in reference if r.label == given.label]
+    for line in _taken_now(examples, reference):
+        print(f"          {line}")
     for record in examples[:5]:
         print(f"  example {record.case} ({record.stage}) {record.fingerprint or ''}"[:160])
     if len(examples) > 5:
         print(f"          and {len(examples) - 5} more in the reference run")
     return Exit.AS_EXPECTED
+
+
+def _taken_now(examples: Sequence[Any], reference: Sequence[Any]) -> list[str]:
+    """Say how our own columns fare on the applications of the examples."""
+    from harness import techniques
+
+    cells = {(r.application, r.variant) for r in examples}
+    found = []
+    for technique in techniques.registry().values():
+        if technique.owner != "optim" or any(r.technique == technique.id for r in examples):
+            continue
+        there = [
+            r
+            for r in reference
+            if r.technique == technique.id and (r.application, r.variant) in cells
+        ]
+        if there:
+            passed = sum(r.passed for r in there)
+            found.append(f"{technique.id} passes {passed} of {len(there)} in the reference run")
+    return found

@@ -24,13 +24,22 @@ _TFMOT = "https://github.com/tensorflow/model-optimization/issues/"
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a reader is told of a label: one sentence each, and where to read on."""
+    """What a reader is told of a label: a sentence or two each, and where to read on.
+
+    Attributes:
+      label, title: the word for it, and how it is spelt out.
+      cause: why it happens.
+      remedy: what the owner of the model can do.
+      links: upstream issues.
+      handled: what in `optim` takes such models now; empty where nothing does.
+    """
 
     label: str
     title: str
     cause: str
     remedy: str
     links: tuple[str, ...] = ()
+    handled: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,6 +207,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Replace the op by a Keras layer (for RegNet's squeeze: GlobalAveragePooling2D with "
             "keepdims=True), or leave that part out of quantization.",
             (_TFMOT + "867", _TFMOT + "1145"),
+            handled="`optim.quantize_model` reads what each op was called with and puts a layer in "
+            "its place (a reshape, a slice, a mean, an affine map), so no tensor is wrapped "
+            "again.",
         ),
         Explanation(
             "nested-model",
@@ -205,6 +217,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "tfmot refuses a model that is used as a layer of another model.",
             "Inline the inner model: call its layers one by one on the outer model's tensors.",
             (_TFMOT + "957", _TFMOT + "377", _TFMOT + "292"),
+            handled="`optim.quantize_model` inlines nested models, however deep and wherever "
+            "shared; `optim.prune_low_magnitude` prunes inside them and keeps the nesting.",
         ),
         Explanation(
             "unsupported-add",
@@ -214,6 +228,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Write the addition as keras.layers.Add()([a, b]), or as a Rescaling layer where one "
             "side is a constant.",
             (_TFMOT + "546", _TFMOT + "1139"),
+            handled="`optim.quantize_model` makes an Add of it, or, with a constant, an affine map "
+            "per channel that folds into the layer before it.",
         ),
         Explanation(
             "unsupported-op",
@@ -223,6 +239,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Use the Keras layer that does the same, or wrap the op in a Layer subclass and "
             "annotate that with a QuantizeConfig.",
             (_TFMOT + "980", _TFMOT + "941", _TFMOT + "1062"),
+            handled="`optim.quantize_model` has a rule or a place in the plan for every op of the "
+            "applications; an op it does not know stays float, and "
+            "`print(optim.plan(model))` says so.",
         ),
         Explanation(
             "unsupported-layer",
@@ -231,6 +250,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Annotate the layer with a QuantizeConfig (NoOpQuantizeConfig leaves it float); when "
             "pruning, use optim.prune_low_magnitude, which passes such layers through.",
             (_TFMOT + "647", _TFMOT + "733"),
+            handled="`optim.quantize_model` looks along the class hierarchy: Rescaling and "
+            "Normalization become one depthwise convolution, Multiply and its like get a "
+            "range; `optim.prune_low_magnitude` passes through what has no kernel.",
         ),
         Explanation(
             "unsupported-activation",
@@ -239,6 +261,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Use relu, linear, softmax, sigmoid or tanh, or annotate the layer with a "
             "QuantizeConfig of its own.",
             (_TFMOT + "980",),
+            handled="`optim.quantize_model` takes swish, hard-swish, hard-sigmoid and GELU apart, "
+            "or leaves them whole where LiteRT fuses them, with the ranges that LiteRT "
+            "prescribes.",
         ),
         Explanation(
             "custom-layer",
@@ -247,14 +272,19 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Give the class to Quantize(custom_objects={...}) or wrap the call in "
             "keras.utils.custom_object_scope.",
             (_TFMOT + "942",),
+            handled="`optim.quantize_model` has rules for the layers that the applications define, "
+            "and writes others out as what they compute; `optim.load_model` knows those "
+            "classes by name.",
         ),
         Explanation(
             "batchnorm-placement",
             "BatchNormalization placement",
             "A BatchNormalization that does not directly follow a convolution cannot be folded, "
             "and tfmot has no config for one that stands alone.",
-            "Annotate it with DefaultBNQuantizeConfig: `optim.Quantize()(model)` does.",
+            "Annotate it with DefaultBNQuantizeConfig: `optim.AnnotateRecipe()(model)` does.",
             (_TFMOT + "363", _TFMOT + "763", _TFMOT + "1099"),
+            handled="`optim.quantize_model` trains it as it is and runs it in int8 as a 1x1 "
+            "depthwise convolution.",
         ),
         Explanation(
             "weights-unavailable",
@@ -274,6 +304,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "The model was written, but reading it back fails or gives other outputs.",
             "Save as .h5 instead of .keras (or the other way round), or save the weights alone "
             "and rebuild the model.",
+            handled="What `optim` makes reads back from both formats with `optim.load_model`.",
         ),
         Explanation(
             "conversion",

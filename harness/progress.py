@@ -80,6 +80,7 @@ def full_text(record: Record) -> str:
             )
         if told:
             lines += [f"  cause   {told.cause}", f"  remedy  {told.remedy}"]
+            lines += [f"  handled {told.handled}"] if told.handled else []
         lines += [f"  {f['file']}:{f['line']} in {f['function']}" for f in record.failure.frames]
         if record.failure.output.strip():
             lines += ["", "  what it printed last:", *_indented(record.failure.output)]

@@ -78,6 +78,7 @@ def payload(
                 "title": found.title,
                 "cause": found.cause,
                 "remedy": found.remedy,
+                "handled": found.handled,
                 "links": [u for u in found.links if u.startswith(("https://", "http://"))],
             }
             for label in sorted(labels)

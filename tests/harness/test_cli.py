@@ -186,9 +186,13 @@ def test_explain_shows_examples_of_the_reference_run(
     call: Call, write: Write, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [failing(make_record, f"N{n}-qat-tfmot-notop") for n in range(7)]
+    found += [make_record(f"N{n}-qat-notop") for n in (0, 1, 2, 3, 8)]
+    found += [failing(make_record, "N4-qat-notop", "save-load")]
     monkeypatch.setattr("harness.paths.REPORTS", write("reports", found))
     lines = call("explain", "nested-model").lines
     examples = [line for line in lines if line.startswith("  example ")]
+    assert "          qat passes 4 of 5 in the reference run" in lines
+    assert not any(line.startswith("          prune ") for line in lines), "it was not run there"
     assert len(examples) == 5
     assert examples[0].startswith("  example N0-qat-tfmot-notop (transform)")
     assert lines[-1].endswith("and 2 more in the reference run")

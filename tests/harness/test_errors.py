@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import errors, failures, words
+from harness import errors, expectations, failures, words
 from harness.errors import EXPLANATIONS, RULES, classify, fingerprint
 from harness.records import Failure, Record
 from harness.words import Status, UsageError
@@ -342,7 +342,17 @@ def test_every_label_has_an_explanation_and_every_explanation_a_use() -> None:
         assert label == told.label
         assert told.cause.endswith(".")
         assert told.remedy.endswith(".")
+        assert told.handled.endswith(".") or not told.handled
         assert all(link.startswith("https://") for link in told.links)
+
+
+def test_a_label_of_a_stock_failure_says_what_takes_such_models_now() -> None:
+    from harness.paths import EXPECTATIONS
+
+    expected = expectations.read(EXPECTATIONS)
+    labels = {outcome[2] for outcome in expected.lines.values() if outcome[2]}
+    assert labels
+    assert [label for label in labels if not EXPLANATIONS[label].handled] == []
 
 
 def test_the_labels_that_were_promised_are_there() -> None:

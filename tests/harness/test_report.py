@@ -251,7 +251,7 @@ def test_markup_in_records_stays_text() -> None:
     evil = record(EVIL, EVIL, family=EVIL, variant=EVIL, status=EVIL, stage=EVIL, label=EVIL,
                   blocker=EVIL, expectation=EVIL, environment={EVIL: EVIL},
                   failure=Failure(EVIL, EVIL, output=EVIL), metrics={EVIL: EVIL})  # fmt: skip
-    explained = {EVIL: SimpleNamespace(title=EVIL, cause=EVIL, remedy=EVIL,
+    explained = {EVIL: SimpleNamespace(title=EVIL, cause=EVIL, remedy=EVIL, handled=EVIL,
                                        links=("javascript:alert(1)",))}  # fmt: skip
     written = page.html([evil], title=EVIL, explanations=explained)
     assert len(Tags(written).named("script")) == 2

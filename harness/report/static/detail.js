@@ -57,6 +57,7 @@ const why = (c) => {
   return section(known?.title || "Why",
     known?.cause ? make("p", {}, known.cause) : "", blocker || "",
     known?.remedy ? make("p", { class: "remedy" }, make("strong", {}, "Remedy "), known.remedy) : "",
+    known?.handled ? make("p", { class: "remedy" }, make("strong", {}, "Handled "), known.handled) : "",
     known?.links.length ? make("ul", { class: "links" }, known.links.map((url) => make("li", {},
       make("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url.replace(/^https?:\/\//, ""))))) : "");
 };
