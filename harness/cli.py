@@ -474,7 +474,7 @@ def _explain(given: argparse.Namespace) -> Exit:
     for link in found.links:
         print(f"  link    {link}")
     try:
-        reference = records.read(REPORTS).records
+        reference = list(records.read(REPORTS).records)
     except records.RecordError:
         reference = []
     examples = [r for r in reference if r.label == given.label]
