@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from optim._keras import keras, tfmot
@@ -69,13 +70,18 @@ def mark(graph: Graph, skip: Skip | Iterable[Skip], configs: Configs | None) -> 
     """Note on the nodes of an unlowered graph which ones the caller wants left alone.
 
     Raises:
-        ConfigError: an entry of either makes no sense, or a name pattern matches no layer.
+        ConfigError: an entry of either makes no sense, or a plain name is that of no layer.
     """
     wishes, given = check_skip(skip), check_configs(configs)
     nodes = [node for node in graph.nodes if not is_input(node)]
     for which in (*wishes, *given):
-        if isinstance(which, str) and not any(_matches(which, node) for node in nodes):
-            raise ConfigError(f"no layer of the model has a name like {which!r}")
+        # A pattern may be meant for several models; a name without a layer is a typing error.
+        plain = isinstance(which, str) and not any(c in which for c in "*?[")
+        if plain and not any(_matches(which, node) for node in nodes):
+            names = [node.path for node in nodes]
+            close = get_close_matches(which, names, n=3)
+            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+            raise ConfigError(f"no layer of the model is named {which!r}{hint}")
     for node in nodes:
         if any(_matches(which, node) for which in wishes):
             node.skip = SKIPPED
