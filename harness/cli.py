@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(command)
     _add_summary(command)
     _add_merge(command)
+    _add_publish(command)
     _add_diff(command)
     _add_accept(command)
     _add_relabel(command)
@@ -344,6 +345,37 @@ def _merge(given: argparse.Namespace) -> Exit:
     except OSError as error:
         raise UsageError(f"cannot write {given.output}: {error.strerror}") from error
     print(f"{len(joined)} cases in {given.output}")
+    return Exit.AS_EXPECTED
+
+
+def _add_publish(command: Callable[..., argparse.ArgumentParser]) -> None:
+    from harness.paths import REPORTS
+
+    sub = command(
+        "publish",
+        _publish,
+        "make the records of a run part of the published one",
+        "A complete default run is published by itself; this is for columns outside it.\n"
+        "What the published run has besides is kept where it still holds.\n\n"
+        "example:\n"
+        "  harness run --variants top --techniques float,qat --results .harness/top\n"
+        "  harness publish .harness/top",
+    )
+    _add_results(sub, many=True)
+    sub.add_argument("-o", "--output", type=Path, default=REPORTS, metavar="DIR")
+
+
+def _publish(given: argparse.Namespace) -> Exit:
+    from harness import finish, merge
+    from harness.paths import shown
+
+    joined = merge.merge(_read(given.results))
+    try:
+        for line in finish.publish(joined, given.output):
+            print(line)
+    except OSError as error:
+        raise UsageError(f"cannot write to {given.output}: {error.strerror}") from error
+    print(f"{len(joined)} cases published: {shown(given.output / 'index.html')}")
     return Exit.AS_EXPECTED
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from harness import records
+from harness import records, reuse
 from harness.paths import REPORTS, shown
 from harness.records import Record
 from harness.session import Settings
@@ -54,7 +53,8 @@ def conclude(
         report.write(latest.values(), run.results)
         pages = run.results
         if whole and not missing and all(case in latest for case in whole):
-            publish(latest.values(), run.results, REPORTS)
+            for line in publish(latest.values(), REPORTS):
+                write(line)
             pages = REPORTS
         write(f"report: {shown(pages / 'index.html')}")
     except OSError as error:
@@ -74,12 +74,41 @@ def conclude(
     return code
 
 
-def publish(run: Iterable[Record], source: Path, target: Path) -> None:
-    """Make a complete run the published one."""
-    target.mkdir(parents=True, exist_ok=True)
-    records.write(target / records.RESULTS_NAME, sorted(run, key=lambda r: r.case))
-    for name in ("index.html", "matrix.csv", "summary.md"):
-        shutil.copyfile(source / name, target / name)
+def publish(run: Iterable[Record], target: Path) -> list[str]:
+    """Make a run the published one, together with what it did not have and still holds.
+
+    Args:
+      run: the last attempt at each of its cases.
+      target: the folder of the published run.
+
+    Returns:
+      Lines that say what became of the cases that only the published run had.
+    """
+    from harness import report
+
+    found = {record.case: record for record in run}
+    try:
+        others = [r for r in records.read(target).records if r.case not in found]
+    except records.RecordError:
+        others = []
+    kept = reuse.still_holding(others)
+    whole = sorted([*found.values(), *kept], key=lambda r: r.case)
+    report.write(whole, target)
+    records.write(target / records.RESULTS_NAME, whole)
+    told = []
+    if kept:
+        told.append(f"{len(kept)} cases that this run did not have are kept: they still hold")
+    gone = sorted(_columns(others) - _columns(kept))
+    if len(kept) < len(others):
+        told.append(
+            f"{len(others) - len(kept)} cases that this run did not have hold no more and are "
+            f"dropped{': ' + ', '.join(gone) if gone else ''}"
+        )
+    return told
+
+
+def _columns(found: Iterable[Record]) -> set[str]:
+    return {f"{r.technique} {r.variant}" for r in found}
 
 
 def exit_code(run: Iterable[Record]) -> Exit:

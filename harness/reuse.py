@@ -23,12 +23,12 @@ from functools import cache
 from pathlib import Path
 
 from harness.applications import distribution_version, keras_module
-from harness.cases import Case
+from harness.cases import Case, parse
 from harness.records import Record
 from harness.stages import up_to
 from harness.stages.bench import Options
 from harness.techniques import Technique
-from harness.words import Status
+from harness.words import Status, UsageError
 
 #: Statuses that say something of the case itself. The others say something of the
 #: machine it ran on, and are tried again.
@@ -191,5 +191,26 @@ class Reference:
         record = self._by_case.get(case.id)
         if record is None or record.key != wanted or record.status not in _LASTING:
             return None
-        source = record.reused or {"run_id": record.run_id, "date": record.started}
-        return replace(record, reused=source)
+        return taken_over(record)
+
+
+def still_holding(found: Iterable[Record]) -> list[Record]:
+    """Return those of the records whose key is what it would be today, marked as taken over.
+
+    What was recorded for an application, a technique or a variant that is gone is left out.
+    """
+    kept = []
+    for record in found:
+        try:
+            case = parse(record.case)
+        except UsageError:
+            continue
+        if record.status in _LASTING and record.key == key(case, record.until, Options()):
+            kept.append(taken_over(record))
+    return kept
+
+
+def taken_over(record: Record) -> Record:
+    """Return the record with a note of the run it is from."""
+    source = record.reused or {"run_id": record.run_id, "date": record.started}
+    return replace(record, reused=source)

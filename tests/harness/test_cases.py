@@ -59,7 +59,7 @@ def test_the_default_selection_is_every_application_and_technique_at_notop(
     fake_keras(Pass=2)
     found = Selection().cases()
     columns = list(techniques.registry())
-    assert columns[:5] == ["float", "qat-tfmot", "qat-annotate", "prune-tfmot", "prune"]
+    assert columns[:4] == ["float", "qat-tfmot", "qat-annotate", "qat"]
     assert [c.id for c in found] == [f"Pass{n}-{t}-notop" for n in (0, 1) for t in columns]
     assert Selection().is_default()
     assert not Selection(until="build").is_default()

@@ -9,13 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness import cli, expectations, finish, records, techniques
+from harness import cases, cli, expectations, finish, records, reuse, techniques
 from harness.cases import Selection
 from harness.errors import EXPLANATIONS
 from harness.records import Failure, Record
+from harness.stages.bench import Options
 from harness.words import STAGES, Exit
 
 MakeRecord = Callable[..., Record]
@@ -23,7 +25,7 @@ FakeKeras = Callable[..., Path]
 
 COMMANDS = (
     *("list", "run", "case", "report", "summary"),
-    *("merge", "diff", "accept", "relabel", "explain"),
+    *("merge", "publish", "diff", "accept", "relabel", "explain"),
 )
 
 
@@ -321,6 +323,37 @@ def test_broken_lines_are_reported_with_their_number_and_the_rest_is_used(
         f"warning: {folder / records.RESULTS_NAME}:3: not a JSON object; the line is left out"
     )
     assert len(records.read(tmp_path / "joined.jsonl").records) == 1
+
+
+def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
+    call: Call, write: Write, make_record: MakeRecord, fake_keras: FakeKeras
+) -> None:
+    fake_keras(Pass=2)
+
+    def holding(case: str, **more: Any) -> Record:
+        key = reuse.key(cases.parse(case), "save", Options())
+        return make_record(case, key=key, run_id="before", **more)
+
+    there = [
+        holding("Pass0-float-top"),
+        holding("Pass1-float-notop"),
+        holding("Pass1-float-top", status="timeout"),
+        make_record("Pass0-prune-top", key="of other code"),
+        make_record("Gone-prune-notop", key="of an application that is gone"),
+    ]
+    published = write("published", there)
+    new = write("new", [make_record("Pass1-float-notop", run_id="now")])
+    done = call("publish", new, "-o", published)
+    assert done.lines[:2] == [
+        "1 cases that this run did not have are kept: they still hold",
+        "3 cases that this run did not have hold no more and are dropped: prune notop, prune top",
+    ]
+    found = {r.case: r for r in records.read(published).records}
+    assert set(found) == {"Pass0-float-top", "Pass1-float-notop"}
+    assert found["Pass1-float-notop"].run_id == "now"
+    assert found["Pass0-float-top"].reused == {"run_id": "before", "date": there[0].started}
+    assert "Pass0,net,float,top,pass," in (published / "matrix.csv").read_text()
+    assert (published / "index.html").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("command", ["report", "summary", "merge", "diff", "accept", "relabel"])

@@ -29,7 +29,8 @@ EXPLANATIONS = {
     "nested-model": SimpleNamespace(
         title="A model inside a model",
         cause="The transformer refuses a model used as a layer.",
-        remedy="Use optim.quantize_model.",
+        remedy="Call the inner model's layers one by one.",
+        handled="optim.quantize_model inlines it.",
         links=("https://github.com/tensorflow/model-optimization/issues/957",
                "javascript:alert(3)"),
     ),
