@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from harness.compare import MARKS, counted
 from harness.records import Record
-from harness.report import order, text
+from harness.report import metrics, order
 from harness.words import Expectation, Status
 
 
@@ -124,7 +124,7 @@ def _measured(name: str, value: Any) -> tuple[str, str]:
     if name.endswith("_gib"):
         return name.removesuffix("_gib"), f"{value} GiB"
     if name.endswith("_bytes"):
-        return name.removesuffix("_bytes"), text.quantity(name, value)
+        return name.removesuffix("_bytes"), metrics.written(name, value)
     return name, str(value)
 
 

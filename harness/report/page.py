@@ -30,7 +30,10 @@ from harness.words import STAGES, Expectation, Status
 MOST_BYTES = 2_000_000
 
 _STATIC = resources.files("harness.report") / "static"
-_SCRIPTS = ("words.js", "state.js", "filter.js", "table.js", "detail.js", "grid.js", "main.js")
+_SCRIPTS = (
+    "words.js", "quantities.js", "state.js", "filter.js", "table.js", "view.js", "detail.js",
+    "grid.js", "main.js",
+)  # fmt: skip
 
 
 def html(records: Iterable[Record], *, title: str, explanations: Explanations) -> str:

@@ -6,6 +6,7 @@ the page of a large run would not be small.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import Any
 
 from harness.compare import MARKS
 from harness.records import Record, iter_metrics
-from harness.report import order, overview, text
+from harness.report import metrics, order, overview, text
 from harness.report.overview import Explanations
 
 
@@ -61,16 +62,17 @@ def payload(
 ) -> dict[str, Any]:
     """Everything the details show, in tables: texts, tracebacks, environments, cases."""
     strings = Strings()
-    metrics = list(iter_metrics(latest))
+    names = metrics.ordered(iter_metrics(latest))
     tracebacks: dict[tuple[Any, ...], int] = {}
     environments: dict[tuple[Any, ...], int] = {}
-    rows = [_fields(r, strings, metrics, tracebacks, environments, limits) for r in latest]
+    rows = [_fields(r, strings, names, tracebacks, environments, limits) for r in latest]
     labels = {r.label for r in latest if r.label}
     return {
         "fields": list(rows[0]) if rows else [],
         "cases": [list(row.values()) for row in rows],
-        "metrics": metrics,
-        "units": {m: text.unit(m) for m in (*metrics, *_OWN_QUANTITIES)},
+        "metrics": names,
+        "quantities": _quantities(latest, names),
+        "groups": list(metrics.GROUPS),
         "tracebacks": list(tracebacks),
         "environments": list(environments),
         "explanations": {
@@ -91,13 +93,20 @@ def payload(
     }
 
 
-_OWN_QUANTITIES = ("seconds", "cpu_seconds", "peak_rss_bytes")
+def _quantities(latest: list[Record], names: list[str]) -> list[dict[str, Any]]:
+    """What the page has to know of each number it may show, in their order."""
+    stages = [f"{stage}_seconds" for stage in order.stages(latest)]
+    known = metrics.ordered((*metrics.OWN, *names))
+    return [
+        dataclasses.asdict(metrics.about(name))
+        for name in (*known, *(s for s in stages if s not in known))
+    ]
 
 
 def _fields(
     record: Record,
     strings: Strings,
-    metrics: list[str],
+    names: list[str],
     tracebacks: dict[tuple[Any, ...], int],
     environments: dict[tuple[Any, ...], int],
     limits: Limits,
@@ -131,7 +140,7 @@ def _fields(
         "seconds": _number(record.seconds),
         "cpu_seconds": _number(record.cpu_seconds),
         "peak_rss_bytes": record.peak_rss_bytes,
-        "metrics": [_metric(record.metrics.get(m), strings) for m in metrics],
+        "metrics": [_metric(record.metrics.get(m), strings) for m in names],
         "failure": _failure(record, strings, tracebacks, limits),
         "attempt": record.attempt,
         # The same line for every case but for its id: kept once.

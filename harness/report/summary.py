@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.compare import MARKS, TITLES, describe
 from harness.records import Record
-from harness.report import order, overview, tables, text
+from harness.report import metrics, order, overview, tables, text
+from harness.report.figures import Figure, figures
 from harness.report.overview import Explanations
 from harness.report.text import code, md
 from harness.words import Expectation
@@ -24,6 +25,7 @@ def markdown(records: Iterable[Record], *, title: str, explanations: Explanation
     latest = order.cases(records)
     table = tables.frame(latest)
     totals, blockers = tables.totals(table), tables.blockers(table)
+    numbers = figures(latest, metrics.SUMMARISED)
     for most in LENGTHS:
         lines = [
             f"# {md(title)}",
@@ -33,6 +35,7 @@ def markdown(records: Iterable[Record], *, title: str, explanations: Explanation
             *_totals(totals, most),
             *_changes(latest, explanations, most),
             *_blockers(blockers, explanations, most),
+            *_numbers(numbers, most),
             *_environment(latest, most),
         ]
         written = "\n".join(lines) + "\n"
@@ -124,6 +127,27 @@ def _blockers(found: list[dict[str, Any]], explanations: Explanations, most: int
             f"{techniques} | {md(remedy, 160)} |"
         )
     yield from _listed(rows, min(most, 20))
+
+
+def _numbers(found: list[Figure], most: int) -> Iterator[str]:
+    if not found:
+        return
+    several = len({f.variant for f in found}) > 1
+    yield ""
+    yield "## Numbers by technique"
+    yield ""
+    yield "| technique | number | cases | median | worst | application |"
+    yield "|---|---|--:|--:|--:|---|"
+    rows = []
+    for f in found:
+        median, worst = f.said
+        variant = f" {md(f.variant)}" if several else ""
+        application = code(f.application) if f.application else ""
+        rows.append(
+            f"| {code(f.technique)}{variant} | {md(f.metric.title)} | {f.cases} | {median} | "
+            f"{worst} | {application} |"
+        )
+    yield from _listed(rows, 8 * most)
 
 
 def _environment(latest: list[Record], most: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.records import Record, iter_metrics
-from harness.report import order, text
+from harness.report import metrics, order, text
 from harness.words import VARIANTS, Expectation, Status
 
 #: Outcomes that only echo another case's or nobody's failure.
@@ -19,16 +19,19 @@ NOT_BLOCKING = (Status.PASS.value, Status.BLOCKED.value, Status.SKIPPED.value)
 
 
 def frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per case, flat: what it is, what became of it, what it took, its metrics."""
+    """One row per case, flat: what it is, what became of it, what it took, its metrics.
+
+    Metrics of the vocabulary stand in its order, ahead of all others.
+    """
     latest = order.cases(records)
     stages = order.stages(latest)
-    metrics = list(iter_metrics(latest))
+    found = metrics.ordered(iter_metrics(latest))
     rows = [_row(r, stages) for r in latest]
     fixed = list(_row(_EMPTY, stages))
     # A metric must not take the place of a column of the table itself.
-    names = {m: f"metric_{m}" if m in fixed else m for m in metrics}
+    names = {m: f"metric_{m}" if m in fixed else m for m in found}
     for row, record in zip(rows, latest, strict=True):
-        row.update({names[m]: _scalar(v) for m, v in record.metrics.items()})
+        row.update({names[m]: _metric(m, v) for m, v in record.metrics.items()})
     columns = [*fixed, *names.values()]
     table: pd.DataFrame = pd.DataFrame(
         {name: _typed([row.get(name) for row in rows]) for name in columns}
@@ -71,6 +74,12 @@ def _row(record: Record, stages: list[str]) -> dict[str, Any]:
         "run_id": record.run_id or None,
         "date": record.started or None,
     }
+
+
+def _metric(name: str, value: Any) -> Any:
+    """Infinity may come as a text, which must not make a text column of a numeric one."""
+    found = metrics.number(value) if name in metrics.NAMES else None
+    return _scalar(value if found is None else found)
 
 
 def _scalar(value: Any) -> Any:

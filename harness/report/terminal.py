@@ -6,10 +6,12 @@ import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import groupby
 
 from harness.compare import MARKS, TITLES, describe
 from harness.records import Record
-from harness.report import order, overview
+from harness.report import metrics, order, overview
+from harness.report.figures import Figure, figures
 from harness.report.text import line
 from harness.words import Expectation, Status
 
@@ -42,6 +44,7 @@ def summary(records: Iterable[Record], *, color: bool = False, width: int | None
     blocks = [
         _totals(latest, width, paint),
         _labels(latest, width),
+        _numbers(latest, width, paint),
         _changes(latest, width, paint),
         [paint(_VERDICTS.get(found.kind, "bold"), found.text)],
     ]
@@ -96,6 +99,31 @@ def _labels(latest: list[Record], width: int) -> list[str]:
         said = f"{_safe(label)}: {_safe(names)}" if names else _safe(label)
         lines.append(_fit(f"  {found[label]:>4}  {said}", width))
     return [*lines, *_more(len(ranked))]
+
+
+def _numbers(latest: list[Record], width: int, paint: Paint) -> list[str]:
+    """Per technique a line for each headline: its median, its worst value and whose it is."""
+    found = figures(latest, metrics.HEADLINES)
+    if not found:
+        return []
+    several = len(order.variants(latest)) > 1
+    title = max(len(f.metric.title) for f in found)
+    median, worst = (
+        max(len(text) for text in column) for column in zip(*_said(found), strict=True)
+    )
+    lines = [f"  {'':{title}}  {'median':>{median}}  {'worst':>{worst}}"]
+    for (technique, variant), column in groupby(found, key=lambda f: (f.technique, f.variant)):
+        head = _fit(_safe(f"{technique} {variant}" if several else technique), width)
+        lines.append(paint("bold", head))
+        for f in column:
+            middle, low = f.said
+            said = f"  {f.metric.title:<{title}}  {middle:>{median}}  {low:>{worst}}"
+            lines.append(_fit(f"{said}  {_safe(f.application)}".rstrip(), width))
+    return lines
+
+
+def _said(found: list[Figure]) -> list[tuple[str, str]]:
+    return [("median", "worst"), *(f.said for f in found)]
 
 
 def _changes(latest: list[Record], width: int, paint: Paint) -> list[str]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
 _PLAIN_CODE = re.compile(r"[\w .,:;=+/()\[\]-]+", re.ASCII)
 _MARKDOWN = re.compile(r"([\\`*_\[\]|#~$@!])")
@@ -63,6 +62,11 @@ def code(text: str, most: int = 300) -> str:
     return f"<code>{re.sub(r'[^A-Za-z0-9 .,:;=/()-]', lambda m: f'&#{ord(m[0])};', text)}</code>"
 
 
+def three(value: float) -> str:
+    """Write three significant digits, never with an exponent: ``0.271``, ``12.3``, ``1230``."""
+    return f"{float(f'{value:.3g}'):.12f}".rstrip("0").rstrip(".")
+
+
 def seconds(value: float) -> str:
     """Write a duration: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``."""
     if not value >= 9.95 or math.isinf(value):
@@ -76,11 +80,13 @@ def seconds(value: float) -> str:
 
 
 def amount(value: float) -> str:
-    """Write a count with a thousands suffix: ``950``, ``25.6 M``."""
+    """Write a count with a thousands suffix: ``950``, ``25.6 M``; or ``1.2e-7``."""
     for bound, suffix in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
         if abs(value) >= bound:
-            scaled = value / (1e3 if suffix == " k" else bound)
-            return f"{scaled:.3g}{suffix}"
+            return f"{three(value / (1e3 if suffix == ' k' else bound))}{suffix}"
+    if value and abs(value) < 1e-3:
+        digits, exponent = f"{value:.1e}".split("e")
+        return f"{digits}e{int(exponent)}"
     return f"{value:.4g}"
 
 
@@ -88,31 +94,69 @@ def size(value: float) -> str:
     """Write a number of bytes: ``1.4 MB``, ``5.1 GB``."""
     for bound, suffix in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if abs(value) >= bound:
-            return f"{value / bound:.3g} {suffix}"
+            return f"{three(value / bound)} {suffix}"
     return f"{value:.0f} B"
 
 
-#: How a quantity is written, by the end of its name; the page follows the same table.
-UNITS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("seconds", "time", seconds),
-    ("bytes", "size", size),
-    ("share", "share", lambda v: f"{100 * v:.3g} %"),
-    ("sparsity", "share", lambda v: f"{100 * v:.3g} %"),
-    ("_db", "decibel", lambda v: f"{v:.1f} dB"),
-    ("sqnr", "decibel", lambda v: f"{v:.1f} dB"),
-)
+def share(value: float) -> str:
+    """Write a share of 1: ``97.1 %``. Only all of it is 100 %, and only nothing 0 %."""
+    if value in (0, 1):
+        return f"{100 * value:.0f} %"
+    if 0 < value < 1:
+        return f"{'<' if value < 0.001 else '>' if value > 0.999 else ''}" + (
+            f"{100 * min(max(value, 0.001), 0.999):.1f} %"
+        )
+    return f"{three(100 * value)} %"
 
 
-def unit(name: str) -> str:
-    """Say in what unit the quantity called ``name`` is written."""
-    return next((u for end, u, _ in UNITS if name.casefold().endswith(end)), "number")
+def ratio(value: float) -> str:
+    """Write a ratio: ``0.27``, ``1.05``, ``0.0123``."""
+    return f"{value:.2f}" if abs(value) >= 0.0995 else three(value)
 
 
-def quantity(name: str, value: Any) -> str:
-    """Write the value of the quantity called ``name`` for a reader."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return line(str(value))
-    if not math.isfinite(value):
-        return str(value)
-    write = next((w for end, _, w in UNITS if name.casefold().endswith(end)), amount)
-    return write(value)
+def milliseconds(value: float) -> str:
+    """Write three digits, zeros too: ``1.30``, ``12.0``, ``1230``."""
+    if abs(value) < 0.0995:
+        return three(value)
+    return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}"
+
+
+def _finite(write: Callable[[float], str], unit: str = "") -> Callable[[float], str]:
+    def written(value: float) -> str:
+        if math.isinf(value):
+            return f"{'−' if value < 0 else ''}∞{unit}"
+        return write(value) + unit
+
+    return written
+
+
+#: How a number is written for a reader. The page's script knows the same names.
+FORMATS: Mapping[str, Callable[[float], str]] = {
+    "number": _finite(amount),
+    "share": _finite(share),
+    "decibel": _finite(lambda v: f"{v:.1f}", " dB"),
+    "steps": _finite(three, " LSB"),
+    "size": _finite(size),
+    "ratio": _finite(ratio, "×"),
+    "milliseconds": _finite(milliseconds, " ms"),
+    "time": _finite(seconds),
+}
+
+#: The format of a quantity nothing else is known of, by the end of its name.
+_ENDS: tuple[tuple[str, str], ...] = (
+    ("seconds", "time"), ("bytes", "size"), ("share", "share"), ("sparsity", "share"),
+    ("_db", "decibel"), ("sqnr", "decibel"), ("_ms", "milliseconds"), ("_ratio", "ratio"),
+)  # fmt: skip
+
+
+def format_of(name: str) -> str:
+    """Say in what format the quantity called ``name`` is written."""
+    return next((f for end, f in _ENDS if name.casefold().endswith(end)), "number")
+
+
+def spoken(name: str) -> str:
+    """The name of a quantity as a reader says it: ``build_seconds`` is ``build time``."""
+    for end, said in (("_seconds", " time"), ("_bytes", " size")):
+        if name.endswith(end):
+            name = name.removesuffix(end) + said
+    return name.replace("_", " ")

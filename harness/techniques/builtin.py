@@ -83,7 +83,13 @@ class Qat(Float):
     id = "qat"
     title = "optim.quantize_model(model)"
     owner = "optim"
-    depends_on = ("optim",)
+    depends_on = (
+        "optim._compile",
+        "optim._repairs",
+        "optim.configs",
+        "optim.engine",
+        "optim.scope",
+    )
 
     def transform(self, model: Any) -> Any:
         from optim import quantize_model
@@ -126,6 +132,17 @@ class Prune(Qat):
 
     id = "prune"
     title = "optim.prune_low_magnitude(model)"
+    depends_on = (
+        "optim._clone",
+        "optim._compile",
+        "optim.configs",
+        "optim.pruning",
+        "optim.pruning_calls",
+        "optim.pruning_kernels",
+        "optim.pruning_masks",
+        "optim.pruning_wrapper",
+        "optim.scope",
+    )
 
     def transform(self, model: Any) -> Any:
         from optim import prune_low_magnitude

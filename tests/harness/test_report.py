@@ -21,7 +21,7 @@ from fake_records import TECHNIQUES, full_run, record, with_surprises
 from harness import report
 from harness.errors import EXPLANATIONS
 from harness.records import Failure, Record
-from harness.report import order, overview, page, summary, tables, text
+from harness.report import metrics, order, overview, page, summary, tables, text
 
 MANY = (*TECHNIQUES, *(f"technique-{i}" for i in range(11)))
 EVIL = "</script><script>alert(1)</script>|`*_\n=1+1"
@@ -109,7 +109,7 @@ def test_csv_has_one_row_per_case(run: list[Record]) -> None:
         "application", "family", "technique", "variant", "status", "stage", "label", "expectation",
     ]  # fmt: skip
     assert list(table.columns[-5:]) == [
-        "layers", "loss", "parameters", "save_bytes", "save_difference",
+        "save_difference", "parameters", "layers", "loss", "save_bytes",
     ]  # fmt: skip
     passes = table[table["status"] == "pass"].groupby("technique").size()
     assert passes.to_dict() == {
@@ -378,7 +378,7 @@ def test_durations(value: float, said: str) -> None:
     ],
 )  # fmt: skip
 def test_quantities(name: str, value: Any, said: str) -> None:
-    assert text.quantity(name, value) == said
+    assert metrics.written(name, value) == said
 
 
 def test_environment_is_flat_and_in_order() -> None:

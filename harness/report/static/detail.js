@@ -101,15 +101,24 @@ const failure = (c) => {
   return parts.length ? section("Error", ...parts) : null;
 };
 
-const measured = (c) => {
-  const pairs = [["time", duration(c.seconds ?? 0)], ["CPU time", duration(c.cpu_seconds ?? 0)]];
-  if (c.peak_rss_bytes !== null) pairs.push(["peak memory", written("peak_rss_bytes", c.peak_rss_bytes)]);
-  data.metrics.forEach((name, i) => {
-    const value = c.metrics[i];
-    if (value !== null) pairs.push([spoken(name), Array.isArray(value) ? at(value[0]) : written(name, value)]);
-  });
-  return section("Measured", facts(pairs));
+// Every number a case has, in the groups of the vocabulary; texts among them as they are.
+// A stage's time stands in the table of stages.
+const described = new Map(data.quantities.map((q) => [q.name, q]));
+const stageTimes = new Set([...described.keys()].filter((name) => !OWN.has(name) && !data.metrics.includes(name)));
+const measured = (c) => data.groups.map((group) => {
+  const inGroup = [...described.values()].filter((q) => q.group === group && !stageTimes.has(q.name));
+  const pairs = inGroup.map((q) => [q, shownValue(c, q.name)]).filter(([, text]) => text !== "");
+  if (!pairs.length) return null;
+  return section(group, make("dl", { class: "facts" }, pairs.map(([q, text]) => make("div", {},
+    make("dt", { title: explained(q) }, q.title), make("dd", {}, text)))));
+});
+const shownValue = (c, name) => {
+  const number = quantities.get(name)?.value(c) ?? null;
+  if (number !== null) return written(name, number);
+  const value = c.metrics[data.metrics.indexOf(name)];
+  return Array.isArray(value) ? at(value[0]) : "";
 };
+const explained = ({ name, says, better }) => (says ? `${says} ${DIRECTIONS[better]} · ${name}` : name);
 
 const origin = (c) => section("Run",
   facts([
@@ -121,14 +130,16 @@ const origin = (c) => section("Run",
   make("details", {}, make("summary", {}, "Environment"),
     facts(data.environments[c.environment].map(([name, value]) => [at(name), at(value)]))));
 
+const repeat = (c) => (c.repro ? section("Repeat this case", copyable(c.repro, "Copy the command")) : null);
+
 const showDetail = (c) => {
   panelTitle.replaceChildren(c.application, make("small", {}, `${c.technique} · ${c.variant} · ${c.family}`));
   panelBody.replaceChildren(...[
     outcome(c), against(c),
     c.reused ? make("p", { class: "muted" }, `↺ taken from a reference run of ${at(c.reused[1]).slice(0, 10)}; not run again`) : null,
     why(c),
-    c.repro ? section("Repeat this case", copyable(c.repro, "Copy the command")) : null,
-    failure(c), stagesTable(c), measured(c), origin(c),
+    ...(c.failure ? [repeat(c), failure(c), ...measured(c)] : [...measured(c), repeat(c)]),
+    stagesTable(c), origin(c),
   ].filter(Boolean));
   panelBody.scrollTop = 0;
 };

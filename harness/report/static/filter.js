@@ -1,5 +1,5 @@
-// The filter: `status:fail,crash label:"nested-model" -technique:float seconds:>60 resnet`.
-// Values of one key are alternatives; everything else must hold together.
+// The filter: `status:fail,crash label:"nested-model" -technique:float sqnr_float_db<20 resnet`.
+// Values of one key are alternatives; everything else, bounds of one number too, must hold together.
 
 const TEXTS = {
   status: (c) => c.status,
@@ -66,18 +66,29 @@ const textTest = (key, raw) => {
   return (c) => text(c).includes(wanted);
 };
 
-const SCALES = { "": 1, k: 1e3, m: 1e6, g: 1e9 };
+const SCALES = { "": 1, "%": 0.01, k: 1e3, m: 1e6, g: 1e9 };
+const quantityNames = new Map([...quantities.keys()].map((name) => [name.toLowerCase(), name]));
 const COMPARED = {
   ">": (a, b) => a > b, ">=": (a, b) => a >= b, "<": (a, b) => a < b, "<=": (a, b) => a <= b, "=": (a, b) => a === b,
 };
 const numberTest = (name, raw) => {
-  const value = quantities.get(name);
+  const { value } = quantities.get(quantityNames.get(name));
   if (raw === "none") return (c) => value(c) === null;
-  const found = /^(>=|<=|>|<|=)?(-?\d*\.?\d+(?:e-?\d+)?)([kmg]?)$/i.exec(raw);
+  const found = /^(>=|<=|>|<|=)?(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?|-?inf)([kmg%]?)$/i.exec(raw);
   if (!found) return null;
   const compared = COMPARED[found[1] ?? "="];
-  const bound = Number(found[2]) * SCALES[found[3].toLowerCase()];
+  const bound = (INFINITE.get(found[2].toLowerCase()) ?? Number(found[2])) * SCALES[found[3].toLowerCase()];
   return (c) => value(c) !== null && compared(value(c), bound);
+};
+
+// `key:value`, or `number<value` with any comparison; anything else is a word without a key.
+const keyed = (word) => {
+  const [, key, raw] = /^([A-Za-z_][\w.]*):(.*)$/s.exec(word) ?? [];
+  if (key !== undefined) return { key, raw };
+  const [, name, sign, bound] = /^([A-Za-z_][\w.]*)([<>]=?|=)(.*)$/s.exec(word) ?? [];
+  const known = quantityNames.has(name?.toLowerCase());
+  const compared = known || (/^[-\d.]/.test(bound ?? "") && !Object.hasOwn(TEXTS, name));
+  return compared ? { key: name, raw: bound && sign + bound } : {};
 };
 
 // -> { matches(case), problems: [text] }
@@ -88,16 +99,17 @@ const parseFilter = (text) => {
   for (const word of words(text)) {
     const negative = word.length > 1 && word.startsWith("-");
     const body = negative ? word.slice(1) : word;
-    const [, key, raw] = /^([A-Za-z_][\w.]*):(.*)$/s.exec(body) ?? [];
+    const { key, raw } = keyed(body);
     const name = key?.toLowerCase();
+    const numeric = quantityNames.has(name) && !Object.hasOwn(TEXTS, name);
     let test;
     if (key === undefined) {
       const part = unquoted(body).toLowerCase();
       test = (c) => c.application.toLowerCase().includes(part) || c.family.toLowerCase().includes(part);
     } else if (raw === "") {
       continue; // still being typed
-    } else if (Object.hasOwn(TEXTS, name) || quantities.has(name)) {
-      const one = Object.hasOwn(TEXTS, name) ? textTest : numberTest;
+    } else if (numeric || Object.hasOwn(TEXTS, name)) {
+      const one = numeric ? numberTest : textTest;
       const tests = split(raw, /,/).filter(Boolean).map((value) => one(name, value));
       if (tests.includes(null)) {
         problems.push(`${key}: takes a number, such as >10 or <2.5M`);
@@ -108,8 +120,9 @@ const parseFilter = (text) => {
       problems.push(`no token ${key}:`);
       continue;
     }
+    const group = numeric ? word : name ?? word;
     if (negative) refused.push(test);
-    else wanted.set(name ?? word, [...(wanted.get(name ?? word) ?? []), test]);
+    else wanted.set(group, [...(wanted.get(group) ?? []), test]);
   }
   const groups = [...wanted.values()];
   return {

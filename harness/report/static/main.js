@@ -4,14 +4,20 @@ const byId = (id) => document.getElementById(id);
 const filterBox = byId("filter");
 const root = document.documentElement;
 
-for (const name of quantities.keys()) {
-  byId("view").append(make("option", { value: name }, spoken(name)));
-  byId("sort").append(make("option", { value: name }, spoken(name)));
+const option = (value, text) => make("option", { value }, text);
+for (const select of ["view", "sort"]) {
+  byId(select).append(...quantityGroups.map(([group, found]) =>
+    make("optgroup", { label: group }, found.map((q) => option(q.name, q.title)))));
 }
+// The numbers of a column can be sorted by only where they are shown.
+const valueSorts = make("optgroup", { label: "Number, in the column" });
+const statusSorts = make("optgroup", { label: "Status, in the column" });
 for (const { technique, variant } of columns) {
   const said = variants.length > 1 ? `${technique}, ${variant}` : technique;
-  byId("sort").append(make("option", { value: `status:${technique}:${variant}` }, `status of ${said}`));
+  valueSorts.append(option(`value:${technique}:${variant}`, `number of ${said}`));
+  statusSorts.append(option(`status:${technique}:${variant}`, `status of ${said}`));
 }
+byId("sort").append(valueSorts, statusSorts);
 
 // The address is taken by the state, so this link moves the focus instead.
 document.querySelector(".skip").addEventListener("click", (event) => {
@@ -71,7 +77,7 @@ const fillTokens = () => {
   const say = (...parts) => make("p", {}, ...parts.map((p) => (p.startsWith("`") ? make("code", {}, p.slice(1)) : p)));
   tokens.append(
     say("Words match names. Tokens combine; several values of one key are alternatives. ", "`-status:pass", " excludes, ",
-      "`label:\"a b\"", " quotes, ", "`technique:qat*", " and ", "`blocker:none", " work, and numbers compare: ", "`seconds:>60", " ", "`parameters:<10M", "."),
+      "`label:\"a b\"", " quotes, ", "`technique:qat*", " and ", "`blocker:none", " work, and numbers compare: ", "`seconds>60", " ", "`parameters<10M", " ", "`sparsity>=50%", ". Bounds of one number hold together."),
   );
   for (const key of LISTED) {
     const counts = new Map();
@@ -83,7 +89,11 @@ const fillTokens = () => {
       make("button", { type: "button", class: "token", "data-token": `${key}:${quoted(value)}`, "aria-pressed": "false" },
         value, " ", make("small", {}, String(n)))))));
   }
-  const others = [...Object.keys(TEXTS).filter((k) => !LISTED.includes(k)), ...quantities.keys()];
+  for (const [group, found] of quantityGroups) {
+    tokens.append(make("div", { class: "facet" }, make("h3", {}, group), make("p", { class: "muted" },
+      found.map((q) => [make("code", { title: q.says || q.title }, q.name), " "]).flat())));
+  }
+  const others = Object.keys(TEXTS).filter((k) => !LISTED.includes(k));
   tokens.append(make("p", { class: "muted" }, "Also: ", others.map((k) => [make("code", {}, `${k}:`), " "]).flat()));
 };
 const applyTokens = () => {
@@ -127,19 +137,21 @@ document.addEventListener("keydown", (event) => {
 // Showing the state -------------------------------------------------------------------
 
 let drawn = null;
+let matching = new Set();
 render = () => {
   const changed = (...keys) => !drawn || keys.some((k) => drawn[k] !== state[k]);
   applyTheme();
   if (filterBox.value !== state.q) filterBox.value = state.q;
   byId("view").value = quantities.has(state.view) ? state.view : "";
-  byId("sort").value = sortKey();
+  valueSorts.disabled = !shownQuantity();
+  byId("sort").value = shownQuantity() ? sortKey() : sortKey().replace(/^value:/, "status:");
   byId("reverse").setAttribute("aria-pressed", String(state.sort.startsWith("-")));
   byId("fold").textContent = state.closed ? "expand families" : "collapse families";
   byId("fold").disabled = !isGrouped();
   for (const input of document.querySelectorAll("#variant input")) input.checked = input.value === (shownVariant() ?? "all");
-  if (changed("sort", "variant")) applySort();
-  if (changed("view", "variant")) applyView();
-  if (changed("q", "variant", "closed", "sort")) applyFilter();
+  if (changed("sort", "variant", "view")) applySort();
+  if (changed("q", "variant", "closed", "sort")) matching = applyFilter();
+  if (changed("q", "variant", "view")) applyView(matching);
   if (!tokens.hidden) applyTokens();
   keepStop();
   applyOpen();

@@ -24,12 +24,14 @@ const rows = [...table.querySelectorAll("tr.app")].map((node, index) => ({
 }));
 const flatBody = table.appendChild(make("tbody", { class: "flat" }));
 
-for (const { node, case: c } of cells) {
+for (const cell of cells) {
+  const { node, case: c } = cell;
   const said = [describe([c.status, c.stage, c.label])];
   if (c.blocker) said.push(`${c.blocker_kind || "blocker"} ${c.blocker}`);
   if (c.expectation && c.expectation !== "expected") said.push(c.expectation);
   if (c.reused) said.push("reused");
-  node.setAttribute("aria-label", said.join(", "));
+  cell.said = said.join(", ");
+  node.setAttribute("aria-label", cell.said);
 }
 
 // Filter ---------------------------------------------------------------------
@@ -87,49 +89,69 @@ const SEVERITY = new Map([...data.statuses].map((s, i) => [s, i]));
 const sortKey = () => state.sort.replace(/^-/, "");
 const isGrouped = () => sortKey() === "";
 
-const bestFirst = (c) => [SEVERITY.get(c.status) ?? 99, c.label, c.blocker];
-const comparators = {
-  "": (a, b) => a.index - b.index,
-  name: (a, b) => natural.compare(a.name, b.name) || a.index - b.index,
-};
+// A sort compares two rows; those it knows nothing of stay behind, whichever way it goes.
+const inOrder = { compare: (a, b) => a.index - b.index };
+const byName = { compare: (a, b) => natural.compare(a.name, b.name) || a.index - b.index };
 
-const byColumn = (technique, variant) => {
-  const find = (row) => row.cells.find((c) => c.case.technique === technique && c.case.variant === variant)?.case;
-  return (a, b) => {
-    const [x, y] = [find(a), find(b)];
-    if (!x || !y) return (x ? 0 : 1) - (y ? 0 : 1) || a.index - b.index;
-    const [p, q] = [bestFirst(x), bestFirst(y)];
+const bestFirst = (c) => [SEVERITY.get(c.status) ?? 99, c.label, c.blocker];
+const byStatus = (find) => ({
+  absent: (row) => !find(row),
+  compare: (a, b) => {
+    const [p, q] = [bestFirst(find(a).case), bestFirst(find(b).case)];
     return p[0] - q[0] || natural.compare(p[1], q[1]) || natural.compare(p[2], q[2]) || a.index - b.index;
-  };
-};
+  },
+});
+const byNumber = (value, down) => ({
+  absent: (row) => value(row) === null,
+  compare: (a, b) => {
+    const [x, y] = [value(a), value(b)];
+    return x === y ? a.index - b.index : (x < y) === down ? 1 : -1;
+  },
+  down,
+});
 // Times add up along a row; of anything else its largest value stands for the row.
-const byQuantity = (name) => {
-  const value = quantities.get(name);
+const byQuantity = ({ name, value }) => {
   const variant = shownVariant();
   const total = new Map(rows.map((row) => {
     const found = row.cells.filter((c) => !variant || c.case.variant === variant)
       .map((c) => value(c.case)).filter((v) => v !== null);
-    if (!found.length) return [row, -Infinity];
+    if (!found.length) return [row, null];
     return [row, name.endsWith("seconds") ? found.reduce((x, y) => x + y, 0) : Math.max(...found)];
   }));
-  return (a, b) => {
-    const [x, y] = [total.get(a), total.get(b)];
-    return x === y ? a.index - b.index : y > x ? 1 : -1;
-  };
+  return byNumber((row) => total.get(row), true);
 };
-const comparator = (key) => {
-  if (Object.hasOwn(comparators, key)) return comparators[key];
-  if (quantities.has(key)) return byQuantity(key);
-  const [, technique, variant] = /^status:(.*):([^:]*)$/.exec(key) ?? [];
-  return columns.some((c) => c.technique === technique && c.variant === variant)
-    ? byColumn(technique, variant) : comparators[""];
+
+// A column is sorted by what its cells show: their status, or the number they are coloured by.
+const sortedColumn = (key) => {
+  const [, kind, technique, variant] = /^(status|value):(.*):([^:]*)$/.exec(key) ?? [];
+  const column = columns.find((c) => c.technique === technique && c.variant === variant);
+  return column ? { kind, column } : null;
+};
+const byColumn = ({ kind, column }) => {
+  const find = (row) => row.cells.find((c) => c.node.dataset.col === column.head.dataset.col);
+  const quantity = shownQuantity();
+  if (kind === "status" || !quantity) return byStatus(find);
+  const of = new Map(rows.map((row) => {
+    const cell = find(row);
+    return [row, cell ? quantity.value(cell.case) : null];
+  }));
+  return byNumber((row) => of.get(row), quantity.better !== "lower");
+};
+
+const sortBy = (key) => {
+  if (key === "") return inOrder;
+  if (key === "name") return byName;
+  if (quantities.has(key)) return byQuantity(quantities.get(key));
+  const found = sortedColumn(key);
+  return found ? byColumn(found) : inOrder;
 };
 
 const applySort = () => {
   const key = sortKey();
   const reverse = state.sort.startsWith("-");
-  const compare = comparator(key);
-  const sorted = [...rows].sort((a, b) => (reverse ? compare(b, a) : compare(a, b)));
+  const { compare, absent = () => false, down = false } = sortBy(key);
+  const [known, unknown] = [rows.filter((r) => !absent(r)), rows.filter(absent)];
+  const sorted = [...known.sort((a, b) => (reverse ? compare(b, a) : compare(a, b))), ...unknown];
   if (isGrouped()) {
     const order = reverse ? [...families].reverse() : families;
     table.append(...order.map((f) => f.body), flatBody);
@@ -137,42 +159,8 @@ const applySort = () => {
   } else {
     flatBody.append(...sorted.map((r) => r.node));
   }
-  for (const button of table.querySelectorAll("thead button")) {
-    const active = button.dataset.sort === key;
-    button.closest("th").setAttribute("aria-sort", active ? (reverse ? "descending" : "ascending") : "none");
+  const active = sortedColumn(key)?.column.head ?? (key === "name" ? table.querySelector(".corner") : null);
+  for (const head of table.querySelectorAll("thead th")) {
+    head.setAttribute("aria-sort", head !== active ? "none" : reverse !== down ? "descending" : "ascending");
   }
-};
-
-// Colour by a quantity --------------------------------------------------------
-
-const applyView = () => {
-  const name = quantities.has(state.view) ? state.view : "";
-  const value = quantities.get(name);
-  const variant = shownVariant();
-  const legend = document.getElementById("legend");
-  table.classList.toggle("metric", name !== "");
-  for (const cell of cells) {
-    const found = name ? value(cell.case) : null;
-    cell.value = found;
-    cell.text.textContent = name ? (found === null ? "" : written(name, found)) : cell.words;
-    if (!name) cell.node.style.removeProperty("--t");
-  }
-  legend.replaceChildren();
-  if (!name) return;
-  const present = cells.filter((c) => c.value !== null && (!variant || c.case.variant === variant));
-  const numbers = present.map((c) => c.value);
-  const low = Math.min(...numbers);
-  const high = Math.max(...numbers);
-  // Sizes and times span decades: on a linear scale one giant would leave the rest pale.
-  const bend = low > 0 && high / low > 30 ? Math.log : (v) => v;
-  for (const cell of cells) {
-    if (cell.value === null || high === low) cell.node.style.setProperty("--t", "0");
-    else cell.node.style.setProperty("--t", ((bend(cell.value) - bend(low)) / (bend(high) - bend(low))).toFixed(3));
-    cell.node.classList.toggle("unknown", cell.value === null);
-  }
-  if (!numbers.length) return;
-  legend.append(
-    make("span", {}, written(name, low)), make("span", { class: "ramp", "aria-hidden": "true" }),
-    make("span", {}, written(name, high)), bend === Math.log ? make("small", {}, "log scale") : "",
-  );
 };

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import fake_metrics
 import fake_records
 import pytest
 
@@ -22,6 +23,8 @@ FLAGS = (
     "--window-size=1400,1000",
     "--force-prefers-reduced-motion",  # a panel that still slides in is not there yet
 )  # fmt: skip
+
+FOURTEEN = (*fake_records.TECHNIQUES, "qat", *(f"technique-{i}" for i in range(8)))
 
 INJECTED = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -51,7 +54,8 @@ def hostile() -> list[Record]:
         blocker_kind=INJECTED, blocker=INJECTED, blocker_name=INJECTED,
         fingerprint=INJECTED, repro=INJECTED, environment={INJECTED: INJECTED},
         expectation="regression", reused={"run_id": INJECTED, "date": INJECTED},
-        metrics={INJECTED: INJECTED, "loss": float("nan"), "parameters": 7},
+        metrics={INJECTED: INJECTED, f"{INJECTED}_number": 3, "loss": float("nan"),
+                 "parameters": 7},
     )  # fmt: skip
     return [fake_records.record(f"Evil{INJECTED}", family=INJECTED), evil]
 
@@ -90,10 +94,40 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "full": fake_records.with_surprises(fake_records.full_run()),
         "variants": fake_records.full_run(("float", "qat-tfmot"), ("notop", "top")),
         "hostile": hostile(),
+        "exported": fake_metrics.exported(fake_records.with_surprises(fake_records.full_run())),
+        "both": fake_metrics.exported(fake_records.full_run(("float", "qat"), ("notop", "top"))),
+        "edges": fake_metrics.edges(),
+        "large": fake_metrics.exported(fake_records.full_run(FOURTEEN, ("notop", "top"))),
     }
     for name, records in runs.items():
         report.write(records, out / name, explanations=EXPLANATIONS)
     return {name: (out / name / report.PAGE_NAME).as_uri() for name in runs}
+
+
+#: The least contrast of a text with what is behind it, and where.
+CONTRAST = """
+const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+const rgb = (colour) => {
+  canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+};
+const light = (colour) => {
+  const [r, g, b] = rgb(colour).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const found = [...document.querySelectorAll('td.case > div, .chip, .muted, .key em, .versions dt')]
+  .map(n => {
+    let under = n;
+    while (under && /rgba\\(.*, 0\\)|transparent/.test(getComputedStyle(under).backgroundColor)) {
+      under = under.parentElement;
+    }
+    const behind = getComputedStyle(under ?? document.body).backgroundColor;
+    const [a, b] = [getComputedStyle(n).color, behind].map(light).sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), n.className + ' ' + n.parentElement.className];
+  });
+return found.sort((x, y) => x[0] - y[0])[0];
+"""
 
 
 class Page:
@@ -156,6 +190,21 @@ class Page:
 
         ActionChains(self.driver).key_down(held).send_keys(key).key_up(held).perform()
 
+    def choose(self, select: str, value: str) -> None:
+        """Take an option of a native select, as its reader does."""
+        from selenium.webdriver.support.ui import Select
+
+        Select(self.one(select)).select_by_value(value)
+
+    def resize(self, width: int, height: int) -> None:
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+
+    def contrast(self) -> tuple[float, str]:
+        return tuple(self.js(CONTRAST))
+
     def focused(self) -> str:
         return self.js(
             "const n = document.activeElement;"
@@ -195,6 +244,30 @@ def page(driver: Any, reports: dict[str, str]) -> Iterator[Page]:
 @pytest.fixture
 def variants(page: Page, reports: dict[str, str]) -> Page:
     page.address = reports["variants"]
+    return page
+
+
+@pytest.fixture
+def exported(page: Page, reports: dict[str, str]) -> Page:
+    page.address = reports["exported"]
+    return page
+
+
+@pytest.fixture
+def large(page: Page, reports: dict[str, str]) -> Page:
+    page.address = reports["large"]
+    return page
+
+
+@pytest.fixture
+def both(page: Page, reports: dict[str, str]) -> Page:
+    page.address = reports["both"]
+    return page
+
+
+@pytest.fixture
+def edge_page(page: Page, reports: dict[str, str]) -> Page:
+    page.address = reports["edges"]
     return page
 
 
