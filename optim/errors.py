@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "ConfigError",
+    "ExportError",
     "KerasModelError",
     "KerasModuleError",
     "MissingPackageError",
@@ -86,4 +87,24 @@ class UnsupportedModelError(OptimError, ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...], str]]:
         # The default rebuilds from the message alone; errors cross process borders here.
+        return type(self), (self.problems, self.summary)
+
+
+class ExportError(OptimError, RuntimeError):
+    """The converter to LiteRT refuses a model. Carries what is known of the reasons.
+
+    Args:
+        problems: one per layer and operation, if the converter named any.
+        summary: first line of the message.
+
+    Attributes:
+        problems: the same, as a tuple of `Problem`.
+    """
+
+    def __init__(self, problems: Iterable[Problem], summary: str = "") -> None:
+        self.problems = tuple(problems)
+        self.summary = summary or f"LiteRT cannot run this model ({len(self.problems)} problem(s))"
+        super().__init__("\n  - ".join([f"{self.summary}:", *map(str, self.problems)]))
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...], str]]:
         return type(self), (self.problems, self.summary)

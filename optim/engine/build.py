@@ -126,6 +126,7 @@ class _Builder:
         return (
             entry.output is not None
             and entry.role is not Role.FLOAT
+            and not hasattr(entry.output, "axes")  # wants to know the shape
             and not node.symbol
             and len(node.outputs) == 1
             and (not self.graph.is_shared(node) or self._one_range(node))
@@ -199,7 +200,7 @@ class _Builder:
         if layer.name == name:
             name = self.graph.unique_name(f"{name}_quantize")
         quantizer = type(entry.output).from_config(entry.output.get_config())
-        quantize = QuantizeLayer(quantizer, name=name)
+        quantize = QuantizeLayer(quantizer, name=name, dtype=value.spec.dtype.name)
         return call_layer(quantize, (tensor,), {}, value.spec, [])
 
     def _result(self, x: Any) -> Any:
@@ -214,7 +215,7 @@ class _Builder:
                 tensor = self.layers[id(value.node.layer)].output
             current = tensor._keras_history.layer.name
             if current != name and name not in taken and not self._has_layer(name):
-                tensor = Identity(name=name)(tensor)
+                tensor = Identity(name=name, dtype=tensor.dtype.name)(tensor)
             taken.add(name)
             tensors.append(tensor)
         return tf.nest.pack_sequence_as(self.graph.outputs, tensors)

@@ -7,6 +7,7 @@ each range from what passed through.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,10 @@ _WATCHED = tuple(
     for name in ("MovingAverageQuantizer", "AllValuesQuantizer")
     if hasattr(_Q, name)
 )
+# Those of weights, which may stand behind layers that compute weights.
+_OF_WEIGHTS = (_Q.LastValueQuantizer,)
+
+Watch = Callable[[Any, Any, dict[str, Any]], None]
 
 
 def calibrate(
@@ -41,7 +46,8 @@ def calibrate(
     Args:
         model: from `quantize_model`, or from tfmot's. Modified in place.
         data: batches of inputs: one array, a list of arrays, any iterable or
-            `tf.data.Dataset`; an `(inputs, targets)` tuple counts as its inputs.
+            `tf.data.Dataset`; an `(inputs, targets)` tuple counts as its inputs. What can be
+            iterated again is, once per pass; of an iterator the batches are kept.
         method: "minmax", the range of what was seen; "percentile", without the tails;
             "mse", the range with the least squared quantization error.
         steps: number of batches to use; None for all.
@@ -58,11 +64,7 @@ def calibrate(
     """
     if method not in METHODS:
         raise ConfigError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
-    batches = _batches(data, steps)
-    if not batches:
-        raise ConfigError("calibration needs at least one batch of data; got none")
-    for batch in batches:
-        _check_shapes(model, batch)
+    batches = _Batches(model, data, steps)
     if batch_norm:
         estimate_batch_norm(model, batches)
     set_weight_ranges(model)
@@ -74,11 +76,14 @@ def calibrate(
             seen[key] = METHODS[method](quantizer, variables, percentile)
         seen[key].see(np.asarray(x))
 
-    with _watching(watch):
-        for batch in _progress(batches, progress):
-            _run(model, batch)
+    bar = keras.utils.Progbar(len(batches) or None) if progress and sys.stderr else None
+    with _watching(model, watch):
+        for i, batch in enumerate(batches, 1):
+            model(batch, training=False)
             for observer in seen.values():
                 observer.end_batch()
+            if bar is not None:
+                bar.update(i)
     for observer in seen.values():
         observer.finish()
     return model
@@ -106,12 +111,12 @@ def estimate_batch_norm(model: Any, batches: Iterable[Any]) -> Any:
     norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
     moments = {id(x): x.momentum for x in norms}
     means: dict[int, list[Any]] = {id(x): [] for x in norms}
-    with _watching(lambda *_: None):
+    with _watching(model, lambda *_: None), _training_only(norms):
         try:
             for layer in norms:
                 layer.momentum = 0.0  # the moving statistics become those of the batch
             for batch in batches:
-                _run(model, batch, training=True, only=norms)
+                model(batch, training=False)
                 for layer in norms:
                     means[id(layer)].append(
                         (layer.moving_mean.numpy(), layer.moving_variance.numpy())
@@ -126,14 +131,6 @@ def estimate_batch_norm(model: Any, batches: Iterable[Any]) -> Any:
     return model
 
 
-def _run(model: Any, batch: Any, training: bool = False, only: Iterable[Any] = ()) -> None:
-    if not training:
-        model(batch, training=False)
-        return
-    with _training_only(model, only):
-        model(batch, training=False)
-
-
 def _check_shapes(model: Any, batch: Any) -> None:
     wanted = [tensor.shape for tensor in model.inputs]
     given = [tf.TensorShape(np.shape(x)) for x in tf.nest.flatten(batch)]
@@ -146,7 +143,7 @@ def _check_shapes(model: Any, batch: Any) -> None:
 
 
 @contextmanager
-def _training_only(model: Any, layers: Iterable[Any]) -> Iterator[None]:
+def _training_only(layers: Iterable[Any]) -> Iterator[None]:
     """Let the given layers run in training mode, everything else in inference."""
     chosen = list(layers)
     try:
@@ -166,45 +163,79 @@ class _Training:
         return type(self.layer).call(self.layer, inputs, training=True, **kwargs)
 
 
-@contextmanager
-def _watching(watch: Callable[[Any, Any, dict[str, Any]], None]) -> Iterator[None]:
-    """Let activation quantizers report what they get and pass it on unchanged.
+class _Watched:
+    """Stands in for a quantizer: reports what it gets and passes it on unchanged."""
 
-    Done on tfmot's classes, so that models of its own `quantize_model` can be calibrated
-    as well. Not thread-safe.
-    """
-    before = {cls: cls.__dict__["__call__"] for cls in _WATCHED}
+    def __init__(self, quantizer: Any, watch: Watch) -> None:
+        self.quantizer = quantizer
+        self.watch = watch
 
-    def call(self: Any, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
-        watch(self, inputs, weights)
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        if isinstance(self.quantizer, _OF_WEIGHTS):
+            return self.quantizer(inputs, True, weights, **kwargs)  # sets its range, too
+        self.watch(self.quantizer, inputs, weights)
         return inputs
 
+
+@contextmanager
+def _watching(model: Any, watch: Watch) -> Iterator[None]:
+    """Let the activation quantizers of a model, ours or tfmot's, report what they get.
+
+    Done on the model's own objects, not on classes: other models may run meanwhile.
+    """
+    restore: list[tuple[dict[str, Any], str, Any]] = []
+
+    def swap(owner: Any, name: str, value: Any) -> None:
+        restore.append((owner.__dict__, name, owner.__dict__[name]))
+        owner.__dict__[name] = value
+
+    def watched(quantizer: Any) -> Any:
+        known = isinstance(quantizer, (*_WATCHED, *_OF_WEIGHTS))
+        return _Watched(quantizer, watch) if known else quantizer
+
     try:
-        for cls in _WATCHED:
-            cls.__call__ = call
+        for layer in model._flatten_layers():
+            if "quantizer" in layer.__dict__:
+                swap(layer, "quantizer", watched(layer.quantizer))
+            if "_output_quantizers" in layer.__dict__:
+                swap(layer, "_output_quantizers", [watched(q) for q in layer._output_quantizers])
+            for activation in layer.__dict__.get("_quantize_activations", ()):
+                owner = activation
+                while hasattr(owner.quantizer, "quantizer"):  # ours is in an adapter
+                    owner = owner.quantizer
+                swap(owner, "quantizer", watched(owner.quantizer))
         yield
     finally:
-        for cls, function in before.items():
-            cls.__call__ = function
+        for attributes, name, value in reversed(restore):
+            attributes[name] = value
 
 
-def _batches(data: Any, steps: int | None) -> list[Any]:
-    if isinstance(data, (np.ndarray, tf.Tensor, dict)):
-        data = [data]
-    found: list[Any] = []
-    for item in data:
-        if steps is not None and len(found) >= steps:
-            break
-        batch = item[0] if isinstance(item, tuple) and len(item) in (2, 3) else item
-        if any(np.shape(x)[:1] == (0,) for x in tf.nest.flatten(batch)):
-            raise ConfigError("a calibration batch is empty")
-        found.append(tf.nest.map_structure(tf.convert_to_tensor, batch))
-    return found
+class _Batches:
+    """The batches of calibration data, checked, as often as they are asked for."""
 
+    def __init__(self, model: Any, data: Any, steps: int | None) -> None:
+        self.model = model
+        self.steps = steps
+        self.data = [data] if isinstance(data, (np.ndarray, tf.Tensor, dict)) else data
+        if isinstance(self.data, Iterator):  # can be read once only
+            self.data = list(itertools.islice(self.data, steps))
 
-def _progress(batches: list[Any], show: bool) -> Iterator[Any]:
-    bar = keras.utils.Progbar(len(batches)) if show and sys.stderr is not None else None
-    for i, batch in enumerate(batches, 1):
-        yield batch
-        if bar is not None:
-            bar.update(i)
+    def __len__(self) -> int:
+        """The number of batches; 0 if it is unknown."""
+        try:
+            known = len(self.data)
+        except TypeError:
+            return self.steps or 0
+        return known if self.steps is None else min(known, self.steps)
+
+    def __iter__(self) -> Iterator[Any]:
+        item = None
+        for item in itertools.islice(self.data, self.steps):
+            batch = item[0] if isinstance(item, tuple) and len(item) in (2, 3) else item
+            if any(np.shape(x)[:1] == (0,) for x in tf.nest.flatten(batch)):
+                raise ConfigError("a calibration batch is empty")
+            batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
+            _check_shapes(self.model, batch)
+            yield batch
+        if item is None:
+            raise ConfigError("calibration needs at least one batch of data; got none")

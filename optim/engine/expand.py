@@ -14,20 +14,20 @@ import numpy as np
 from optim._keras import keras, tf
 from optim.engine.graph import Graph, Node, Value
 from optim.engine.kinds import hierarchy
-from optim.engine.read import Reader
-from optim.engine.roles import BY_SYMBOL, FIXED_SYMBOLS
-from optim.engine.trace import untouched
+from optim.engine.read import Reader, operands, traced_call
+from optim.engine.roles import BY_SYMBOL, FIXED_SYMBOLS, HARMLESS
+from optim.engine.trace import Untraceable, lost_weights, with_training
 
 K = keras.layers
 
 # Composites whose loop or lookup is no graph of layers.
 _OPAQUE = tuple(
-    getattr(K, name) for name in ("RNN", "Bidirectional", "TimeDistributed", "Embedding", "Masking")
+    getattr(K, name)
+    for name in ("RNN", "Bidirectional", "TimeDistributed", "Embedding", "Masking", "Wrapper")
 )
-_SHAPES = {"shape", "compat.v1.shape", "rank", "size", "cast", "compat.v1.size"}
-_PURE = {*BY_SYMBOL, *FIXED_SYMBOLS, *_SHAPES}
-# A variable in one of these becomes a weight of an affine layer.
-_WITH_VARIABLE = {"__operators__.add", "math.add", "math.multiply", "math.subtract"}
+# Keras' own layers with weights that are made of functions.
+_OPEN = tuple(getattr(K, name) for name in ("Attention", "AdditiveAttention") if hasattr(K, name))
+_PURE = {*BY_SYMBOL, *FIXED_SYMBOLS, *HARMLESS}
 
 
 def expand(graph: Graph, node: Node, known: set[str]) -> list[Value] | None:
@@ -35,8 +35,8 @@ def expand(graph: Graph, node: Node, known: set[str]) -> list[Value] | None:
 
     The result computes the same numbers, in training too, and has the same weights. So
     not expanded are layers that behave differently in training (but for the layers they
-    are made of), use random numbers or functions without a role, derive something from
-    their own weights, or have a mask, losses, or updates.
+    are made of), use random numbers or unknown functions, or have a mask, losses, or
+    updates. Why it was not goes into `node.note`.
 
     Args:
         graph: the graph; the calls are added to it.
@@ -47,62 +47,56 @@ def expand(graph: Graph, node: Node, known: set[str]) -> list[Value] | None:
     if isinstance(layer, (*_OPAQUE, keras.Model)) or not _traceable(node):
         return None
     try:
-        traced = _trace(node, None)
-        if traced is None or not _is_faithful(graph, node, traced, known):
-            return None
-    except Exception:  # whatever the code of a layer raises on symbolic tensors
+        traced = traced_call(graph.tracer, layer, node.args, node.kwargs)
+        _check(graph, node, traced, known)
+    except Untraceable as error:
+        node.note = str(error)
         return None
-    return Reader(graph).inline(traced, _operands(node), node.path, None)
-
-
-def _operands(node: Node) -> list[Value]:
-    """The different values that a node takes."""
-    return list(dict.fromkeys(node.inputs))
+    return Reader(graph).inline(traced, operands(node.args, node.kwargs), node.path, None)
 
 
 def _traceable(node: Node) -> bool:
-    if not node.inputs or not all(v.is_float and v.rank is not None for v in node.inputs):
-        return False
     layer = node.layer
-    inner = list(layer._flatten_layers(include_self=False))
+    if not node.inputs or any(v.rank is None for v in node.inputs):
+        return False
     if "call" in layer.__dict__ or layer.dynamic or layer.losses:
+        return False
+    if not any(v.is_float for v in node.outputs):
         return False
     # An ordinary Keras layer with weights of its own is atomic.
     own = layer._trainable_weights + layer._non_trainable_weights
+    inner = list(layer._flatten_layers(include_self=False))
     at_home = type(layer).__module__.startswith(keras.__name__ + ".")
     return (
         not at_home
         or (not own and bool(inner))
         or K.Activation in hierarchy(layer)
-        or (isinstance(layer, K.Lambda))
+        or isinstance(layer, (K.Lambda, *_OPEN))
     )
 
 
-def _trace(node: Node, training: bool | None) -> Any:
-    """A functional model of one call, or None if an output is none of its tensors."""
-    layer = node.layer
-    feeds = {id(v): keras.Input(batch_shape=v.shape, dtype=v.spec.dtype) for v in _operands(node)}
-
-    def swap(x: Any) -> Any:
-        return feeds[id(x)] if isinstance(x, Value) else x
-
-    args = tf.nest.map_structure(swap, node.args)
-    kwargs = tf.nest.map_structure(swap, node.kwargs)
-    if layer._expects_training_arg and training is not None:
-        kwargs["training"] = training
-    with untouched(layer):
-        outputs = layer.call(*args, **kwargs)
-        return keras.Model([feeds[id(v)] for v in _operands(node)], tf.nest.flatten(outputs))
-
-
-def _is_faithful(graph: Graph, node: Node, traced: Any, known: set[str]) -> bool:
+def _check(graph: Graph, node: Node, traced: Any, known: set[str]) -> None:
+    """Raise `Untraceable` if the traced calls are not exactly what the layer does."""
     calls = _calls(traced)
-    if not all(_allowed(call, known) for call in calls):
-        return False
-    if len(traced.outputs) != len(node.outputs) or not _keeps_weights(graph, node, traced, calls):
-        return False
-    again = _trace(node, True)
-    return _same(calls, _calls(again)) and _equal_numbers(node, traced)
+    try:
+        again = _calls(traced_call(graph.tracer, node.layer, node.args, node.kwargs, True))
+    except Untraceable:
+        again = []
+    if not _same(calls, again):
+        node.inert = traced.outputs[0] is traced.inputs[0] and len(traced.outputs) == 1
+        raise Untraceable("it does something else in training than in inference")
+    unknown = {_symbol(c) for c in calls} - {"", *_PURE, *known}
+    if unknown:
+        raise Untraceable(f"its call uses {', '.join(sorted(unknown))}")
+    lost = lost_weights(traced, node.layer)
+    if lost:
+        raise Untraceable(f"its call does not show how it uses {', '.join(lost)}")
+    if len(traced.outputs) != len(node.outputs) or not _equal_numbers(node, traced):
+        raise Untraceable("what its call shows computes other numbers")
+
+
+def _symbol(call: Any) -> str:
+    return getattr(call.layer, "symbol", None) or ""
 
 
 def _calls(model: Any) -> list[Any]:
@@ -111,35 +105,14 @@ def _calls(model: Any) -> list[Any]:
     return [n for n in nodes if not n.is_input]
 
 
-def _allowed(call: Any, known: set[str]) -> bool:
-    symbol = getattr(call.layer, "symbol", None)
-    return symbol is None or symbol in _PURE or symbol in known
-
-
-def _keeps_weights(graph: Graph, node: Node, traced: Any, calls: list[Any]) -> bool:
-    """Whether every weight is one of an inner layer, or becomes one of an affine layer."""
-    found = {id(w) for w in traced.weights}
-    for call in calls:
-        for x in tf.nest.flatten((call.call_args, call.call_kwargs)):
-            if isinstance(x, tf.Variable):
-                vector = x.shape.rank == 0 or x.shape.num_elements() == x.shape[-1]
-                if call.layer.symbol not in _WITH_VARIABLE or not vector:
-                    return False
-                if graph.is_shared(node):
-                    return False
-                found.add(id(x))
-    return all(id(w) in found for w in node.layer.weights)
-
-
 def _same(first: list[Any], second: list[Any]) -> bool:
     """Whether two traces made the same calls with the same constants."""
     if len(first) != len(second):
         return False
     for a, b in zip(first, second, strict=True):
-        symbols = [getattr(x.layer, "symbol", None) for x in (a, b)]
-        if symbols[0] != symbols[1] or (symbols[0] is None and a.layer is not b.layer):
+        if _symbol(a) != _symbol(b) or (not _symbol(a) and not _alike(a.layer, b.layer)):
             return False
-        if symbols[0] is None:
+        if not _symbol(a):
             continue  # a layer may be told that it is training
         for x, y in zip(
             tf.nest.flatten((a.call_args, a.call_kwargs)),
@@ -152,6 +125,15 @@ def _same(first: list[Any], second: list[Any]) -> bool:
     return True
 
 
+def _alike(a: Any, b: Any) -> bool:
+    """Whether two layers are one, or made alike on the spot (`keras.layers.add([x, y])`)."""
+    if a is b:
+        return True
+    if type(a) is not type(b) or a.weights or b.weights:
+        return False
+    return {**a.get_config(), "name": ""} == {**b.get_config(), "name": ""}
+
+
 def _is_tensor(x: Any) -> bool:
     return tf.is_tensor(x) or isinstance(x, keras.__internal__.KerasTensor)
 
@@ -160,23 +142,53 @@ def _plain(x: Any) -> Any:
     return x.numpy() if hasattr(x, "numpy") else str(x)
 
 
+# Sizes to compare numbers at, of the batch and of other unknown axes. Layers that cut windows
+# take multiples only; an axis of one goes with any table.
+_SIZES = ((2, 8), (12, 16), (64, 1))
+
+
 def _equal_numbers(node: Node, traced: Any) -> bool:
+    """Whether the layer and the traced model agree on random numbers."""
+    for batch, size in _SIZES:
+        feeds = _random_feeds(node, batch, size)
+        try:
+            wanted = _call(node, feeds)
+        except Exception:  # it may refuse this size
+            if batch == _SIZES[-1][0]:
+                raise Untraceable("it cannot be called on random numbers") from None
+            continue
+        got = tf.nest.flatten(traced(list(feeds.values()), training=False))
+        return all(map(_close, map(np.asarray, wanted), map(np.asarray, got)))
+    return False
+
+
+def _random_feeds(node: Node, batch: int, size: int) -> dict[int, Any]:
     rng = np.random.default_rng(0)
     feeds = {}
-    for value in _operands(node):
-        shape = [2, *(size or 8 for size in (value.shape or ())[1:])]
-        feeds[id(value)] = tf.constant(rng.normal(size=shape), value.spec.dtype)
+    for value in operands(node.args, node.kwargs):
+        known = value.shape or ()
+        shape = [(size if i else batch) if n is None else n for i, n in enumerate(known)]
+        numbers = rng.normal(size=shape) if value.is_float else rng.integers(0, 2, shape)
+        feeds[id(value)] = tf.cast(numbers, value.spec.dtype)
+    return feeds
 
+
+def _call(node: Node, feeds: dict[int, Any]) -> list[Any]:
     def swap(x: Any) -> Any:
         return feeds[id(x)] if isinstance(x, Value) else x
 
-    args = tf.nest.map_structure(swap, node.args)
-    kwargs = tf.nest.map_structure(swap, node.kwargs)
-    if node.layer._expects_training_arg:
-        kwargs["training"] = False
-    wanted = tf.nest.flatten(node.layer.call(*args, **kwargs))
-    got = tf.nest.flatten(traced([feeds[id(v)] for v in _operands(node)], training=False))
-    return all(
-        np.allclose(a, b, rtol=1e-4, atol=1e-5 * float(np.abs(a).max() + 1e-6))
-        for a, b in zip(wanted, got, strict=True)
+    args, kwargs = with_training(
+        node.layer,
+        tf.nest.map_structure(swap, node.args),
+        tf.nest.map_structure(swap, node.kwargs),
+        False,
     )
+    return list(tf.nest.flatten(node.layer(*args, **kwargs)))
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> bool:
+    if a.shape != b.shape:
+        return False
+    tolerance = 1e-5 if a.dtype != np.float16 else 1e-2
+    largest = float(np.abs(a).max(initial=1e-6)) if a.dtype.kind in "fi" else 1.0
+    return np.allclose(a, b, rtol=10 * tolerance, atol=tolerance * largest, equal_nan=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from optim._keras import keras, tf
+from optim.engine.trace import Tracer
 
 Structure = Any  # a nest of lists, tuples and dicts
 
@@ -74,10 +75,13 @@ class Node:
         weights: arrays for the rebuilt layer's weights, in their order; None: those of
             `layer` itself.
         skip: why the node is to be left alone by rules and quantizers; empty otherwise.
+        note: what was found out about a composite layer that could not be expanded.
+        inert: whether it hands its input on unchanged in inference.
     """
 
     __slots__ = (
-        "args", "kwargs", "layer", "name", "outputs", "path", "skip", "structure", "weights",
+        "args", "inert", "kwargs", "layer", "name", "note", "outputs", "path", "skip",
+        "structure", "weights",
     )  # fmt: skip
 
     def __init__(self, layer: Any, name: str, args: Structure, kwargs: Structure) -> None:
@@ -90,6 +94,8 @@ class Node:
         self.structure: Structure = None
         self.weights: list[Any] | None = None
         self.skip = ""
+        self.note = ""
+        self.inert = False
 
     @property
     def inputs(self) -> list[Value]:
@@ -119,10 +125,12 @@ class Graph:
         source: the model it was read from.
         layer_uses: number of nodes that hold a layer, by `id(layer)`.
         history: every node ever added, in order.
+        tracer: traces the layers that are expanded; one per graph.
     """
 
     def __init__(self, source: Any = None) -> None:
         self.source = source
+        self.tracer = Tracer()
         self.inputs: Structure = None
         self.outputs: Structure = None
         self.output_names: list[str] = []

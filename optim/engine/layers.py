@@ -100,6 +100,108 @@ class LoneBatchNormalization(keras.layers.BatchNormalization):
         return channel_affine(inputs, scale, offset)
 
 
+@register
+class Parameter(keras.layers.Layer):
+    """A weight as a layer: returns it, whatever it is called on.
+
+    A layer that uses a weight of its own in arithmetic is made of functions of tensors and
+    of these.
+
+    Args:
+        shape: shape of the weight.
+        weight_dtype: its type.
+        learnt: whether training changes it, as long as the layer is trainable.
+    """
+
+    def __init__(
+        self, shape: Any, weight_dtype: str = "float32", learnt: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.shape = tuple(int(n) for n in shape)
+        self.weight_dtype = weight_dtype
+        self.learnt = bool(learnt)
+
+    @classmethod
+    def of(cls, variable: Any, layer: Any, name: str) -> Parameter:
+        """Return a built one that holds a variable of `layer`."""
+        made = cls(
+            variable.shape,
+            tf.as_dtype(getattr(variable, "true_dtype", variable.dtype)).name,
+            variable.trainable,
+            name=name,
+            trainable=layer.trainable,
+            dtype=layer._dtype_policy,
+        )
+        made.value = variable
+        made.built = True
+        return made
+
+    def build(self, input_shape: Any) -> None:
+        self.value = self.add_weight(
+            "value",
+            self.shape,
+            dtype=self.weight_dtype,
+            initializer="zeros",
+            trainable=self.learnt,
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return tf.convert_to_tensor(self.value)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tf.TensorShape(self.shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "shape": list(self.shape),
+            "weight_dtype": self.weight_dtype,
+            "learnt": self.learnt,
+        }
+
+
+@register
+class Convolve(keras.layers.Layer):
+    """A convolution whose kernel, and bias if any, are inputs: `[x, kernel]`, `[x, kernel, bias]`.
+
+    Args:
+        strides, dilations: one number per spatial dimension.
+        padding: "valid" or "same".
+        depthwise: whether each channel is convolved on its own (two dimensions only).
+    """
+
+    def __init__(
+        self, strides: Any, padding: str, dilations: Any, depthwise: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.strides = [int(n) for n in strides]
+        self.padding = padding.lower()
+        self.dilations = [int(n) for n in dilations]
+        self.depthwise = bool(depthwise)
+
+    def call(self, inputs: Any) -> Any:
+        x, kernel, *bias = inputs
+        if self.depthwise:
+            y = tf.nn.depthwise_conv2d(
+                x, kernel, (1, *self.strides, 1), self.padding.upper(), dilations=self.dilations
+            )
+        else:
+            y = tf.nn.convolution(
+                x, kernel, self.strides, self.padding.upper(), dilations=self.dilations
+            )
+        return tf.nn.bias_add(y, bias[0]) if bias else y
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilations": self.dilations,
+            "depthwise": self.depthwise,
+        }
+
+
 class _Stateless(keras.layers.Layer):
     """A layer without weights whose output has the shape of its first input."""
 

@@ -9,11 +9,13 @@ from typing import Any
 from optim._keras import keras
 from optim.engine.graph import Graph, Node, Value, is_input
 from optim.engine.kinds import FIXED, activation_name, kernel_attribute
+from optim.engine.layers import Convolve
 from optim.engine.lower import lower
+from optim.engine.lower.affine import operands
 from optim.engine.overrides import SKIPPED, Configs, Skip, check_configs, config_for, mark
 from optim.engine.quantizers import TensorQuantizeConfig
 from optim.engine.read import read
-from optim.engine.roles import Assignment, Role, assign
+from optim.engine.roles import DIVISIONS, DIVISOR, Assignment, Role, assign
 from optim.engine.schemes import Scheme, get_scheme
 from optim.errors import Problem, UnsupportedModelError
 
@@ -24,9 +26,11 @@ FIXED_RANGES = {
     "sigmoid": (0.0, 255 / 256),
     "softmax": (0.0, 255 / 256),
     "tanh": (-1.0, 127 / 128),
+    "l2_normalize": (-1.0, 127 / 128),
+    "log_softmax": (-255 / 16, 0.0),
 }
 # The int16 ones: scale 1/32768 throughout.
-FIXED_RANGES_16 = dict.fromkeys(FIXED, (-1.0, 32767 / 32768))
+FIXED_RANGES_16 = dict.fromkeys((*FIXED, "l2_normalize"), (-1.0, 32767 / 32768))
 
 # Axes of a kernel that number its output channels.
 _CHANNEL_AXES: dict[type, tuple[int, ...]] = {
@@ -193,7 +197,11 @@ class _Planner:
 
     def run(self) -> list[Entry]:
         nodes = self.graph.nodes
-        assignments = {node: self._assign(node) for node in nodes}
+        assignments: dict[Node, Assignment] = {}
+        for node in nodes:
+            assignments[node] = self._assign(node, assignments)
+        for node in nodes:
+            self._spare_divisor(node, assignments)
         for node in nodes:
             entry = Entry(node, assignments[node].role, reason=assignments[node].reason)
             self.entries[node] = entry
@@ -203,12 +211,23 @@ class _Planner:
             self._output(entry, assignments)
         return list(self.entries.values())
 
-    def _assign(self, node: Node) -> Assignment:
+    def _assign(self, node: Node, before: dict[Node, Assignment]) -> Assignment:
         if is_input(node):
             return Assignment(Role.OP, "input of the model")
         if node.skip == SKIPPED:
             return Assignment(Role.FLOAT, f"float: {node.skip}")
+        if node.inputs and all(before[v.node].role is Role.WEIGHT for v in node.inputs):
+            return Assignment(Role.WEIGHT, "made of weights: a constant in inference")
         return assign(node)
+
+    def _spare_divisor(self, node: Node, assignments: dict[Node, Assignment]) -> None:
+        """Leave float what a float division divides by, if it is computed for that alone."""
+        divisor = operands(node)[1] if node.symbol in DIVISIONS else None
+        if not isinstance(divisor, Value) or is_input(divisor.node):
+            return
+        computed = assignments[divisor.node].role in (Role.OP, Role.AFFINE)
+        if computed and self.graph.sole_use(divisor) and not self.graph.is_shared(divisor.node):
+            assignments[divisor.node] = DIVISOR
 
     # -- groups: what LiteRT runs as one operation ---------------------------------------
 
@@ -239,6 +258,8 @@ class _Planner:
             if entry.config is not None:
                 entry.reason = node.skip
                 return
+        if entry.role is Role.TABLE:
+            entry.weights = {"embeddings": self.scheme.weight(())}
         if entry.role is not Role.LINEAR:
             return
         attribute = kernel_attribute(node.layer)
@@ -255,18 +276,42 @@ class _Planner:
             return
         if entry.role is Role.SAME and not is_input(node):
             return
+        if entry.role is Role.TABLE and self.scheme.activation_bits == self.scheme.weight_bits:
+            return
+        if entry.role is Role.WEIGHT:
+            entry.output = self._of_weight(node.output, assignments)
+            return
         if self._continues(entry):
             entry.reason += "; range is taken at the end of the group"
             return
         fixed = self._fixed(entry)
         if fixed is not None:
             entry.output = self.scheme.fixed(*fixed)
-        elif entry.role is not Role.FLOAT and self._joined(node.output, assignments):
+        elif self._joined(node.output, assignments):
             entry.reason += "; takes the scale of the concatenation"
         elif is_input(node):
             entry.output = self.scheme.model_input() if self._needs(node.output) else None
         elif entry.role is not Role.FLOAT or self._needs(node.output):
             entry.output = self.scheme.activation()
+
+    def _of_weight(self, value: Value, assignments: dict[Node, Assignment]) -> Any:
+        """The quantizer of a computed weight, chosen by what takes it; None: not there."""
+        takers = [n for n in value.uses if self._takes(n, value)]
+        if not takers or self._joined(value, assignments):
+            return None
+        layer = takers[0].layer
+        if len(takers) == 1 and isinstance(layer, Convolve):
+            rank = value.rank or 0
+            return self.scheme.weight((2, 3) if layer.depthwise else (rank - 1,))
+        if all(n.symbol == "linalg.matmul" for n in takers):
+            return self.scheme.weight(())
+        return self.scheme.activation()
+
+    def _takes(self, node: Node, value: Value) -> bool:
+        """Whether the node is a quantized one, and the value not the bias of a convolution."""
+        if self.entries[node].role in (Role.FLOAT, Role.WEIGHT):
+            return False
+        return not (isinstance(node.layer, Convolve) and value in node.inputs[2:])
 
     def _continues(self, entry: Entry) -> bool:
         """Whether the group goes on after this layer."""
@@ -297,4 +342,5 @@ class _Planner:
 
     def _needs(self, value: Value) -> bool:
         """Whether anything that takes the value is not float."""
-        return any(not self.entries[node].is_float for node in value.uses)
+        takers = [self.entries[node] for node in value.uses]
+        return any(e.role not in (Role.FLOAT, Role.WEIGHT) for e in takers)

@@ -11,7 +11,8 @@ from typing import Any
 
 from optim._keras import check_model, keras, tf
 from optim.engine.graph import Graph, Structure, Value
-from optim.engine.trace import as_functional
+from optim.engine.layers import Parameter
+from optim.engine.trace import Tracer, Untraceable, with_training
 from optim.errors import Problem, UnsupportedModelError
 
 
@@ -31,35 +32,33 @@ def read(model: Any) -> Graph:
         UnsupportedModelError: the model has no graph: not built, or cannot be traced.
     """
     check_model(model, "read")
-    functional = _require_graph(model, model.name)
     graph = Graph(model)
+    reader = Reader(graph)
+    try:
+        functional = reader.tracer.functional(model)
+    except Untraceable as error:
+        raise UnsupportedModelError([_problem(model.name, error)]) from error
     feeds = []
     for tensor, layer in zip(functional.inputs, functional._input_layers, strict=True):
         name = graph.unique_name(layer.name)
         feeds.append(graph.add(layer, specs=tensor.type_spec, name=name).output)
-    reader = Reader(graph)
-    values = reader.inline(functional, feeds, "", None)
     graph.inputs = tf.nest.pack_sequence_as(functional._nested_inputs, feeds)
+    values = reader.inline(functional, feeds, "", None)
+    if reader.problems:
+        raise UnsupportedModelError(reader.problems)
     graph.outputs = tf.nest.pack_sequence_as(functional._nested_outputs, values)
     graph.output_names = list(functional.output_names)
     return graph
 
 
-def _require_graph(model: Any, path: str) -> Any:
-    functional = as_functional(model)
-    if functional is None:
-        raise UnsupportedModelError(
-            [
-                Problem(
-                    path,
-                    "has no graph of layers to read (it was never built, or its call cannot "
-                    "be traced on symbolic inputs)",
-                    "call the model once on a batch, or rewrite it with keras.Input and "
-                    "keras.Model(inputs, outputs)",
-                )
-            ]
-        )
-    return functional
+def _problem(path: str, error: Untraceable) -> Problem:
+    return Problem(
+        path,
+        f"has no graph of layers to read: {error}",
+        "call the model once on a batch before; let its call use layers and TensorFlow functions "
+        "only (no numpy, no loops over unknown sizes), or rewrite it with keras.Input and "
+        "keras.Model(inputs, outputs)",
+    )
 
 
 class Reader:
@@ -67,7 +66,9 @@ class Reader:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.tracer = graph.tracer
         self.names: dict[int, str] = {}
+        self.problems: list[Problem] = []
 
     def inline(
         self, model: Any, feeds: list[Value], path: str, training: bool | None
@@ -97,16 +98,16 @@ class Reader:
     ) -> list[Value]:
         layer = call.layer
         where = f"{path}/{layer.name}" if path else layer.name
-        nested = as_functional(layer) if isinstance(layer, keras.Model) else None
-        if nested is not None:
-            inputs, _, rest = layer._call_spec.split_out_first_arg(args, kwargs)
-            feeds = nested._flatten_to_reference_inputs(inputs)
-            inner = rest.get("training", None)
-            return self.inline(nested, feeds, where, training if inner is None else inner)
-        if training is not None and layer._expects_training_arg:
+        if isinstance(layer, keras.Model):
+            inner = self.inner(layer, args, kwargs, where, training)
+            if inner is not None:
+                return inner
+        if isinstance(layer, Parameter):
+            # Anything will do as its input; the model's own has no fusion to be spoilt.
+            args, kwargs = (self.graph.flat_inputs[0],), {}
+        if training is not None:
             # What the enclosing model was called with reaches every layer inside it.
-            _, given = layer._call_spec.set_arg_value("training", training, args, dict(kwargs))
-            kwargs = given if kwargs.get("training") is None else kwargs
+            args, kwargs = with_training(layer, args, kwargs, training)
         node = self.graph.add(
             layer,
             *args,
@@ -117,9 +118,55 @@ class Reader:
         node.path = where
         return node.outputs
 
+    def inner(
+        self, model: Any, args: Structure, kwargs: Structure, path: str, training: bool | None
+    ) -> list[Value] | None:
+        """Append the calls of a nested model; return its outputs, flat."""
+        args, kwargs = with_training(model, args, dict(kwargs), training)
+        given = {"training": kwargs.get("training")} if model._expects_training_arg else {}
+        if model._is_graph_network:
+            inputs, _, _ = model._call_spec.split_out_first_arg(args, kwargs)
+            feeds = model._flatten_to_reference_inputs(inputs)
+            return self.inline(model, feeds, path, given.get("training"))
+        try:
+            traced = traced_call(self.tracer, model, args, kwargs)
+        except Untraceable as error:
+            self.problems.append(_problem(path, error))
+            return None
+        feeds = operands(args, kwargs)
+        return self.inline(traced, feeds, path, given.get("training"))
+
     def name(self, layer: Any, where: str) -> str:
         """Name of the layer in the rebuilt model: its own if no other layer has it."""
         if id(layer) not in self.names:
             wish = layer.name if layer.name not in self.graph._names else where.replace("/", "_")
             self.names[id(layer)] = self.graph.unique_name(wish)
         return self.names[id(layer)]
+
+
+def operands(*structure: Structure) -> list[Value]:
+    """The different values in call arguments."""
+    return list(dict.fromkeys(x for x in tf.nest.flatten(structure) if isinstance(x, Value)))
+
+
+def traced_call(
+    tracer: Tracer, layer: Any, args: Structure, kwargs: Structure, training: bool | None = None
+) -> Any:
+    """A functional model of one call: from its different operands to its outputs, flat.
+
+    Raises:
+        Untraceable: there is no such model.
+    """
+    values = operands(args, kwargs)
+    feeds = {id(v): keras.Input(batch_shape=v.shape, dtype=v.spec.dtype) for v in values}
+
+    def swap(x: Any) -> Any:
+        return feeds[id(x)] if isinstance(x, Value) else x
+
+    return tracer.trace(
+        layer,
+        list(feeds.values()),
+        tf.nest.map_structure(swap, args),
+        tf.nest.map_structure(swap, dict(kwargs)),
+        training,
+    )

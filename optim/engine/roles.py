@@ -35,6 +35,8 @@ class Role(Enum):
     FIXED = "its output has the range that LiteRT prescribes"
     SAME = "its output has the scale of its input"
     JOIN = "its inputs and its output share one scale"
+    TABLE = "its weights are quantized; its output has their scale"
+    WEIGHT = "derived from weights alone; quantized where it meets data"
     FLOAT = "stays float; its output is quantized for what follows"
 
 
@@ -70,6 +72,11 @@ def _table(*entries: tuple[Assignment, Iterable[type]]) -> dict[type, Assignment
 
 
 BY_CLASS: dict[type, Assignment] = _table(
+    (Assignment(Role.WEIGHT, "a weight used in arithmetic"), [own.Parameter]),
+    (
+        Assignment(Role.OP, "convolution by a computed kernel: output range", absorbs_relu=True),
+        [own.Convolve],
+    ),
     (_OP, [own.Einsum, own.Rsqrt, own.SquaredDifference]),
     (_SUM, [own.AddConstant, *_classes("Add Multiply Subtract")]),
     (_LUT, [own.HardSwish, *_classes("LeakyReLU PReLU")]),
@@ -111,44 +118,96 @@ BY_CLASS: dict[type, Assignment] = _table(
         _classes("Conv3D Conv3DTranspose ELU ThresholdedReLU LocallyConnected1D"),
     ),
     (_float("recurrent: its loop is not quantized"), _classes("RNN Bidirectional ConvLSTM2D")),
-    (_float("looks rows up in a float table"), _classes("Embedding")),
+    (_float("makes a mask, which no quantizing wrapper hands on"), _classes("Embedding")),
+    (_float("a composite layer that cannot be taken apart here"), _classes("MultiHeadAttention")),
+    (_float("applies a layer to each step of a sequence"), _classes("TimeDistributed")),
     (
-        _float("a composite layer; no rule expands it"),
-        _classes("MultiHeadAttention TimeDistributed"),
+        _float("its axes, shape or precision have no int8 form"),
+        _classes("LayerNormalization GroupNormalization UnitNormalization"),
+    ),
+    (_float("computes a mask from the values"), _classes("Masking")),
+    (_float("makes numbers of categories"), _classes("CategoryEncoding Discretization")),
+    (
+        _float("changes the weights of the layer within on every training step"),
+        _classes("SpectralNormalization"),
     ),
 )
 
+_CONSTANT = Assignment(Role.SAME, "the same number everywhere: scale of what it meets")
+_NO_INT8 = _float("LiteRT has no int8 kernel for this function")
+_DIVISION = _float("divides by data, which int8 could turn into zero")
+_NO_KERNEL = _float("LiteRT has no kernel at all for this function")
+
+# What functions do, by public name; every one is free of side effects and randomness.
 _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
     (
         _SAME,
-        "__operators__.getitem broadcast_to expand_dims gather identity image.crop_to_bounding_box "
-        "nn.depth_to_space nn.space_to_depth pad repeat reshape reverse roll slice split "
-        "squeeze strided_slice tile transpose unstack linalg.matrix_transpose batch_to_space "
-        "space_to_batch image.resize stop_gradient compat.v1.transpose compat.v1.pad "
-        "compat.v1.squeeze compat.v1.expand_dims compat.v1.gather "
-        "compat.v1.depth_to_space compat.v1.space_to_depth",
+        "__operators__.getitem nn.embedding_lookup compat.v1.nn.embedding_lookup broadcast_to "
+        "cast expand_dims gather gather_nd identity "
+        "image.central_crop image.crop_to_bounding_box image.flip_left_right image.flip_up_down "
+        "image.pad_to_bounding_box image.resize image.resize_with_crop_or_pad image.rot90 "
+        "nn.depth_to_space nn.space_to_depth pad repeat reshape reverse roll slice split squeeze "
+        "stop_gradient strided_slice tile transpose unstack linalg.matrix_transpose "
+        "batch_to_space space_to_batch compat.v1.transpose compat.v1.pad compat.v1.squeeze "
+        "compat.v1.expand_dims compat.v1.gather compat.v1.depth_to_space "
+        "compat.v1.space_to_depth compat.v1.image.resize_bilinear "
+        "compat.v1.image.resize_nearest_neighbor compat.v1.image.resize image.extract_patches "
+        "compat.v1.stop_gradient ensure_shape compat.v1.strided_slice",
     ),
-    (_POOL, "nn.avg_pool nn.avg_pool2d nn.max_pool nn.max_pool2d math.reduce_max"),
-    (_JOIN, "concat stack"),
-    (_MEAN, "math.reduce_mean math.reduce_sum"),
     (
-        _SUM,
-        "__operators__.add math.add math.subtract math.multiply",
+        _POOL,
+        "nn.avg_pool nn.avg_pool1d nn.avg_pool2d nn.max_pool nn.max_pool1d nn.max_pool2d nn.pool "
+        "math.reduce_max math.reduce_min compat.v1.reduce_max compat.v1.reduce_min "
+        "compat.v1.nn.avg_pool compat.v1.nn.max_pool compat.v1.nn.pool",
     ),
+    (_JOIN, "concat stack where compat.v1.where"),
+    (_MEAN, "math.reduce_mean math.reduce_sum compat.v1.reduce_mean compat.v1.reduce_sum"),
+    (_SUM, "__operators__.add math.add math.subtract math.multiply nn.bias_add"),
     (
         _OP,
-        "linalg.matmul einsum math.maximum math.minimum math.squared_difference math.rsqrt "
-        "math.square math.abs math.negative math.l2_normalize",
+        "linalg.matmul linalg.matvec tensordot einsum math.maximum math.minimum "
+        "math.squared_difference math.rsqrt math.abs math.negative clip_by_value "
+        "math.exp math.log math.sqrt math.reduce_prod",
     ),
     (_LUT, "nn.gelu nn.leaky_relu"),
+    (_CONSTANT, "zeros_like ones_like compat.v1.zeros_like compat.v1.ones_like fill zeros ones"),
+    (
+        _NO_INT8,
+        "math.square math.pow math.sin math.cos math.floor math.ceil math.round math.cumsum "
+        "math.sign math.softplus nn.softplus nn.softsign nn.elu nn.selu math.reduce_logsumexp "
+        "math.reduce_std math.reduce_variance norm compat.v1.norm "
+        "nn.local_response_normalization nn.conv3d nn.swish math.add_n math.top_k sort "
+        "math.floormod math.floordiv math.log1p math.expm1 math.atan2 "
+        "nn.convolution nn.conv2d nn.conv1d nn.depthwise_conv2d nn.conv2d_transpose "
+        "compat.v1.nn.conv2d compat.v1.nn.depthwise_conv2d nn.separable_conv2d nn.crelu "
+        "one_hot linspace range eye",
+    ),
+    (_DIVISION, "math.truediv math.divide compat.v1.div realdiv math.divide_no_nan"),
+    (_NO_KERNEL, "math.erf math.erfc math.cumprod math.atan math.tan math.sinh math.cosh"),
 )
 BY_SYMBOL: dict[str, Assignment] = {
     symbol: assignment for assignment, names in _BY_SYMBOL_NAMES for symbol in names.split()
 }
-FIXED_SYMBOLS = {"math.sigmoid", "math.tanh", "nn.softmax"}
+FIXED_SYMBOLS = {
+    "math.sigmoid", "math.tanh", "nn.softmax", "nn.log_softmax", "math.l2_normalize",
+}  # fmt: skip
+# Functions of shapes and truth values: nothing to quantize about them, but they may be there.
+_HARMLESS_NAMES = (
+    "shape rank size compat.v1.shape compat.v1.size compat.v1.rank math.equal math.not_equal "
+    "math.greater math.greater_equal math.less math.less_equal math.logical_and "
+    "math.logical_or math.logical_not __operators__.eq __operators__.ne math.argmax "
+    "math.argmin math.reduce_any math.reduce_all math.is_nan math.is_finite sequence_mask"
+)
+HARMLESS = set(_HARMLESS_NAMES.split())
+
+# Divisions: what they divide by is not quantized either.
+DIVISIONS = {symbol for symbol, found in BY_SYMBOL.items() if found is _DIVISION}
+DIVISOR = _float("a divisor: int8 could turn it into zero")
 
 _NO_FLOAT = Assignment(Role.SAME, "no floating-point output: nothing to quantize")
+_OF_INTEGERS = _float("makes floating-point numbers of integers")
 _LINEAR = Assignment(Role.LINEAR, "kernel is quantized", absorbs_relu=True)
+_TABLE = Assignment(Role.TABLE, "table is quantized; what is looked up has its scale")
 _NORM = Assignment(Role.NORM, "folds into the layer before it", absorbs_relu=True)
 _RELU = Assignment(Role.RELU, "rectifier")
 _FIXED = Assignment(Role.FIXED, "range fixed by LiteRT")
@@ -159,7 +218,11 @@ def assign(node: Node) -> Assignment:
     layer = node.layer
     if not any(value.is_float for value in node.outputs):
         return _NO_FLOAT
+    if node.inert:
+        return _IDENTITY
     if node.symbol:
+        if not any(value.is_float for value in node.inputs):
+            return _OF_INTEGERS
         if node.symbol in FIXED_SYMBOLS:
             return _FIXED
         return BY_SYMBOL.get(node.symbol) or _float(f"no rule for the function {node.symbol}")
@@ -172,15 +235,19 @@ def assign(node: Node) -> Assignment:
         return _NORM
     if is_fusable_relu(node):
         return _RELU
+    if K.Embedding in classes and not layer.mask_zero:
+        return _TABLE
     if K.Activation in classes:
         return _activation(activation_name(layer.activation))
     if K.Softmax in classes:
-        axis = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
-        last = [a % (node.output.rank or 1) for a in axis] == [(node.output.rank or 1) - 1]
-        return _FIXED if last else _float("softmax over an axis other than the last")
+        several = not isinstance(layer.axis, int) and len(layer.axis) > 1
+        return _float("softmax over several axes") if several else _FIXED
     for cls in classes:
         if cls in BY_CLASS:
-            return BY_CLASS[cls]
+            found = BY_CLASS[cls]
+            return _float(node.note) if node.note and found.role is Role.FLOAT else found
+    if node.note:
+        return _float(node.note)
     what = "with weights" if layer.weights else "without weights"
     return _float(f"no rule for a {type(layer).__name__} {what}")
 

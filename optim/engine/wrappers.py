@@ -85,6 +85,8 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
     """
 
     def __init__(self, layer: Any, quantize_config: Any, name_prefix: str = "", **kwargs: Any):
+        # Inputs are to be cast as the layer would cast them.
+        kwargs.setdefault("dtype", layer._dtype_policy)
         super().__init__(layer, quantize_config, name_prefix, **kwargs)
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:

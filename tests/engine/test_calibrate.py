@@ -52,6 +52,53 @@ def test_tuples_datasets_arrays_and_steps() -> None:
     assert range_of(calibrate(relu_model(), batches, steps=1), "r") == (0.0, 2.0)
 
 
+class Counted:
+    """Batches that can be had several times; counts how many are alive, and how often."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.passes = 0
+
+    def __iter__(self) -> Any:
+        self.passes += 1
+        return (np.full((2, 8, 8, 4), i, "f") for i in range(self.count))
+
+
+def test_what_can_be_iterated_again_is_and_an_iterator_is_kept() -> None:
+    x = toys.image()
+    model = quantize_model(keras.Model(x, K.BatchNormalization()(K.Conv2D(3, 1)(x))))
+    data = Counted(4)
+    calibrate(model, data, batch_norm=True)
+    assert data.passes == 2
+    ranges = [w.numpy() for w in model.weights]
+    calibrate(model, iter(Counted(4)), batch_norm=True)
+    for a, b in zip(ranges, model.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_other_models_run_as_ever_during_a_calibration() -> None:
+    model, other = relu_model(), relu_model()
+    calibrate(other, np.array([[1.0], [-1.0]], "f"))
+
+    def batches() -> Any:
+        yield np.array([[1.0]], "f")
+        result = np.asarray(other(np.array([[9.0]], "f"), training=False))
+        assert result.item() == 1.0  # clipped: it is quantized as ever
+        yield np.array([[5.0]], "f")
+
+    class Lazy:
+        def __iter__(self) -> Any:
+            return batches()
+
+    calibrate(model, Lazy())
+    assert range_of(model, "r") == (0.0, 5.0)
+
+
+def test_the_progress_bar_knows_the_number_of_batches(capsys: Any) -> None:
+    calibrate(relu_model(), [np.ones((1, 1), "f")] * 3, progress=True)
+    assert "3/3" in "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

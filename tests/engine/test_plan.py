@@ -78,14 +78,43 @@ def test_what_feeds_a_concatenation_alone_takes_its_scale() -> None:
 
 def test_integers_and_layers_without_a_rule() -> None:
     x = keras.Input((5,), dtype="int32", name="ids")
-    y = K.LSTM(3, name="lstm")(K.Embedding(4, 2)(x))
+    y = K.LSTM(3, name="lstm")(K.Embedding(4, 2, name="table")(x))
     decided = plan(keras.Model(x, K.Dense(2)(y)))
     assert entry(decided, "ids").output is None
     found = entry(decided, "lstm")
     assert found.role is Role.FLOAT
     assert "recurrent" in found.reason
     assert found.output is not None
-    assert len(decided.floats) == 2
+    assert len(decided.floats) == 1
+    table = entry(decided, "table")
+    assert table.weights["embeddings"].num_bits == 8
+    assert table.output is None
+    assert entry(plan(decided.graph, "int16x8"), "table").output.num_bits == 16
+
+
+def test_what_a_float_division_divides_by_stays_float_as_well() -> None:
+    x = toys.image()
+    decided = plan(keras.Model(x, tf.nn.relu(x) / (tf.exp(x) + 1.0)))
+    assert [e.reason.split(":")[1].split()[0] for e in decided.floats] == ["a", "divides"]
+
+
+def test_weights_are_quantized_where_they_meet_data() -> None:
+    class Owner(K.Layer):  # type: ignore[misc, name-defined]
+        def build(self, shape: Any) -> None:
+            self.table = self.add_weight("table", (8, 8, 4))
+            self.kernel = self.add_weight("kernel", (1, 1, 4, 6))
+
+        def call(self, inputs: Any) -> Any:
+            kernel = self.kernel / tf.reduce_max(tf.abs(self.kernel))
+            return tf.nn.conv2d(inputs + self.table[None], kernel, 1, "SAME")
+
+    x = toys.image()
+    decided = plan(keras.Model(x, Owner()(x)))
+    weights = [e for e in decided if e.role is Role.WEIGHT]
+    assert sum(e.output is not None for e in weights) == 2
+    (kernel,) = [e for e in weights if getattr(e.output, "axes", None)]
+    assert kernel.output.axes == (3,)
+    assert not decided.floats
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -155,24 +156,72 @@ def test_the_known_shape_shortcut_gives_what_tracing_gives(monkeypatch: Any) -> 
         assert [w.shape for w in a.weights] == [w.shape for w in b.weights]
 
 
-def test_what_cannot_be_made_again_is_listed_at_once() -> None:
-    class Secret(K.Layer):  # type: ignore[misc, name-defined]
-        def __init__(self, units: int) -> None:
-            super().__init__()
-            self.units = units
+class Secret(K.Layer):  # type: ignore[misc, name-defined]
+    """Its config lacks an argument, and what it computes cannot be read."""
 
-        def build(self, shape: Any) -> None:
-            self.kernel = self.add_weight("kernel", (int(shape[-1]), self.units))
+    def __init__(self, units: int, held: Any = None) -> None:
+        super().__init__()
+        self.units = units
+        self.held = held
 
-        def call(self, inputs: Any) -> Any:
-            return inputs @ self.kernel
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight("kernel", (int(shape[-1]), self.units))
 
+    def call(self, inputs: Any) -> Any:
+        noise = tf.random.normal((), stddev=1e-6)
+        return inputs @ self.kernel + noise
+
+    def get_config(self) -> dict[str, Any]:
+        raise NotImplementedError("not told")
+
+
+def test_a_layer_without_a_config_is_copied_as_an_object(outputs: Any) -> None:
     x = keras.Input((4,))
-    model = keras.Model(x, Secret(2)(Secret(3)(x)))
+    model = keras.Model(x, K.Dense(2)(Secret(3)(x)))
+    batch = toys.batch_for(model)
+    quantized = quantize_model(model, calibration_data=[batch])
+    assert snr(outputs(model, batch)[0], outputs(quantized, batch)[0]) > 25
+    kernel = model.layers[1].kernel
+    copied = next(y for y in quantized.layers if isinstance(y, Secret)).kernel
+    assert copied is not kernel
+    np.testing.assert_array_equal(copied, kernel)
+
+
+def test_what_cannot_be_made_again_is_listed_at_once() -> None:
+    x = keras.Input((4,))
+    held = iter([threading.Lock()])  # no object can be copied that holds one
+    model = keras.Model(x, Secret(2, held=(threading.Lock(),))(Secret(3, held=held)(x)))
     with pytest.raises(UnsupportedModelError) as caught:
         quantize_model(model)
-    assert [p.layer for p in caught.value.problems] == ["secret_1", "secret"]
+    assert {p.layer for p in caught.value.problems} == {"secret", "secret_1"}
     assert all("get_config" in p.remedy for p in caught.value.problems)
+
+
+def test_a_subclassed_model_that_cannot_be_traced_says_where() -> None:
+    class Odd(keras.Model):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = K.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x) * float(tf.reduce_mean(x).numpy())
+
+    model = Odd()
+    model(np.ones((1, 3), "float32"))
+    with pytest.raises(UnsupportedModelError, match=r"in line \d+ of call\(\)") as caught:
+        quantize_model(model)
+    assert "keras.Input" in caught.value.problems[0].remedy
+
+
+def test_wrappers_compute_in_the_precision_of_their_layer() -> None:
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = toys.TOYS["activations_inside"]()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    quantized = quantize_model(model)
+    assert [y.dtype for y in quantized.outputs] == [y.dtype for y in model.outputs]
+    quantized(toys.batch_for(model), training=True)
 
 
 def test_a_model_without_a_graph_says_so() -> None:

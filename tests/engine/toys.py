@@ -35,8 +35,11 @@ def batch_for(model: Any, seed: int = 0, size: int = 2) -> Any:
             return rng.integers(0, 4, shape).astype(tensor.dtype.as_numpy_dtype)
         return rng.normal(size=shape).astype(tensor.dtype.as_numpy_dtype)
 
-    spec = model.input if model._is_graph_network else model._saved_model_inputs_spec
-    return tf.nest.map_structure(make, spec)
+    if model._is_graph_network:
+        return tf.nest.map_structure(make, model.input)
+    if model._saved_model_inputs_spec is not None:
+        return tf.nest.map_structure(make, model._saved_model_inputs_spec)
+    return make(tf.TensorSpec(model._build_input_shape))  # built, but never called
 
 
 def randomize(model: Any, seed: int = 1) -> Any:

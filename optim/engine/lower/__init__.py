@@ -6,7 +6,10 @@ node that a rule adds once. See `registry` for how to write a rule.
 
 from __future__ import annotations
 
-from optim._keras import tf
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from optim._keras import keras, tf
 from optim.engine.expand import expand
 from optim.engine.graph import Graph, Node, Value, is_input
 from optim.engine.lower import (  # noqa: F401  (importing a module registers its rules)
@@ -14,6 +17,7 @@ from optim.engine.lower import (  # noqa: F401  (importing a module registers it
     affine,
     convolutions,
     elementwise,
+    functions,
     normalizations,
 )
 from optim.engine.lower.registry import Rule, function_names, rule, rules_for
@@ -47,7 +51,8 @@ def _lower_node(graph: Graph, node: Node) -> list[Node]:
     """Apply the first rule that has an answer; return the nodes that it added."""
     for apply in rules_for(node):
         before = len(graph.history)
-        result = apply(graph, node)
+        with _precision_of(node):
+            result = apply(graph, node)
         if result is None:
             del graph.history[before:]
             continue
@@ -60,6 +65,23 @@ def _lower_node(graph: Graph, node: Node) -> list[Node]:
             graph.replace(old, new_value)
         return [n for n in added if graph.alive(n)]
     return []
+
+
+@contextmanager
+def _precision_of(node: Node) -> Iterator[None]:
+    """Let new layers compute in the precision in which the node does."""
+    policies = keras.mixed_precision
+    before, given = policies.global_policy(), node.layer._dtype_policy
+    dtype = node.outputs[0].spec.dtype.name if node.outputs and node.outputs[0].is_float else None
+    wanted = given if dtype in (None, given.compute_dtype) else policies.Policy(dtype)
+    if wanted.name == before.name or wanted.compute_dtype is None:
+        yield
+        return
+    policies.set_global_policy(wanted)
+    try:
+        yield
+    finally:
+        policies.set_global_policy(before)
 
 
 def _expand_node(graph: Graph, node: Node) -> list[Node]:

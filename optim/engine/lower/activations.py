@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from optim._keras import keras
+from optim._keras import keras, tf
 from optim.engine.graph import Graph, Node, Value
 from optim.engine.kinds import FIXED, FUSED, KERNELS, activation_name, has_plain_call, relu_limit
 from optim.engine.lower.affine import add_affine
@@ -52,9 +53,29 @@ def gelu_op(graph: Graph, node: Node) -> Result:
 @rule("nn.softmax")
 def softmax_op(graph: Graph, node: Node) -> Result:
     axis = node.kwargs.get("axis", node.args[1] if len(node.args) > 1 else None)
-    if axis not in (None, -1) or len(node.inputs) != 1:
+    if axis not in (None, -1) or len(node.inputs) != 1 or (node.output.rank or 0) < 2:
         return None
     return _same(graph, K.Softmax(name=node.name), node.inputs[0])
+
+
+@rule(K.Softmax)
+def softmax_over_several_axes(graph: Graph, node: Node) -> Result:
+    """Over the last axes of several: one softmax between reshapes."""
+    axis, x = node.layer.axis, node.inputs[0]
+    if isinstance(axis, int) or len(axis) < 2 or x.rank is None:
+        return None
+    if any(v is not None for v in (*node.args[1:], *node.kwargs.values())):
+        return None  # a mask
+    axes, shape = sorted(a % x.rank for a in axis), x.shape or ()
+    kept = x.rank - len(axes)
+    if axes != list(range(kept, x.rank)) or kept < 1 or None in shape[1:]:
+        return None
+    flat = (*shape[1:kept], math.prod(n or 1 for n in shape[kept:]))
+    spec = tf.TensorSpec((shape[0], *flat), x.spec.dtype)
+    reshape = K.Reshape(flat, name=graph.unique_name(f"{node.name}_flat"))
+    y = graph.add(reshape, x, specs=spec).output
+    y = _same(graph, K.Softmax(name=graph.unique_name(f"{node.name}_softmax")), y)
+    return graph.add(K.Reshape(shape[1:], name=node.name), y, specs=x.spec).output
 
 
 @rule("nn.leaky_relu")
@@ -97,7 +118,7 @@ def split_activation(graph: Graph, node: Node) -> Result:
     """Split an activation that LiteRT cannot fuse, and has no fixed range, from its layer."""
     layer = node.layer
     name = activation_name(getattr(layer, "activation", None))
-    if name in (*FUSED, *FIXED) or (name == "" and isinstance(layer.activation, K.Layer)):
+    if name in (*FUSED, *FIXED):
         return None
     output = graph.is_output(node.output)
     kernel_name, act_name = (
@@ -115,8 +136,9 @@ def split_activation(graph: Graph, node: Node) -> Result:
     y = graph.add(
         linear, *node.args, kwargs=node.kwargs, specs=node.output.spec, weights=list(weights)
     ).output
-    activation = K.Activation(layer.activation, name=act_name)
-    return _same(graph, activation, y)
+    if isinstance(layer.activation, K.Layer):
+        return graph.add(layer.activation, y, specs=y.spec, name=act_name).output
+    return _same(graph, K.Activation(layer.activation, name=act_name), y)
 
 
 @rule(K.ReLU)

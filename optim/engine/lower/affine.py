@@ -21,7 +21,8 @@ from optim.engine.kinds import (
     relu_limit,
     weights_of,
 )
-from optim.engine.layers import Affine, HardSwish
+from optim.engine.layers import AddConstant, Affine, HardSwish, Parameter
+from optim.engine.lower.calls import function_layer
 from optim.engine.lower.registry import Result, rule
 
 K = keras.layers
@@ -37,7 +38,9 @@ def add_affine(
     vectors = [_per_channel(a, channels, x.rank or 0) for a in (scale, offset)]
     if any(v is None for v in vectors):
         return None
-    layer = Affine(name=name, trainable=trainable, dtype=x.spec.dtype.name)
+    precision = x.spec.dtype.name
+    mixed = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}.get(precision, precision)
+    layer = Affine(name=name, trainable=trainable, dtype=mixed)
     return graph.add(layer, x, specs=x.spec, weights=vectors).output
 
 
@@ -102,20 +105,80 @@ _WITH_CONSTANT: dict[str, tuple[Any, Any]] = {
 def arithmetic_with_a_constant(graph: Graph, node: Node) -> Result:
     x, y = operands(node)
     direct, reflected = _WITH_CONSTANT[node.symbol]
-    if isinstance(x, Value) and not isinstance(y, Value):
-        value, form, other = x, direct, y
-    elif isinstance(y, Value) and not isinstance(x, Value):
-        value, form, other = y, reflected, x
-    else:
+    for value, form, other in ((x, direct, y), (y, reflected, x)):
+        if form is None or not isinstance(value, Value) or not value.is_float:
+            continue
+        if parameter(graph, value) is not None:
+            continue
+        found = _constant_of(graph, other)
+        # Not where the constant broadcasts the tensor.
+        if found is not None and value.shape == node.output.shape:
+            scale, offset = form(found[0].astype(np.float64))
+            done = add_affine(graph, value, scale, offset, node.name, trainable=found[1])
+            if done is None and isinstance(other, Value) and found[0].size == 1 and not found[1]:
+                return _with_number(graph, node, value, float(scale), float(offset))
+            return done
+    return None
+
+
+def _with_number(graph: Graph, node: Node, x: Value, scale: float, offset: float) -> Value:
+    """`x * scale` or `x + offset` for a number that was computed, of unknown channels."""
+    symbol, number = ("math.add", offset) if scale == 1.0 else ("math.multiply", scale)
+    layer = function_layer(symbol, node.name)
+    y = graph.add(layer, x, number, specs=node.output.spec).output
+    if scale == 1.0 or not offset:
+        return y
+    layer = function_layer("math.add", graph.unique_name(f"{node.name}_offset"))
+    return graph.add(layer, y, offset, specs=node.output.spec).output
+
+
+def _constant_of(graph: Graph, x: Any) -> tuple[np.ndarray, bool] | None:
+    """The numbers that an operand is, and whether they are learnt; None if it is data."""
+    learnt = False
+    if isinstance(x, Value):
+        weight = parameter(graph, x)
+        if weight is not None:
+            learnt, x = weight.layer.trainable and weight.layer.learnt, weights_of(weight)[0]
+        else:
+            x = static_number(x)
+    array = constant(x)
+    if array is None or not np.issubdtype(array.dtype, np.number):
         return None
-    array = constant(other)
-    if array is None or form is None or not np.issubdtype(array.dtype, np.number):
+    return array, learnt
+
+
+def static_number(x: Any) -> Any:
+    """The number that a value is if it follows from known sizes alone, else None.
+
+    `x / tf.sqrt(tf.cast(tf.shape(x)[-1], tf.float32))` divides by a constant.
+    """
+    if not isinstance(x, Value):
+        return x
+    node = x.node
+    if not node.symbol or x.rank != 0:
         return None
-    if value.shape != node.output.shape:  # the constant broadcasts the tensor
+    if node.symbol == "__operators__.getitem" and len(node.args) == 2:
+        source, index = node.args
+        if isinstance(source, Value) and source.node.symbol in ("shape", "compat.v1.shape"):
+            shape = source.node.inputs[0].shape
+            known = shape is not None and isinstance(index, int)
+            return shape[index] if known and shape is not None else None
+    args = [static_number(a) for a in node.args]
+    if node.inputs and any(a is None for a in args):
         return None
-    scale, offset = form(array.astype(np.float64))
-    trainable = isinstance(other, tf.Variable) and other.trainable
-    return add_affine(graph, value, scale, offset, node.name, trainable=trainable)
+    if any(isinstance(v, Value) for v in tf.nest.flatten(node.kwargs)):
+        return None
+    try:
+        return np.asarray(node.layer.function(*args, **node.kwargs))
+    except (TypeError, ValueError):
+        return None
+
+
+def parameter(graph: Graph, x: Any) -> Node | None:
+    """The `Parameter` node that an operand comes from, if it is used here only."""
+    if not isinstance(x, Value) or not isinstance(x.node.layer, Parameter):
+        return None
+    return x.node if graph.sole_use(x) and not graph.is_shared(x.node) else None
 
 
 @rule("math.negative")
@@ -127,6 +190,16 @@ def operands(node: Node) -> tuple[Any, Any]:
     """The two operands of a binary op layer, wherever they were passed."""
     args = [*node.args, *(node.kwargs[k] for k in ("x", "y", "a", "b") if k in node.kwargs)]
     return (args[0], args[1]) if len(args) >= 2 else (None, None)
+
+
+@rule(Affine)
+def addition_on_one_channel(graph: Graph, node: Node) -> Result:
+    """Of a convolution by 1 the converter leaves an addition, in float."""
+    scale, offset = weights_of(node)
+    if len(scale) != 1 or scale[0] != 1.0 or node.layer.trainable or graph.is_shared(node):
+        return None
+    add = AddConstant(float(offset[0]), name=node.name)
+    return graph.add(add, node.inputs[0], specs=node.output.spec).output
 
 
 @rule(Affine)
@@ -240,6 +313,26 @@ def _hard_swish_divided_last(graph: Graph, node: Node, scale: Any, offset: Any) 
     for x, gate in ((a, b), (b, a)):
         if _relu6_of_x_plus_3(gate) is x:
             return add_hard_swish(graph, x, node.name)
+    return None
+
+
+@rule(K.Multiply)
+def gelu_by_the_error_function(graph: Graph, node: Node) -> Result:
+    """`0.5 * x * (1 + erf(x / sqrt(2)))`: LiteRT has no ERF, but GELU."""
+    if len(node.inputs) != 2:
+        return None
+    a, b = node.inputs
+    for left, right in ((a, b), (b, a)):
+        for half, one in ((0.5, 1.0), (1.0, 0.5)):
+            if not _is_constant(right.node, one, one):
+                continue
+            erf = right.node.inputs[0].node
+            x = left.node.inputs[0] if half == 0.5 and _is_constant(left.node, 0.5, 0.0) else left
+            if erf.symbol != "math.erf" or (half == 0.5 and x is left):
+                continue
+            inner = erf.inputs[0].node
+            if _is_constant(inner, 0.5**0.5, 0.0) and inner.inputs[0] is x:
+                return graph.add(K.Activation("gelu", name=node.name), x, specs=x.spec).output
     return None
 
 

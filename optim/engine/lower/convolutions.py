@@ -110,23 +110,26 @@ def einsum_dense(graph: Graph, node: Node) -> Result:
     if not inner or not outer or kernel_axes != inner + outer or not left.endswith(inner):
         return None
     kept = left[: -len(inner)]
-    if made != kept + outer or len(kept) != 2 or not has_plain_call(node) or graph.is_shared(node):
+    if made != kept + outer or len(kept) not in (2, 3) or not has_plain_call(node):
+        return None
+    if graph.is_shared(node):
         return None
     kernel, *rest = weights_of(node)
     out_shape = kernel.shape[len(inner) :]
     if rest and rest[0].shape != out_shape:
         return None
-    batch, steps = (x.shape or (None, None))[:2]
+    batch, *steps = (x.shape or ())[: len(kept)]
     size_in = int(np.prod(kernel.shape[: len(inner)]))
     size_out = int(np.prod(out_shape))
     dtype = y.spec.dtype
+    if steps.count(None) > 1 and (len(inner) > 1 or len(outer) > 1):
+        return None
+    free = [-1 if n is None else n for n in steps]
     if len(inner) > 1:
-        flat = K.Reshape(
-            (-1 if steps is None else steps, size_in), name=graph.unique_name(f"{node.name}_flat")
-        )
-        x = graph.add(flat, x, specs=tf.TensorSpec((batch, steps, size_in), dtype)).output
+        flat = K.Reshape((*free, size_in), name=graph.unique_name(f"{node.name}_flat"))
+        x = graph.add(flat, x, specs=tf.TensorSpec((batch, *steps, size_in), dtype)).output
     activation = _config(layer, "activation")["activation"]
-    conv = K.Conv1D(
+    conv = (K.Conv1D if len(kept) == 2 else K.Conv2D)(
         size_out,
         1,
         use_bias=bool(rest),
@@ -135,14 +138,13 @@ def einsum_dense(graph: Graph, node: Node) -> Result:
         dtype=layer.dtype,
         name=node.name,
     )
-    weights = [kernel.reshape(1, size_in, size_out), *(b.reshape(size_out) for b in rest)]
-    spec = tf.TensorSpec((batch, steps, size_out), dtype)
+    ones = (1,) * len(steps)
+    weights = [kernel.reshape(*ones, size_in, size_out), *(b.reshape(size_out) for b in rest)]
+    spec = tf.TensorSpec((batch, *steps, size_out), dtype)
     z = graph.add(conv, x, specs=spec, weights=weights).output
     if len(outer) == 1:
         return z
-    heads = K.Reshape(
-        (-1 if steps is None else steps, *out_shape), name=graph.unique_name(f"{node.name}_heads")
-    )
+    heads = K.Reshape((*free, *out_shape), name=graph.unique_name(f"{node.name}_heads"))
     return graph.add(heads, z, specs=y.spec).output
 
 

@@ -1,0 +1,142 @@
+"""`export`: one call from a Keras model to a LiteRT file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tensorflow_model_optimization.python.core.quantization.keras import (
+    quantize_layer,
+    quantize_wrapper,
+)
+
+from optim._keras import check_model
+from optim.engine import build, lower, read
+from optim.errors import UnsupportedModelError
+from optim.exporting import checks
+from optim.exporting.convert import convert
+from optim.exporting.flatbuffer import pack, repair_biases, unpack
+from optim.exporting.freeze import freeze, without_fake_quant
+from optim.exporting.interface import interface
+from optim.exporting.metadata import annotate
+from optim.pruning import unprune
+from optim.pruning_wrapper import pruned_layers
+
+_QUANTIZED = (
+    quantize_layer.QuantizeLayer,
+    quantize_wrapper.QuantizeWrapper,
+    quantize_wrapper.QuantizeWrapperV2,
+)
+
+
+def export(
+    model: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    input_shape: Any = None,
+    io_dtype: str = "float32",
+    representative_data: Any = None,
+    optimize: str | None = None,
+) -> bytes:
+    """Write a model as a LiteRT (`.tflite`) file.
+
+    Args:
+        model: a built `tf_keras.Model`: a float one; one for quantization-aware training,
+            made by `optim.quantize_model` or by tfmot; or a pruned one, whose wrappers are
+            left behind. Not modified.
+        path: where to write the file; None: nowhere. The file appears complete or not at all.
+        input_shape: sizes of the input, such as `(224, 224, 3)`, where the model leaves them
+            open; several inputs: a list of shapes, or a dict by input name. A shape of full
+            rank includes the batch, `None` in it keeps a size open. The batch is 1 otherwise.
+        io_dtype: dtype of floating-point inputs and outputs in the file: "float32"; with an
+            int8 file also "int8" or "uint8"; with an int16x8 file also "int16".
+        representative_data: inputs to take ranges from, for `optimize="int8"` and "int16x8",
+            and for quantization-aware models of scheme "int16x8", whose ranges the converter
+            does not take over: an array, a list or generator of batches, or a
+            `tf.data.Dataset`. A batch has the batch axis first and, for several inputs, is a
+            list in their order or a dict by name; an `(inputs, targets)` tuple counts as its
+            inputs.
+        optimize: post-training quantization of a float model: "dynamic" (int8 weights),
+            "int8" (weights and activations), "int16x8" (int16 activations, int8 weights),
+            "float16" (weights). None: a float file, or the scheme of a quantization-aware
+            model.
+
+    Returns:
+        The content of the file. It names inputs and outputs like the model (signature
+        `serving_default`) and holds a metadata entry `optim` (see `optim.verify`).
+
+    Raises:
+        KerasModelError: not a model of the chosen Keras module.
+        ConfigError: an argument makes no sense; said before the work starts.
+        UnsupportedModelError: the model was never built.
+        ExportError: LiteRT lacks an operation, or refuses the model otherwise.
+        OSError: the file cannot be written.
+    """
+    check_model(model, "export")
+    target = checks.check_path(path)
+    pruned = bool(pruned_layers(model))
+    qat_bits = _activation_bits(model)
+    mode = checks.check_mode(qat_bits, optimize)
+    checks.check_io_dtype(io_dtype, mode)
+    io = interface(model, input_shape)
+    feeds = checks.check_data(representative_data, io, mode)
+
+    if pruned:
+        model = unprune(model)
+    frozen = freeze(_lowered(model) if mode.lowers else model, io)
+    if mode.drops_fake_quants:
+        frozen = without_fake_quant(frozen)
+    content = convert(frozen, mode, io_dtype, feeds)
+    file = unpack(content)
+    repair_biases(file)
+    facts = {
+        "model": model.name,
+        "techniques": ["prune"] * pruned + [mode.technique],
+        "scheme": mode.scheme,
+        "io_dtype": io_dtype,
+    }
+    annotate(file, io.input_names, frozen.output_names, facts)
+    content = pack(file)
+    if target is not None:
+        _write(target, content)
+    return content
+
+
+def _activation_bits(model: Any) -> int:
+    """Most bits that a quantizer of the model has; 0 if it has none."""
+    bits = 0
+    for layer in model._flatten_layers():
+        if isinstance(layer, _QUANTIZED):
+            config = getattr(layer, "quantize_config", None)
+            quantizers = [getattr(layer, "quantizer", None)]
+            if config is not None:
+                quantizers = list(config.get_output_quantizers(layer.layer))
+            bits = max([bits, 8, *(getattr(q, "num_bits", 8) for q in quantizers)])
+    return bits
+
+
+def _lowered(model: Any) -> Any:
+    """The same model of layers that LiteRT runs as single int8 operations, where possible."""
+    try:
+        return build(lower(read(model)))
+    except UnsupportedModelError:  # no graph to read; the converter takes any model
+        return model
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file at once: whoever looks sees the old one or the new one."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are private
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,232 @@
+"""From a Keras model to a `GraphDef` without variables.
+
+TensorFlow's `convert_variables_to_constants_v2` first optimizes the graph, then rebuilds
+it as a function twice. A graph of one level needs none of it: every read of a captured
+variable becomes a constant, and the converter does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from optim._keras import keras, tf
+from optim.exporting.interface import Interface
+
+# Results of these are values of the variable; any other use of one needs TensorFlow's way.
+_READ = "ReadVariableOp"
+_CONTROL_FLOW = ("While", "StatelessWhile", "If", "StatelessIf")
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A model as a graph of constants.
+
+    Attributes:
+        graph: the graph it was traced in.
+        graph_def: the same without variables.
+        inputs, outputs: tensors of the graph, flat.
+        output_names: name of each output.
+        model_name: name of the model, the outermost scope of the names in the graph.
+    """
+
+    graph: Any
+    graph_def: Any
+    inputs: list[Any]
+    outputs: list[Any]
+    output_names: tuple[str, ...]
+    model_name: str
+
+    @property
+    def shared_biases(self) -> list[str]:
+        """Names of additions whose bias another addition has as well."""
+        values = {n.name: n.attr["value"].tensor for n in self.graph_def.node if n.op == "Const"}
+        users: dict[bytes, list[str]] = {}
+        for node in self.graph_def.node:
+            if node.op == "BiasAdd" and node.input[1] in values:
+                content = values[node.input[1]].tensor_content
+                if any(content):  # one of zeros is the same at any scale
+                    users.setdefault(content, []).append(node.name)
+        return [name for names in users.values() for name in names[1:]]
+
+    @property
+    def loops(self) -> list[str]:
+        """Names of the nodes that are a loop or branch, or a function with one inside."""
+        looping: set[str] = set()
+
+        def loops(node: Any) -> bool:
+            return node.op in _CONTROL_FLOW or any(
+                value.func.name in looping for value in node.attr.values()
+            )
+
+        bodies = {f.signature.name: f.node_def for f in self.graph_def.library.function}
+        found = -1
+        while len(looping) > found:  # functions that call functions with loops
+            found = len(looping)
+            looping |= {name for name, nodes in bodies.items() if any(map(loops, nodes))}
+        return [node.name for node in self.graph_def.node if loops(node)]
+
+
+def freeze(model: Any, io: Interface) -> Frozen:
+    """Trace a model in inference mode and replace its variables by their values.
+
+    Args:
+        model: a built model. Not modified.
+        io: what to call it with.
+    """
+    graph, inputs, outputs = _trace(model, io)
+    graph_def = _with_constants(graph)
+    if graph_def is None:  # a loop, a table, a function: something keeps the variable itself
+        graph, graph_def, inputs, outputs = _freeze_by_tensorflow(model, io)
+    names = io.output_names
+    if len(names) != len(outputs):
+        names = tuple("output" if len(outputs) == 1 else f"output_{i}" for i in range(len(outputs)))
+    return Frozen(graph, graph_def, inputs, outputs, names, model.name)
+
+
+def _trace(model: Any, io: Interface) -> tuple[Any, list[Any], list[Any]]:
+    graph = tf.__internal__.FuncGraph("export")
+    with graph.as_default(), unchanged(model):
+        _in_full_precision(model)
+        feeds = [tf.compat.v1.placeholder(s.dtype, s.shape, _op_name(s.name)) for s in io.specs]
+        results = _call(model, tf.nest.pack_sequence_as(io.structure, feeds))
+    return graph, feeds, results
+
+
+def _in_full_precision(model: Any) -> None:
+    """Let layers of mixed precision compute in float32: LiteRT has no half-precision kernels."""
+    for layer in model._flatten_layers():
+        if layer.variable_dtype == "float32" and layer.compute_dtype in ("float16", "bfloat16"):
+            vars(layer)["_dtype_policy"] = keras.mixed_precision.Policy("float32")
+            vars(layer)["_compute_dtype_object"] = tf.float32
+
+
+def _call(model: Any, inputs: Any) -> list[Any]:
+    # AutoGraph would rewrite the `call` of each layer that is not Keras' own.
+    run = tf.autograph.experimental.do_not_convert(partial(model, training=False))
+    # The converter wants each output once and under a name of its own.
+    return [tf.identity(y, "Identity") for y in tf.nest.flatten(run(inputs))]
+
+
+def _op_name(name: str) -> str:
+    """A name that TensorFlow allows for an operation."""
+    allowed = "".join(c if c.isascii() and (c.isalnum() or c in "._-/") else "_" for c in name)
+    return allowed if allowed[:1].isalnum() else f"input_{allowed}"
+
+
+def _with_constants(graph: Any) -> Any:
+    """The graph with a constant for each read of a variable; None if reads are not all."""
+    captured = {inner.op.name: outer for outer, inner in graph.captures}
+    source = graph.as_graph_def()
+    frozen = tf.compat.v1.GraphDef(versions=source.versions, library=source.library)
+    values: dict[str, np.ndarray] = {}
+    for node in source.node:
+        if node.name in captured:
+            if captured[node.name].dtype != tf.resource:  # a tensor from outside
+                _add_constant(frozen, node.name, captured[node.name].numpy())
+            continue
+        uses = [x for x in map(_producer, node.input) if x in captured]
+        uses = [x for x in uses if captured[x].dtype == tf.resource]
+        if not uses:
+            frozen.node.append(node)
+            continue
+        if node.op != _READ:
+            return None
+        name = uses[0]
+        if name not in values:
+            dtype = node.attr["dtype"].type
+            values[name] = tf.raw_ops.ReadVariableOp(resource=captured[name], dtype=dtype).numpy()
+        _add_constant(frozen, node.name, values[name])
+    return frozen
+
+
+def without_fake_quant(frozen: Frozen) -> Frozen:
+    """The graph with quantized constants as constants and no fake-quant operation.
+
+    For int16 activations: the converter reads fake-quants as 8-bit ones, so it has to take
+    the ranges of activations from data. Kernels keep the values that training gave them.
+    """
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.CopyFrom(frozen.graph_def)
+    constants = {node.name: node for node in graph_def.node if node.op == "Const"}
+    for node in graph_def.node:
+        if not node.op.startswith("FakeQuantWithMinMax"):
+            continue
+        operands = [_producer(edge) for edge in node.input]
+        if all(name in constants for name in operands):
+            values = [tf.make_ndarray(constants[x].attr["value"].tensor) for x in operands]
+            options = {key: getattr(node.attr[key], kind) for key, kind in _FAKE_QUANT.items()}
+            names = ("inputs", "min", "max")
+            function = getattr(tf.raw_ops, node.op)
+            value = function(**dict(zip(names, values, strict=True)), **options).numpy()
+            del node.input[:]
+            node.attr.clear()
+            _set_constant(node, value)
+        else:
+            del node.input[1:]
+            node.op = "Identity"
+            node.attr.clear()
+            node.attr["T"].type = tf.float32.as_datatype_enum
+    return replace(frozen, graph_def=graph_def)
+
+
+_FAKE_QUANT = {"num_bits": "i", "narrow_range": "b"}
+
+
+def _producer(edge: str) -> str:
+    return edge.lstrip("^").partition(":")[0]
+
+
+def _add_constant(graph_def: Any, name: str, value: np.ndarray) -> None:
+    _set_constant(graph_def.node.add(name=name), value)
+
+
+def _set_constant(node: Any, value: np.ndarray) -> None:
+    node.op = "Const"
+    dtype = tf.as_dtype(value.dtype).as_datatype_enum
+    node.attr["dtype"].type = dtype
+    tensor = node.attr["value"].tensor
+    tensor.dtype = dtype
+    tensor.tensor_shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
+    tensor.tensor_content = np.ascontiguousarray(value).tobytes()
+
+
+def _freeze_by_tensorflow(model: Any, io: Interface) -> tuple[Any, Any, list[Any], list[Any]]:
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2_as_graph,
+    )
+
+    specs = [tf.TensorSpec(s.shape, s.dtype, _op_name(s.name)) for s in io.specs]
+
+    def run(*feeds: Any) -> list[Any]:
+        return _call(model, tf.nest.pack_sequence_as(io.structure, feeds))
+
+    with unchanged(model):
+        _in_full_precision(model)
+        traced = tf.function(run, autograph=False).get_concrete_function(*specs)
+    frozen, graph_def = convert_variables_to_constants_v2_as_graph(traced, lower_control_flow=False)
+    inputs = [t for t in frozen.inputs if t.dtype != tf.resource]
+    return frozen.graph, graph_def, inputs, list(frozen.outputs)
+
+
+@contextmanager
+def unchanged(model: Any) -> Iterator[None]:
+    """Undo what calling a model leaves on its layers.
+
+    tfmot's wrapper leaves the quantized kernel of its last call in place of the kernel:
+    a tensor of a graph that nobody else has.
+    """
+    before = [(layer, dict(vars(layer))) for layer in model._flatten_layers()]
+    for layer, _ in before:
+        vars(layer)["_self_setattr_tracking"] = False  # what is set now, Keras need not know
+    try:
+        yield
+    finally:
+        for layer, state in before:
+            vars(layer).clear()
+            vars(layer).update(state)

@@ -1,0 +1,11 @@
+"""Verification of LiteRT files: what they hold, and how close they are to a model.
+
+Needs no TensorFlow, unless a Keras model is given to compare with.
+"""
+
+from optim.verification.api import verify
+from optim.verification.compare import Comparison
+from optim.verification.islands import Island
+from optim.verification.report import Report
+
+__all__ = ["Comparison", "Island", "Report", "verify"]

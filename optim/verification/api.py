@@ -1,0 +1,74 @@
+"""`verify`: one call from a LiteRT file to all that can be said of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from optim import litert
+from optim.verification.compare import check_references, compare
+from optim.verification.flatbuffer import Subgraph, read_subgraphs
+from optim.verification.islands import find_islands
+from optim.verification.metadata import read_metadata
+from optim.verification.report import Report
+
+
+def verify(
+    source: bytes | str | os.PathLike[str],
+    reference: Any = None,
+    data: Any = None,
+    *,
+    threads: int | None = None,
+    kernels: str = "default",
+) -> Report:
+    """Look into a LiteRT file, and compare it with what it was made from.
+
+    Args:
+        source: the file, or its content as `optim.export` returns it.
+        reference: what to compare its outputs with: a Keras model, the expected outputs
+            (an array or a list of arrays), another LiteRT file; or a dict of such by name,
+            as in `{"simulation": qat_model, "float": model}`.
+        data: inputs for the comparison, float values: an array of shape (samples, ...), a
+            list of arrays in the order of the inputs, or a dict by input name.
+        threads, kernels: for running the file, as `optim.litert.Runtime` takes them.
+
+    Returns:
+        A `Report`; `print` it, or take `to_dict()`.
+
+    Raises:
+        ModelFileError: no such file, or not a LiteRT model.
+        ConfigError: reference without data or the reverse, or ones that do not fit the file.
+        MissingPackageError: `ai-edge-litert` is not installed.
+    """
+    content = litert.read(source)
+    references = check_references(reference, data)
+    model = litert.parse(content)
+    metadata = read_metadata(content)
+    names = [entry["name"] for entry in metadata.get("outputs", [])]
+    graphs = read_subgraphs(model, metadata.get("model", ""), names)
+    ends = litert.ends(content)
+    comparisons = []
+    if references:
+        runtime = litert.Runtime(content, threads=threads, kernels=kernels)
+        comparisons = compare(runtime, references, data, _steps(graphs[0], ends[1]))
+    return Report(
+        size=len(content),
+        metadata=metadata,
+        inputs=tuple(ends[0]),
+        outputs=tuple(ends[1]),
+        subgraphs=tuple(graphs),
+        islands=tuple(island for graph in graphs for island in find_islands(graph)),
+        comparisons=tuple(comparisons),
+    )
+
+
+def _steps(graph: Subgraph, outputs: list[litert.TensorDetails]) -> Mapping[str, float]:
+    """Quantization step of each output: its own, or that of what is dequantized to it."""
+    steps = {}
+    sources = {op.outputs[0]: op.inputs[0] for op in graph.operations if op.name == "DEQUANTIZE"}
+    for details in outputs:
+        tensor = graph.tensors[sources.get(details.index, details.index)]
+        if tensor.scale:
+            steps[details.name] = tensor.scale
+    return steps

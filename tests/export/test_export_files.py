@@ -1,0 +1,224 @@
+"""Files, metadata, and what `export` refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optim
+from optim import litert
+from optim._keras import keras, tf
+from optim.errors import (
+    ConfigError,
+    ExportError,
+    KerasModelError,
+    OptimError,
+    UnsupportedModelError,
+)
+
+K = keras.layers
+
+
+def test_the_file_holds_what_is_returned(small: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"what was there before")
+    content = optim.export(small, path)
+    assert path.read_bytes() == content
+    assert os.listdir(tmp_path) == ["model.tflite"]
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_no_part_of_a_file_when_writing_fails(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"what was there before")
+
+    def fail(*args: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        optim.export(small, path)
+    assert os.listdir(tmp_path) == ["model.tflite"]
+    assert path.read_bytes() == b"what was there before"
+
+
+def test_metadata_round_trip(small_qat: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    optim.export(small_qat, path, io_dtype="int8")
+    metadata = optim.verify(path).metadata
+    assert metadata["format"] == 1
+    assert metadata["model"] == "small"
+    assert (metadata["techniques"], metadata["scheme"]) == (["qat"], "int8")
+    assert metadata["io_dtype"] == "int8"
+    assert metadata["versions"]["tensorflow"] == tf.__version__
+    assert set(metadata["versions"]) == {
+        "tensorflow",
+        "tf_keras",
+        "tensorflow-model-optimization",
+        "tfmot-matrix",
+    }
+    (image,), (logits,) = metadata["inputs"], metadata["outputs"]
+    assert (image["name"], image["shape"], image["dtype"]) == ("image", [1, 8, 8, 4], "int8")
+    assert logits["name"] == "logits"
+    details = litert.Runtime(path).inputs[0]
+    low, high = image["range"]
+    assert low == pytest.approx(details.scale * (-128 - details.zero_point))
+    assert high == pytest.approx(details.scale * (127 - details.zero_point))
+    json.dumps(metadata)
+
+
+def test_weights_are_aligned_and_equal_vectors_written_once(small_qat: Any) -> None:
+    content = optim.export(small_qat)
+    model = litert.parse(content)
+    for i in range(model.BuffersLength()):
+        data = model.Buffers(i).DataAsNumpy()
+        if not isinstance(data, int) and data.size:
+            place = data.__array_interface__["data"][0]
+            start = np.frombuffer(content, np.uint8).__array_interface__["data"][0]
+            assert (place - start) % 16 == 0
+    graph = model.Subgraphs(0)
+    zeros = set()
+    for i in range(graph.TensorsLength()):
+        points = graph.Tensors(i).Quantization()
+        if points is not None and points.ZeroPointLength() == 6:
+            zeros.add(points.ZeroPointAsNumpy().__array_interface__["data"][0])
+    assert len(zeros) == 1  # kernel and bias of the convolution
+
+
+def test_open_sizes_name_the_parameter() -> None:
+    x = keras.Input((None, None, 3), name="image")
+    model = keras.Model(x, K.Conv2D(2, 1)(x))
+    with pytest.raises(ConfigError, match=r"'image'.*input_shape=\(224, 224, 3\)"):
+        optim.export(model)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((8, 8, 5), "does not fit input 'image'"),
+        ((8, 8), "does not fit"),
+        ([(8, 8, 4), (3,)], "2 shape.* 1 input"),
+        ({"picture": (8, 8, 4)}, "'picture'; the inputs of the model are 'image'"),
+        ((0, 8, 4), "not a shape"),
+        ("large", "not a shape"),
+    ],
+)
+def test_shapes_that_make_no_sense(small: Any, shape: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        optim.export(small, input_shape=shape)
+
+
+BAD_DATA: dict[str, tuple[Any, str]] = {
+    "none": (None, "needs representative_data"),
+    "empty list": ([], "is empty"),
+    "empty generator": (iter(()), "is empty"),
+    "empty batch": (np.zeros((0, 8, 8, 4), "float32"), "without samples"),
+    "wrong size": (np.zeros((2, 9, 8, 4), "float32"), r"expected \(batch, 8, 8, 4\)"),
+    "no batch axis": (np.zeros((8, 8, 4), "float32"), "has the shape"),
+    "text": (np.full((2, 8, 8, 4), "x"), "dtype"),
+    "complex": (np.zeros((2, 8, 8, 4), "complex64"), "complex64"),
+    "not finite": (np.full((2, 8, 8, 4), np.nan, "float32"), "not finite"),
+    "two inputs": ([{"image": 1, "other": 2}], "'other'"),
+    "a number": (3, "got int"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data_is_refused_before_the_work(
+    small: Any, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optim.exporting.api as api
+
+    def never(*args: Any) -> None:
+        raise AssertionError("the work has started")
+
+    monkeypatch.setattr(api, "freeze", never)
+    data, message = BAD_DATA[case]
+    with pytest.raises(ConfigError, match=message):
+        optim.export(small, optimize="int8", representative_data=data)
+
+
+def test_a_later_bad_batch_is_refused_too(small: Any, images: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="has the shape"):
+        optim.export(small, optimize="int8", representative_data=[images, images[:, :5]])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimize": "int4"}, "'dynamic', 'int8', 'int16x8', 'float16'"),
+        ({"io_dtype": "int8"}, "scheme 'float32', which takes 'float32'"),
+        ({"io_dtype": "int8", "optimize": "dynamic"}, "does not go with"),
+        ({"io_dtype": "float64"}, "choose one of"),
+        ({"representative_data": [1]}, "leave it out"),
+    ],
+)
+def test_options_that_make_no_sense(small: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        optim.export(small, **options)
+
+
+def test_a_qat_model_has_its_scheme_already(small_qat: Any, images: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="made for 'int8'"):
+        optim.export(small_qat, optimize="float16")
+    with pytest.raises(ConfigError, match="representative_data"):
+        optim.export(small_qat, representative_data=images)
+    assert optim.export(small_qat, optimize="int8") == optim.export(small_qat)
+
+
+def test_paths_that_cannot_be_written(small: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        optim.export(small, tmp_path)
+    with pytest.raises(ConfigError, match="no folder"):
+        optim.export(small, tmp_path / "missing" / "model.tflite")
+
+
+def test_what_is_no_built_model() -> None:
+    with pytest.raises(KerasModelError, match="expected a model"):
+        optim.export("model.h5")
+    with pytest.raises(UnsupportedModelError, match="never built"):
+        optim.export(keras.Sequential([K.Dense(2)]))
+
+
+def test_an_operation_that_litert_lacks_is_named_with_its_layer() -> None:
+    x = keras.Input((4, 4))
+    y = K.Lambda(tf.linalg.inv, name="inverse")(K.Dense(4)(x))
+    inner = keras.Model(x, K.Dense(4)(y), name="inner")
+    model = keras.Model(x, inner(x), name="outer")
+    with pytest.raises(ExportError) as caught:
+        optim.export(model)
+    assert isinstance(caught.value, OptimError)
+    (problem,) = caught.value.problems
+    assert problem.layer == "inner/inverse"
+    assert "MatrixInverse" in problem.reason
+    assert problem.remedy
+    assert caught.value.__cause__ is not None
+
+
+def test_int16_with_a_shared_bias_is_refused() -> None:
+    """LiteRT would quantize the bias for the input scale of one call only."""
+    a, b = keras.Input((4,)), keras.Input((4,))
+    layer = K.Dense(2, name="twice", bias_initializer="ones")
+    model = keras.Model([a, b], [layer(a), layer(b)], name="m")
+    data = [np.ones((2, 4), "float32"), np.full((2, 4), 9, "float32")]
+    with pytest.raises(ExportError, match=r"twice.*own, or use int8"):
+        optim.export(model, optimize="int16x8", representative_data=[data])
+    optim.export(model, optimize="int8", representative_data=[data])
+
+
+def test_loops_are_not_calibrated() -> None:
+    """LiteRT's calibrator would end the process."""
+    x = keras.Input((5, 3))
+    model = keras.Model(x, K.GRU(4, name="memory")(x))
+    data = np.zeros((2, 5, 3), "float32")
+    with pytest.raises(ExportError, match=r"memory.*loops.*unroll=True"):
+        optim.export(model, optimize="int8", representative_data=data)
