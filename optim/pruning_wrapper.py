@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
-from operator import attrgetter
 from typing import Any
 
+from optim import clustering_wrapper as clustering_wrapper  # registers it, for optim.scope
 from optim._clone import plain_variable
-from optim._keras import keras, tf
-from optim.configs import lookup
+from optim._keras import keras
 from optim.errors import ConfigError
+from optim.pruning_calls import CallArguments, in_construction
+from optim.pruning_kernels import DEPTHWISE, Slot, input_axis, paths, slots
+from optim.pruning_masks import Pruning
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
 from tensorflow.python.eager.record import stop_recording  # isort: skip
@@ -24,6 +25,7 @@ __all__ = [
     "AnyPruneLowMagnitude",
     "PruneLowMagnitude",
     "is_prunable",
+    "kernel_names",
     "kernels",
     "pruned_layers",
     "register_prunable",
@@ -45,7 +47,13 @@ PRUNABLE: dict[type, tuple[str, ...]] = {
     _layers.LocallyConnected2D: ("kernel",),
     _layers.SeparableConv1D: ("pointwise_kernel",),
     _layers.SeparableConv2D: ("pointwise_kernel",),
-    # An RNN layer is as prunable as its cells.
+    _layers.MultiHeadAttention: (
+        "_query_dense.kernel",
+        "_key_dense.kernel",
+        "_value_dense.kernel",
+        "_output_dense.kernel",
+    ),
+    # What holds cells or layers, such as RNN and Bidirectional, is as prunable as they are.
     _layers.SimpleRNNCell: ("kernel", "recurrent_kernel"),
     _layers.LSTMCell: ("kernel", "recurrent_kernel"),
     _layers.GRUCell: ("kernel", "recurrent_kernel"),
@@ -54,8 +62,7 @@ PRUNABLE: dict[type, tuple[str, ...]] = {
 
 Holds for subclasses too; the most derived class wins. An empty tuple leaves a class
 alone, like every class that is neither listed nor derived from a listed one: pre-processing,
-normalization, activation, pooling, depthwise convolution (its kernel has a few values per
-channel, without which the channel is lost).
+normalization, activation, pooling, depthwise convolution (see `pruning_kernels.DEPTHWISE`).
 """
 
 
@@ -88,36 +95,46 @@ def register_prunable(cls: type, weights: Iterable[str] = ("kernel",)) -> type:
     return cls
 
 
-def is_prunable(layer: Any) -> bool:
+def is_prunable(layer: Any, depthwise: bool = False) -> bool:
     """Whether the layer has weights that pruning may remove; it need not be built."""
-    return _getter(layer) is not None
+    return _names_own_weights(layer) or bool(paths(layer, _table(depthwise)))
 
 
-def kernels(layer: Any) -> list[Any]:
-    """Return the prunable weights of a layer; empty if it has none or is not built."""
-    getter = _getter(layer)
-    return getter() if getter and layer.built else []
+def kernels(layer: Any, depthwise: bool = False) -> list[tuple[Slot | None, Any]]:
+    """Return the prunable weights of a built layer, each with the place it is kept.
+
+    The place is None if the layer itself names its weights (`get_prunable_weights()`).
+
+    Raises:
+        ConfigError: the layer makes its weights when it is first called, and was not.
+    """
+    if _names_own_weights(layer):
+        return [(None, weight) for weight in type(layer).get_prunable_weights(layer)]
+    try:
+        return [(slot, slot.value) for slot in slots(layer, _table(depthwise))]
+    except AttributeError as error:  # MultiHeadAttention
+        raise ConfigError(
+            f"{layer.name}: a {type(layer).__name__} has no kernels before it is called "
+            f"({error}); build the model first and prune the model"
+        ) from error
 
 
-def _getter(layer: Any) -> Callable[[], list[Any]] | None:
-    """A function that returns the prunable weights of a built layer; None if it has none."""
-    if hasattr(type(layer), "get_prunable_weights"):  # of the class: tfmot sets it on instances
-        return lambda: list(type(layer).get_prunable_weights(layer))
-    if isinstance(layer, _layers.RNN) and type(layer) not in PRUNABLE:
-        cells = getattr(layer.cell, "cells", [layer.cell])
-        getters = [getter for getter in map(_getter, cells) if getter]
-        return (lambda: [w for getter in getters for w in getter()]) if getters else None
-    names = lookup(PRUNABLE, type(layer))[1]
-    return (lambda: [attrgetter(name)(layer) for name in names]) if names else None
+def kernel_names(wrapper: Any) -> list[str]:
+    """Return a name for each of the `pruning_vars` of a pruning wrapper, ours or tfmot's."""
+    places = [slot for slot, _ in kernels(wrapper.layer, getattr(wrapper, "depthwise", False))]
+    count = len(wrapper.pruning_vars)
+    if len(places) != count or None in places:
+        return ["kernel" if count == 1 else f"kernel_{i}" for i in range(count)]
+    return [slot.path.strip("_") for slot in places if slot]
 
 
-def _in_construction() -> bool:
-    """Whether Keras is only inferring the output of a layer in a functional model."""
-    # Keras does that in a graph of its own, which it throws away. Were the name to change,
-    # pruning ops would be traced there as tfmot does: slower, with the same result.
-    return not tf.executing_eagerly() and tf.compat.v1.get_default_graph().name.endswith(
-        "_scratch_graph"
-    )
+def _names_own_weights(layer: Any) -> bool:
+    # Asked of the class: tfmot sets the method on instances too.
+    return hasattr(type(layer), "get_prunable_weights")
+
+
+def _table(depthwise: bool) -> dict[type, tuple[str, ...]]:
+    return {**PRUNABLE, **DEPTHWISE} if depthwise else PRUNABLE
 
 
 def _unrecorded(function: Callable[[], Any]) -> Callable[[], Any]:
@@ -135,33 +152,49 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
 
     * `sparsity_m_by_n` is in the config, so that 2:4 sparsity survives saving.
     * What is prunable is looked up along the class hierarchy (`PRUNABLE`).
+    * Masks are those of `optim.pruning_masks`: blocks in kernels of any rank, m-by-n
+      along the inputs of every kind of layer, exact shares, linear time.
     * The layer's dtype policy, masks and activity regularizer are handed on, and mixed
       precision does not round the kernels.
+    * Positional arguments reach the layer; called directly, tfmot's takes the second one,
+      such as the value of an attention layer, for `training`.
     * Masks of several kernels of a layer have names of their own, which HDF5 requires.
     * No pruning ops are traced while a functional model is put together: Keras discards
       them there, and tracing them takes most of the time that wrapping takes.
 
     The name is tfmot's, so that its callbacks, files and `strip_pruning` accept it.
+
+    Args:
+        layer: the layer to prune.
+        pruning_schedule, block_size, block_pooling_type, sparsity_m_by_n: see
+            `optim.prune_low_magnitude`.
+        depthwise: prune depthwise kernels too.
+        **kwargs: for the Keras layer.
     """
 
-    def __init__(self, layer: Any, *args: Any, **kwargs: Any) -> None:
-        getter = _getter(layer)
-        if getter is None and prune_registry.PruneRegistry.supports(layer):
-            getter = list  # no weights: tfmot wraps every layer, and its files must be readable
-        if getter is None:
+    block_size: tuple[int, int]
+
+    def __init__(self, layer: Any, *args: Any, depthwise: bool = False, **kwargs: Any) -> None:
+        known = is_prunable(layer, depthwise)
+        # tfmot wraps layers without weights too, and its files must be readable.
+        if not known and not prune_registry.PruneRegistry.supports(layer):
             raise ConfigError(
                 f"{layer.name}: {type(layer).__name__} has no prunable weights; declare them "
                 "with optim.register_prunable"
             )
+        self.depthwise = depthwise
         # tfmot asks the layer, and does the same to the layers it knows. Without the cast: in
         # mixed precision every masking would round the kernel to float16.
-        layer.get_prunable_weights = lambda: [plain_variable(w) for w in getter()]
+        layer.get_prunable_weights = lambda: [
+            plain_variable(weight) for _, weight in kernels(layer, depthwise)
+        ]
         kwargs.setdefault("dtype", layer.dtype_policy)
         kwargs.setdefault("activity_regularizer", layer.activity_regularizer)
         super().__init__(layer, *args, **kwargs)
+        height, width = self.block_size
+        self.block_size = (height, width)  # a list, when loaded
         self.supports_masking = layer.supports_masking
-        spec = inspect.getfullargspec(layer.call)
-        self._accepted = None if spec.varkw else {*spec.args, *spec.kwonlyargs}
+        self._arguments = CallArguments(layer)
 
     def add_weight(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
         # tfmot calls the masks of all kernels "mask"; HDF5 takes a name once per layer.
@@ -171,23 +204,45 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         return super().add_weight(f"{name}_{count}" if count else name, *args, **kwargs)
 
     def build(self, input_shape: Any) -> None:
-        super().build(input_shape)
+        block_size = self.block_size
+        self.block_size = (1, 1)  # tfmot refuses blocks in kernels of other ranks than 2
+        try:
+            super().build(input_shape)
+        finally:
+            self.block_size = block_size
+        places = [slot for slot, _ in kernels(self.layer, self.depthwise)]
+        self.pruning_obj = Pruning(
+            training_step_fn=lambda: self.pruning_step,
+            pruning_vars=self.pruning_vars,
+            pruning_schedule=self.pruning_schedule,
+            block_size=block_size,
+            block_pooling_type=self.block_pooling_type,
+            sparsity_m_by_n=self.sparsity_m_by_n,
+            axes=[
+                input_axis(slot, len(weight.shape))
+                for slot, (weight, _, _) in zip(places, self.pruning_vars, strict=True)
+            ],
+        )
         # What tfmot does to weights and masks in `call` is no part of the loss. Recorded on
         # the tape of an eager step, it keeps several more copies of every kernel alive.
         for name in ("conditional_mask_update", "weight_mask_op"):
             setattr(self.pruning_obj, name, _unrecorded(getattr(self.pruning_obj, name)))
 
-    def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
-        if self._accepted is not None:  # Keras hands a mask to any call with **kwargs
-            kwargs = {name: kwargs[name] for name in kwargs if name in self._accepted}
-        if not _in_construction():
-            return super().call(inputs, training=training, **kwargs)
-        if self._accepted is None or "training" in self._accepted:
-            kwargs["training"] = training
-        return self.layer.call(inputs, **kwargs)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(*args[:1], **self._arguments.named(args[1:], kwargs))
+
+    def call(self, inputs: Any, **kwargs: Any) -> Any:
+        training = kwargs.get("training")  # of the wrapper, whether or not the layer takes it
+        kwargs = self._arguments.accepted(kwargs)
+        if in_construction():
+            return self.layer.call(inputs, **kwargs)
+        kwargs.pop("training", None)
+        return super().call(inputs, training=training, **kwargs)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.layer.compute_mask(inputs, mask)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "sparsity_m_by_n": self.sparsity_m_by_n}
+        config = {**super().get_config(), "sparsity_m_by_n": self.sparsity_m_by_n}
+        # Only if set, for tfmot's own wrapper reads our files and does not know the word.
+        return {**config, "depthwise": True} if self.depthwise else config

@@ -65,9 +65,9 @@ def test_a_default_size_that_does_not_fit_is_reduced_and_the_record_says_so(
 ) -> None:
     record = run("LargeImages", technique, variant="top")
     assert record.passed, record.failure
-    # 2056 - 9 x 32: 99 + 5 / size**2 numbers per pixel, 320 million of them at most
-    assert record.metrics["input_size"] == 1768
-    assert record.metrics["reduced_from"] == "2056x2056"
+    # 151 x 256 + 3 numbers per pixel, 320 million of them at most: 91 pixels
+    assert record.metrics["input_size"] == 64
+    assert record.metrics["reduced_from"] == "96x96"
     assert record.metrics["kernels_changed"] == 2
 
 

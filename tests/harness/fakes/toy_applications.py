@@ -18,9 +18,14 @@ def Sound(weights: Any = None, include_top: bool = True, input_shape: Any = None
 
 
 def LargeImages(include_top: bool = True, input_shape: Any = None) -> Any:
-    """A graph whose default input is too much for one step, and that any input suits."""
-    inputs = keras.Input(input_shape or (2056, 2056, 3))
-    x = layers.Conv2D(96, 3, padding="same", activation="relu")(inputs)
+    """A graph that seems to put out too much at its default size, and that any input suits.
+
+    It only seems so: what passes its input on counts, and costs this test no memory.
+    """
+    inputs = keras.Input(input_shape or (96, 96, 3))
+    x = layers.Conv2D(256, 3, padding="same")(inputs)
+    for _ in range(150):
+        x = layers.Activation("linear")(x)
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(5)(x) if include_top else x)
 
