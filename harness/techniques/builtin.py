@@ -127,11 +127,12 @@ class PruneTfmot(Float):
             return super().load(path, custom_objects)
 
 
-class Prune(Qat):
+class Prune(Float):
     """``optim.prune_low_magnitude``: recursive, passes through what has no kernel."""
 
     id = "prune"
     title = "optim.prune_low_magnitude(model)"
+    owner = "optim"
     depends_on = (
         "optim._clone",
         "optim._compile",
@@ -153,6 +154,11 @@ class Prune(Qat):
         from optim import get_pruning_callbacks
 
         return get_pruning_callbacks()
+
+    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
+        from optim import load_model
+
+        return load_model(path, custom_objects=dict(custom_objects))
 
 
 for _technique in (Float, QatTfmot, QatAnnotate, Qat, PruneTfmot, Prune):

@@ -1,0 +1,218 @@
+"""Weight clustering of any model, nested ones included."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from optim._clone import Copier, clone_model, is_network, plain_variable
+from optim._compile import copy_compile_state
+from optim._keras import check_layer, check_model, keras
+from optim.clustering_kmeans import INITIALIZATIONS
+from optim.clustering_wrapper import (
+    ClusterWeights,
+    check_options,
+    clustered_layers,
+    is_clusterable,
+)
+from optim.errors import Problem, UnsupportedModelError
+from optim.pruning.selection import Overrides, Skip
+from optim.pruning_wrapper import pruned_layers
+from optim.scope import custom_object_scope
+
+__all__ = ["cluster_weights", "uncluster"]
+
+_OPTIONS = (
+    "number_of_clusters",
+    "initialization",
+    "preserve_sparsity",
+    "gradient_aggregation",
+    "depthwise",
+)
+_TFMOT_WORDS = {
+    "cluster_centroids_init": "initialization",
+    "cluster_gradient_aggregation": "gradient_aggregation",
+}
+
+
+def cluster_weights(
+    to_cluster: Any,
+    number_of_clusters: int = 16,
+    initialization: Any = "kmeans++",
+    *,
+    skip: Any = (),
+    overrides: Mapping[Any, Mapping[str, Any] | None] | None = None,
+    preserve_sparsity: bool = False,
+    gradient_aggregation: Any = "sum",
+    depthwise: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """Prepare a model, a layer or a list of layers for training with clustered weights.
+
+        clustered = cluster_weights(model, 16)
+        clustered.compile(...)
+        clustered.fit(data)  # no callback is needed
+        small = uncluster(clustered)  # at most 16 different values in each kernel
+
+    Layers with a clusterable kernel (`optim.clustering_wrapper.CLUSTERABLE`) are wrapped in
+    `ClusterWeights`. Any other layer is passed through. Nested models are clustered
+    inside and stay nested. A file of 16 values per kernel compresses to about 4 bits a value.
+
+    Args:
+        to_cluster: a Functional or Sequential model; a layer; or a list of layers.
+        number_of_clusters: different values that each kernel may have.
+        initialization: where the values start: `"kmeans++"` (k-means to its end), `"linear"`
+            (evenly spaced), `"random"`, `"density"` (as dense as the values are), or a tfmot
+            `CentroidInitialization`; `cluster_centroids_init` is tfmot's word for it.
+        skip: layers to leave alone: a name or `fnmatch` pattern, matched with the layer's
+            name and with its path; a layer class; a predicate; or a sequence of those.
+        overrides: options for some layers: pattern, class or predicate -> dict of the
+            other options here; None for no change. Precedence as in `prune_low_magnitude`.
+        preserve_sparsity: keep the zeros of a pruned model; zero is then one of the values.
+        gradient_aggregation: `"sum"` or `"average"` of the gradients of the values of a
+            cluster, or a tfmot `GradientAggregation`.
+        depthwise: cluster depthwise kernels too.
+        **kwargs: for a layer or a list: more arguments for the wrapper layer.
+
+    Returns:
+        For a model, a new one (the original is not modified) with the original's compile
+        state, as `prune_low_magnitude` carries it over. For a layer, the wrapper around
+        that very layer, or the layer itself if it is passed through. For a list, a list
+        of those.
+
+    Raises:
+        KerasModelError: not something of tf_keras.
+        UnsupportedModelError: a subclassed model, layers that cannot be copied, or a
+            model that still has pruning wrappers.
+        ConfigError: bad options, or a name that no layer has.
+        TypeError: unknown options.
+    """
+    base = {
+        "number_of_clusters": number_of_clusters,
+        "initialization": initialization,
+        "preserve_sparsity": preserve_sparsity,
+        "gradient_aggregation": gradient_aggregation,
+        "depthwise": depthwise,
+    }
+    given = {name: kwargs.pop(name) for name in _TFMOT_WORDS if name in kwargs}
+    rules = _Rules(_plain({**base, **given}), Skip(skip), overrides)
+
+    if isinstance(to_cluster, (list, tuple)):
+        for layer in to_cluster:
+            check_layer(layer, "cluster_weights")
+        return [rules.wrap(layer, layer, layer.name, **kwargs) for layer in to_cluster]
+    check_layer(to_cluster, "cluster_weights")
+    if not isinstance(to_cluster, keras.Model):
+        return rules.wrap(to_cluster, to_cluster, to_cluster.name, **kwargs)
+    if kwargs:
+        raise TypeError(f"cluster_weights: unknown arguments for a model: {sorted(kwargs)}")
+    if is_network(to_cluster):
+        rules.check(to_cluster)
+
+    def convert(layer: Any, path: str, copy: Copier) -> Any:
+        return rules.wrap(copy(layer), layer, path, initialized=True)
+
+    with custom_object_scope():
+        clustered = clone_model(to_cluster, convert)
+        for wrapper in rules.wrappers:
+            wrapper.initialize()  # now that the kernels have their values
+        copy_compile_state(to_cluster, clustered)
+    if not clustered_layers(clustered):
+        warnings.warn(
+            f"cluster_weights: no layer of {to_cluster.name!r} is clustered", stacklevel=2
+        )
+    return clustered
+
+
+class _Rules:
+    """Which layers are wrapped, and how."""
+
+    def __init__(self, base: dict[str, Any], skip: Skip, overrides: Any) -> None:
+        self.base = base
+        self.skip = skip
+        self.overrides = Overrides(overrides, (*_OPTIONS, *_TFMOT_WORDS))
+        self.wrappers: list[Any] = []
+        for settings in ({}, *self.overrides.entries.values()):
+            options = {**base, **_plain(settings or {})}
+            check_options(*(options[name] for name in _OPTIONS[:4]))
+
+    def check(self, model: Any) -> None:
+        self.skip.check(model)
+        self.overrides.check(model)
+        if pruned_layers(model):
+            problem = Problem(model.name, "still has pruning wrappers", "optim.unprune it first")
+            raise UnsupportedModelError([problem])
+
+    def wrap(self, layer: Any, original: Any, path: str, **kwargs: Any) -> Any:
+        """Return the wrapper around `layer`, a copy of `original`; or `layer`."""
+        options = {**self.base, **_plain(self.overrides(original, path))}
+        if not is_clusterable(original, options["depthwise"]) or self.skip(original, path):
+            return layer
+        self.wrappers.append(ClusterWeights(layer, **options, **kwargs))
+        return self.wrappers[-1]
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Translate tfmot's words and enumerations into ours."""
+    result = {_TFMOT_WORDS.get(name, name): value for name, value in options.items()}
+    for name, values in _ENUMERATIONS.items():
+        if name in result:
+            wish = str(getattr(result[name], "name", result[name]))
+            result[name] = values.get(wish, result[name])
+    return result
+
+
+# Name of a member of tfmot's enumeration -> our word for it.
+_ENUMERATIONS: dict[str, dict[str, str]] = {
+    "initialization": dict(
+        zip(("KMEANS_PLUS_PLUS", "LINEAR", "RANDOM", "DENSITY_BASED"), INITIALIZATIONS, strict=True)
+    ),
+    "gradient_aggregation": {"SUM": "sum", "AVG": "average"},
+}
+
+
+def uncluster(model: Any) -> Any:
+    """Return a plain copy of a clustered model, without wrappers and centroids.
+
+    Each kernel that was clustered has at most as many different values as were asked for.
+    Layers get their old names back, nested models stay nested. The compile state is
+    carried over as by `cluster_weights`.
+
+    Args:
+        model: a model made by `cluster_weights`; not modified.
+
+    Returns:
+        A model of plain layers.
+
+    Raises:
+        KerasModelError: not a model of tf_keras.
+        UnsupportedModelError: a subclassed model, or layers that cannot be copied.
+    """
+    check_model(model, "uncluster")
+    stripped: list[tuple[Any, Any]] = []
+
+    def convert(layer: Any, path: str, copy: Copier) -> Any:
+        if not isinstance(layer, ClusterWeights):
+            return copy(layer)
+        new = copy(layer.layer)
+        stripped.append((layer, new))
+        if hasattr(layer, "_batch_input_shape"):  # lets a Sequential model build itself
+            new._batch_input_shape = layer._batch_input_shape
+        return new
+
+    with custom_object_scope():
+        plain = clone_model(model, convert)
+        for wrapper, layer in stripped:
+            if wrapper.built:
+                _apply_clusters(wrapper, layer)
+        copy_compile_state(model, plain)
+    return plain
+
+
+def _apply_clusters(wrapper: Any, layer: Any) -> None:
+    """Give the kernels of an unwrapped copy their clustered values."""
+    originals = [id(plain_variable(weight)) for weight in wrapper.layer.weights]
+    for slot, values in wrapper.clustered():
+        place = originals.index(id(plain_variable(slot.value)))
+        plain_variable(layer.weights[place]).assign(values)

@@ -1,0 +1,234 @@
+"""`prune_low_magnitude` and `unprune`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from optim._clone import Copier, clone_model, is_network, plain_variable
+from optim._compile import copy_compile_state
+from optim._keras import check_layer, check_model, keras
+from optim.errors import ConfigError
+from optim.pruning.policies import policy_for
+from optim.pruning.selection import Overrides, Skip
+from optim.pruning.settings import NAMES, Settings
+from optim.pruning_wrapper import (
+    AnyPruneLowMagnitude,
+    PruneLowMagnitude,
+    is_prunable,
+    pruned_layers,
+)
+from optim.scope import custom_object_scope
+
+__all__ = ["prune_low_magnitude", "unprune"]
+
+_SETTINGS = {*NAMES, "pruning_schedule"}
+
+
+def prune_low_magnitude(
+    to_prune: Any,
+    *,
+    skip: Any = (),
+    overrides: Mapping[Any, Mapping[str, Any] | None] | None = None,
+    policy: Any = None,
+    pruning_policy: Any = None,
+    **options: Any,
+) -> Any:
+    """Prepare a model, a layer or a list of layers for magnitude pruning.
+
+        prune_low_magnitude(model)  # constant 50 %
+        prune_low_magnitude(model, schedule="polynomial", sparsity=0.75, end_step=2000)
+        prune_low_magnitude(model, sparsity_m_by_n=(2, 4))
+        prune_low_magnitude(
+            model,
+            sparsity=0.8,
+            skip="stem_*",
+            overrides={"block_1_*": {"sparsity": 0.3}, Dense: {"block_size": (4, 1)}},
+        )
+
+    Layers with a prunable kernel (`optim.pruning_wrapper.PRUNABLE`, extended by
+    `register_prunable`) are wrapped in `PruneLowMagnitude`. Any other layer is passed
+    through: pre-processing, normalization, op layers, custom layers. Nested models are
+    pruned inside and stay nested.
+
+    Train with `get_pruning_callbacks()`, then call `unprune`.
+
+    Args:
+        to_prune: a Functional or Sequential model; a layer; or a list of layers.
+        skip: layers to leave alone: a name or `fnmatch` pattern, matched with the layer's
+            name and with its path (`"stem/conv_*"`); a layer class; a predicate on the
+            layer; or a sequence of those.
+        overrides: options for some layers: pattern, class or predicate -> dict of the
+            options listed below from `schedule` on; None for no change. Of several that match,
+            patterns and predicates go before classes, the earlier before the later, a class
+            before those it is derived from.
+        policy: what is worth pruning: `"latency-xnnpack"`, or an object such as a tfmot
+            `PruningPolicy`; layers it does not allow are passed through. `pruning_policy` is
+            tfmot's word for it.
+        schedule: when to prune how much: `"constant"` (default), `"polynomial"`, or a tfmot
+            `PruningSchedule`, for which `pruning_schedule` is tfmot's word.
+        sparsity: share of zeros that is aimed at, 0.5 by default.
+        initial_sparsity: polynomial: share of zeros at the start, 0 by default.
+        begin_step: training step from which kernels are pruned, 0 by default.
+        end_step: last step at which they are; -1, the default of a constant schedule, for
+            no end. A polynomial schedule needs one, and reaches `sparsity` there.
+        frequency: number of steps from one update of the masks to the next, 100 by default.
+            As in tfmot, the first update is at step `begin_step` if that is above 0, else
+            at step `frequency`: a shorter training prunes nothing.
+        power: polynomial: exponent, 3 by default.
+        block_size: rows and columns of the blocks that are pruned together, on the last two
+            axes of a kernel. Layers with kernels no larger than one block are passed
+            through.
+        block_pooling_type: how to score a block, `"AVG"` or `"MAX"` of the magnitudes in it.
+        sparsity_m_by_n: `(m, n)`, m zeros in n consecutive values, such as (2, 4), along the
+            axis of the inputs, which is the innermost of the weights in a LiteRT file. Set
+            once, at step 1 or `begin_step`. Layers whose kernels have no such axis
+            (embeddings, depthwise and locally connected layers) are passed through.
+        depthwise: prune depthwise kernels too.
+        **options: those above from `schedule` on; for a layer or a list also arguments
+            for the wrapper layer.
+
+    Returns:
+        For a model, a new one with the same weights (the original is not modified) and the
+        original's compile state: same losses, metrics and weights, a new optimizer made
+        from the original's config. For a layer, the wrapper around that very layer, or the
+        layer itself if it is passed through. For a list, a list of those.
+
+    Raises:
+        KerasModelError: not something of tf_keras.
+        UnsupportedModelError: a subclassed model, layers that cannot be copied, or what
+            the policy refuses, all at once.
+        ConfigError: bad options, or a name that no layer has.
+        TypeError: unknown options.
+    """
+    settings = {name: options.pop(name) for name in _SETTINGS & set(options)}
+    if settings.get("pruning_schedule", 0) is None:
+        del settings["pruning_schedule"]
+    if {"schedule", "pruning_schedule"} <= set(settings):
+        raise ConfigError("schedule and pruning_schedule: two words for one thing, give one")
+    if policy is not None and pruning_policy is not None:
+        raise ConfigError("policy and pruning_policy: two words for one thing, give one")
+    base = Settings().changed(settings)
+    rules = _Rules(base, Skip(skip), Overrides(overrides, _SETTINGS), policy or pruning_policy)
+
+    if isinstance(to_prune, (list, tuple)):
+        for layer in to_prune:
+            check_layer(layer, "prune_low_magnitude")
+        return [rules.wrap(layer, layer, layer.name, **options) for layer in to_prune]
+    check_layer(to_prune, "prune_low_magnitude")
+    if not isinstance(to_prune, keras.Model):
+        return rules.wrap(to_prune, to_prune, to_prune.name, **options)
+    if options:
+        raise TypeError(f"prune_low_magnitude: unknown arguments for a model: {sorted(options)}")
+    if is_network(to_prune):
+        rules.check(to_prune)
+
+    def convert(layer: Any, path: str, copy: Copier) -> Any:
+        return rules.wrap(copy(layer), layer, path)
+
+    with custom_object_scope():
+        pruned = clone_model(to_prune, convert)
+        copy_compile_state(to_prune, pruned)
+    if not pruned_layers(pruned):
+        warnings.warn(f"prune_low_magnitude: no layer of {to_prune.name!r} is pruned", stacklevel=2)
+    return pruned
+
+
+class _Rules:
+    """Which layers are wrapped, and how."""
+
+    def __init__(self, base: Settings, skip: Skip, overrides: Overrides, policy: Any) -> None:
+        self.base = base
+        self.skip = skip
+        self.overrides = overrides
+        self.policy = policy_for(policy)
+        self._arguments = {base: base.arguments()}  # layers share the schedule object
+        for settings in overrides.entries.values():  # what is wrong is said before any work
+            self.arguments(base.changed(settings or {}))
+
+    def check(self, model: Any) -> None:
+        self.skip.check(model)
+        self.overrides.check(model)
+        if self.policy:
+            self.policy.ensure_model_supports_pruning(model)
+
+    def arguments(self, settings: Settings) -> dict[str, Any]:
+        if settings not in self._arguments:
+            self._arguments[settings] = settings.arguments()
+        return self._arguments[settings]
+
+    def wrap(self, layer: Any, original: Any, path: str, **options: Any) -> Any:
+        """Return the wrapper around `layer`, a copy of `original`; or `layer`."""
+        settings = self.base.changed(self.overrides(original, path))
+        if (
+            not is_prunable(original, settings.depthwise)
+            or self.skip(original, path)
+            or (self.policy and not self.policy.allow_pruning(original))
+            or not settings.fits(original)
+        ):
+            return layer
+        return PruneLowMagnitude(layer, **self.arguments(settings), **options)
+
+
+def unprune(model: Any) -> Any:
+    """Return a plain copy of a pruned model, without wrappers, masks and thresholds.
+
+    The zeros stay: the last masks are applied to the weights. Layers get their old names
+    back, nested models stay nested. The compile state is carried over as by
+    `prune_low_magnitude`. Warns if the model was trained, but no mask was ever updated.
+
+    Args:
+        model: a model made by `prune_low_magnitude`, ours or tfmot's; not modified.
+
+    Returns:
+        A model of plain layers.
+
+    Raises:
+        KerasModelError: not a model of tf_keras.
+        UnsupportedModelError: a subclassed model, or layers that cannot be copied.
+    """
+    check_model(model, "unprune")
+    stripped: list[tuple[Any, Any]] = []
+
+    def convert(layer: Any, path: str, copy: Copier) -> Any:
+        if not isinstance(layer, AnyPruneLowMagnitude):
+            return copy(layer)
+        new = copy(layer.layer)
+        stripped.append((layer, new))
+        if hasattr(layer, "_batch_input_shape"):  # lets a Sequential model build itself
+            new._batch_input_shape = layer._batch_input_shape
+        return new
+
+    with custom_object_scope():
+        plain = clone_model(model, convert)
+        for wrapper, layer in stripped:
+            _apply_masks(wrapper, layer)
+        copy_compile_state(model, plain)
+    _warn_if_too_early([wrapper for wrapper, _ in stripped], model.name)
+    return plain
+
+
+def _apply_masks(wrapper: Any, layer: Any) -> None:
+    """Multiply the weights of an unwrapped copy with the masks of its wrapper."""
+    originals = [id(plain_variable(weight)) for weight in wrapper.layer.weights]
+    for weight, mask, _ in wrapper.pruning_vars:
+        target = plain_variable(layer.weights[originals.index(id(plain_variable(weight)))])
+        target.assign(target * plain_variable(mask))
+
+
+def _warn_if_too_early(wrappers: list[Any], name: str) -> None:
+    """Tell of a training that ended before the first update of the masks (tfmot #973)."""
+    waiting = [w for w in wrappers if w.pruning_vars]
+    if not waiting or not all(int(w.pruning_step) > 0 for w in waiting):
+        return
+    if any(float(threshold) for w in waiting for _, _, threshold in w.pruning_vars):
+        return
+    schedule = waiting[0].pruning_schedule
+    every, begin = getattr(schedule, "frequency", 1), getattr(schedule, "begin_step", 0)
+    warnings.warn(
+        f"unprune: {name!r} was trained for {int(waiting[0].pruning_step)} steps, but its masks "
+        f"were never updated: they are every {every} steps, first at step {begin or every}. "
+        "Train longer, or set a smaller `frequency`",
+        stacklevel=3,
+    )

@@ -1,0 +1,133 @@
+"""The kernels of a LiteRT file, read from the flatbuffer without running it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optim import litert
+from optim.sparsity import KernelSparsity, count_unique, measure
+from optim.verification.naming import layer_of
+
+__all__ = ["kernels"]
+
+WEIGHTS: dict[str, dict[int, int | None]] = {
+    "CONV_2D": {1: 3},
+    "CONV_3D": {1: 3},
+    "DEPTHWISE_CONV_2D": {1: None},
+    "FULLY_CONNECTED": {1: 1},
+    "TRANSPOSE_CONV": {1: 3},
+    "BATCH_MATMUL": {1: -2},
+    "EMBEDDING_LOOKUP": {1: None},
+    "GATHER": {0: None},
+    "UNIDIRECTIONAL_SEQUENCE_RNN": {1: 1, 2: 1},
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": dict.fromkeys(range(1, 9), 1),
+}
+"""Operation -> its operands that are kernels -> the axis of their inputs, None if none."""
+
+_DTYPES = {"float32": "<f4", "float16": "<f2", "float64": "<f8", "int8": "i1", "uint8": "u1",
+           "int16": "<i2"}  # fmt: skip
+
+
+def kernels(
+    source: bytes | str | os.PathLike[str] | Path, m_by_n: tuple[int, int]
+) -> Iterator[KernelSparsity]:
+    """Yield what is known of each constant kernel, operations in file order, each once.
+
+    Raises:
+        ModelFileError: no such file, or not a LiteRT model.
+    """
+    content = litert.read(source)
+    model = litert.parse(content)
+    for number in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(number)
+        origin: dict[int, int] = {}  # tensor -> the constant that it is a float copy of
+        seen: set[int] = set()
+        for i in range(graph.OperatorsLength()):
+            operator = graph.Operators(i)
+            name = _operation(model, operator)
+            if name == "DEQUANTIZE":
+                origin[operator.Outputs(0)] = operator.Inputs(0)
+            for operand, axis in WEIGHTS.get(name, {}).items():
+                if operand >= operator.InputsLength() or operator.Inputs(operand) < 0:
+                    continue
+                index = operator.Inputs(operand)
+                index = origin.get(index, index)
+                tensor = graph.Tensors(index)
+                data = _data(model, tensor, content)
+                if index in seen or data is None or tensor.ShapeLength() < 2:
+                    continue
+                seen.add(index)
+                kernel = name.lower() if operand < 2 else f"{name.lower()} {operand}"
+                layer = _layer(graph.Tensors(operator.Outputs(0)), tensor)
+                yield _measured(layer, kernel, tensor, data, axis, m_by_n)
+
+
+def _layer(output: Any, kernel: Any) -> str:
+    """The layer that made an operation, from the name of its output.
+
+    An output of the file has the name of the call instead; then from that of the kernel.
+    """
+    names = [(tensor.Name() or b"").decode(errors="replace") for tensor in (output, kernel)]
+    path = layer_of(names[1] if "PartitionedCall" in names[0] else names[0])
+    first, _, rest = path.partition("/")
+    return rest or first  # without the name of the model
+
+
+def _operation(model: Any, operator: Any) -> str:
+    code = model.OperatorCodes(operator.OpcodeIndex())
+    return litert.operator_name(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
+
+
+def _data(model: Any, tensor: Any, content: bytes) -> np.ndarray | None:
+    """The constant's values, flat; None for a variable or a type without numbers."""
+    buffer = model.Buffers(tensor.Buffer())
+    if buffer.DataLength():
+        raw = buffer.DataAsNumpy()
+    elif buffer.Offset() > 1:  # files above 2 GB keep their data behind the flatbuffer
+        raw = np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
+    else:
+        return None
+    kind = litert.dtype_name(tensor.Type())
+    if kind == "int4":  # two in a byte, the lower half first
+        halves = np.stack([raw & 15, raw >> 4], axis=-1).reshape(-1).astype(np.int8)
+        return np.where(halves > 7, halves - 16, halves)
+    return np.frombuffer(raw.tobytes(), _DTYPES[kind]) if kind in _DTYPES else None
+
+
+def _measured(
+    layer: str,
+    kernel: str,
+    tensor: Any,
+    data: np.ndarray,
+    axis: int | None,
+    m_by_n: tuple[int, int],
+) -> KernelSparsity:
+    shape = tuple(int(size) for size in tensor.ShapeAsNumpy())
+    size = int(np.prod(shape))
+    zero = _zero(tensor, len(shape))
+    if tensor.Sparsity() is not None:  # the file leaves (blocks of) zeros out
+        stored = int(np.count_nonzero(data != np.min(zero)))
+        unique = count_unique(data)
+        return KernelSparsity(
+            layer, kernel, shape, size, 1 - stored / size, unique=unique and unique + 1
+        )
+    values = data[:size].reshape(shape)
+    return KernelSparsity(layer, kernel, **measure(values, zero, axis, m_by_n))
+
+
+def _zero(tensor: Any, rank: int) -> Any:
+    """The stored value that stands for zero, in a shape that broadcasts to the kernel."""
+    q = tensor.Quantization()
+    if q is None or not q.ScaleLength() or not q.ZeroPointLength():
+        return 0
+    points = q.ZeroPointAsNumpy()
+    if len(points) == 1:
+        return int(points[0])
+    shape = [1] * rank
+    shape[q.QuantizedDimension()] = len(points)
+    return points.reshape(shape)
