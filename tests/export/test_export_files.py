@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import toys
 
 import optim
 from optim import litert
@@ -202,6 +203,18 @@ def test_an_operation_that_litert_lacks_is_named_with_its_layer() -> None:
     assert "MatrixInverse" in problem.reason
     assert problem.remedy
     assert caught.value.__cause__ is not None
+
+
+def test_a_float_layer_that_feeds_a_concatenation_takes_its_scale(images: np.ndarray) -> None:
+    x = keras.Input((8, 8, 4))
+    y = K.Concatenate(name="join")([K.ELU(name="odd_one")(x), K.Conv2D(3, 1, name="conv")(x)])
+    model = toys.randomize(keras.Model(x, K.Conv2D(2, 1, name="after")(y)))
+    quantized = optim.quantize_model(model, calibration_data=[images])
+    report = optim.verify(optim.export(quantized), quantized, images[:1])
+    assert [e.node.path for e in optim.plan(model).floats] == ["odd_one"]
+    assert "ELU" in report.histogram
+    assert report.int8_macs == 1.0
+    assert report.comparisons[0].sqnr >= 30
 
 
 def test_int16_with_a_shared_bias_is_refused() -> None:
