@@ -322,8 +322,8 @@ def test_the_matrix_is_collected_only_where_it_is_asked_for(tmp_path: Path, stor
 
 
 def test_an_interrupted_run_is_resumed_without_repeating_anything(bench: Bench) -> None:
-    bench.has(Slow=3)
-    # 3 applications x 3 techniques x 2 variants
+    bench.has(Slow=8)
+    count = 8 * 3 * 2  # enough that it is not done when the signal comes, on a busy machine too
     words = ("--techniques=float,qat-tfmot,prune-tfmot", "--variants=top,notop")
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "run", *bench._cli(words)],
@@ -339,18 +339,18 @@ def test_an_interrupted_run_is_resumed_without_repeating_anything(bench: Bench) 
     out, err = process.communicate(timeout=60)
     kept = finished(bench)
     assert process.returncode == 4, out + err
-    assert 4 <= len(kept) < 18
+    assert 4 <= len(kept) < count
     assert all(r.passed for r in kept)
-    assert f"{18 - len(kept)} of 18 cases were not run; what is finished is kept." in out
+    assert f"{count - len(kept)} of {count} cases were not run; what is finished is kept." in out
     assert "Go on with: python -m harness run --resume --results results" in out
     assert "Traceback" not in err
     assert bench.left_behind() == []
 
     done = bench.run("--resume", *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"/{18 - len(kept)}] ok " in done.stdout
+    assert f"/{count - len(kept)}] ok " in done.stdout
     found = finished(bench)
-    assert len(found) == len({r.case for r in found}) == 18
+    assert len(found) == len({r.case for r in found}) == count
     assert {r.attempt for r in found} == {1}
     assert found[: len(kept)] == kept
     assert len({r.run_id for r in found}) == 2
