@@ -21,6 +21,7 @@ from optim.errors import ConfigError, MissingPackageError
 from optim.exporting.freeze import unchanged
 from optim.exporting.interface import declared_interface
 from optim.exporting.samples import read_batches
+from optim.verification.compare import decibels, sqnr
 
 __all__ = ["DebugResult", "debug"]
 
@@ -246,9 +247,7 @@ class _Row:
         self.weights = []
         for one in seen:
             if one.weight:
-                before = one.before.astype(np.float64)
-                noise = float(np.sum((one.after - before) ** 2))
-                self.weights.append(_decibels(float(np.sum(before**2)), noise))
+                self.weights.append(sqnr(one.before, one.after))
             elif one.low.size == 1:
                 self._see_range(one)
 
@@ -269,8 +268,8 @@ class _Row:
         return (
             self.order,
             type(getattr(self.node.layer, "layer", self.node.layer)).__name__,
-            _decibels(self.power, self.local_noise),
-            _decibels(self.power, self.noise),
+            decibels(self.power, self.local_noise),
+            decibels(self.power, self.noise),
             min(self.weights, default=math.nan),
             self.bits if known else math.nan,
             self.low,
@@ -281,12 +280,6 @@ class _Row:
             self.bits + math.log2(used) if used > 0 else math.nan,
             self.saturated / self.quantized if known else math.nan,
         )
-
-
-def _decibels(power: float, noise: float) -> float:
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(power / noise) if power else -math.inf
 
 
 # -- the quantizers -----------------------------------------------------------------------

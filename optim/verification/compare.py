@@ -49,7 +49,11 @@ def sqnr(signal: np.ndarray, other: np.ndarray) -> float:
     """
     signal = np.asarray(signal, np.float64)
     noise = float(np.sum((signal - np.asarray(other, np.float64)) ** 2))
-    power = float(np.sum(signal**2))
+    return decibels(float(np.sum(signal**2)), noise)
+
+
+def decibels(power: float, noise: float) -> float:
+    """Return the ratio of two powers in dB, with the infinities of `sqnr`."""
     if noise == 0:
         return math.inf
     return 10 * math.log10(power / noise) if power else -math.inf

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.conditioning import scale_only
 from optim._keras import keras, tf
 from optim.engine import build, lower, plan, quantize_model, read
 from optim.scope import load_model
@@ -28,7 +29,6 @@ VARIANTS = ("notop", "top")
 
 _SIZE = 96  # of the images where the model takes any size
 _LARGEST = 331  # a model whose own images are larger is fed smaller ones
-_FIXED = ("NASNetLarge", "NASNetMobile")  # at (None, None, 3) these compute at no size
 
 
 def make(name: str, variant: str) -> tuple[Any, Any]:
@@ -38,16 +38,23 @@ def make(name: str, variant: str) -> tuple[Any, Any]:
         name: of a constructor of `keras.applications`.
         variant: "notop": features, any image size. "top": logits, the default size.
     """
+    try:
+        return _conditioned(name, variant, None)
+    except tf.errors.InvalidArgumentError:
+        # Keras builds some graphs for an unknown size that no image fits.
+        keras.utils.set_random_seed(0)
+        return _conditioned(name, variant, _SIZE)
+
+
+def _conditioned(name: str, variant: str, size: int | None) -> tuple[Any, Any]:
     constructor = getattr(keras.applications, name)
     if variant == "top":
         model = constructor(weights=None, classifier_activation=None)
     else:
-        size = _SIZE if name in _FIXED else None
         model = constructor(weights=None, include_top=False, input_shape=(size, size, 3))
     batch = image(_fed(model.input_shape[1]))
     accept(model, batch)
-    condition(model, batch)
-    return model, batch
+    return condition(model, batch), batch
 
 
 def _fed(own: int | None) -> int:
@@ -83,24 +90,7 @@ def condition(model: Any, batch: Any) -> Any:
     mean stays 0: centring random features would make a deep network chaotic, in which a
     rounding error grows with every layer.
     """
-    norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
-
-    def observe(layer: Any) -> Any:
-        def call(inputs: Any, training: Any = None, mask: Any = None) -> Any:
-            layer.moving_mean.assign(tf.zeros_like(layer.moving_mean))
-            mean_square = tf.reduce_mean(inputs**2)
-            layer.moving_variance.assign(tf.fill(layer.moving_variance.shape, mean_square))
-            return type(layer).call(layer, inputs, training=False)
-
-        return call
-
-    for layer in norms:
-        layer.__dict__["call"] = observe(layer)
-    try:
-        model(batch, training=False)
-    finally:
-        for layer in norms:
-            del layer.__dict__["call"]
+    scale_only(model, batch, 1.0)
     return model
 
 

@@ -13,6 +13,7 @@ from applications import condition, image
 
 from optim._keras import keras, tf, tfmot
 from optim.engine import build, calibrate, lower, quantize_model, read
+from optim.verification.compare import sqnr
 
 K = keras.layers
 JOINS = ("mixed3", "mixed8", "mixed9", "mixed10")  # of InceptionV3; tfmot permutes them
@@ -129,10 +130,6 @@ def at_joins(model: Any, batch: Any) -> list[np.ndarray]:
     return [np.asarray(y) for y in inner(batch, training=False)]
 
 
-def snr(signal: np.ndarray, other: np.ndarray) -> float:
-    return float(10 * np.log10(np.mean(signal**2) / np.mean((signal - other) ** 2)))
-
-
 def test_the_joins_of_inception_v3_feed_on_the_same_layers(inception: Any) -> None:
     model, quantized, _ = inception
     assert [len(producers(model, name)) for name in JOINS] == [3, 3, 4, 4]
@@ -146,7 +143,7 @@ def test_the_joins_of_inception_v3_compute_the_same(inception: Any) -> None:
     for a, b in zip(expected, at_joins(build(lower(read(model))), batch), strict=True):
         assert np.abs(a - b).max() <= 1e-5 * np.abs(a).max()
     for a, b in zip(expected, at_joins(quantized, batch), strict=True):
-        assert snr(a, b) > 25
+        assert sqnr(a, b) > 25
 
 
 def test_tfmot_permutes_the_joins_of_inception_v3(inception: Any) -> None:
@@ -160,4 +157,4 @@ def test_tfmot_permutes_the_joins_of_inception_v3(inception: Any) -> None:
     )
     for name in JOINS:  # permuted, not wired otherwise
         assert sorted(producers(stock, name)) == sorted(producers(model, name))
-    assert snr(at_joins(model, batch)[-1], at_joins(stock, batch)[-1]) < 5
+    assert sqnr(at_joins(model, batch)[-1], at_joins(stock, batch)[-1]) < 5

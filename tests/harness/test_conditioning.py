@@ -66,10 +66,11 @@ def network() -> Any:
 def simulated_sqnr(model: Any, images: Any) -> float:
     """SQNR, in dB, of the calibrated fake-quant model against the float one."""
     from optim import quantize_model
+    from optim.verification.compare import sqnr
 
     expected = model(images, training=False).numpy()
     found = quantize_model(model, calibration_data=[images])(images, training=False).numpy()
-    return float(10 * np.log10((expected**2).sum() / ((expected - found) ** 2).sum()))
+    return sqnr(expected, found)
 
 
 def test_a_deep_network_keeps_its_signal_when_conditioned(network: Any) -> None:

@@ -526,13 +526,7 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name == "MobileNetV3Small" else pytest.mark.slow)
-        for name in FAMILIES
-    ],
-)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_applications(keras, name, now, rng, reloaded):
     model = getattr(keras.applications, name)(
         weights=None, include_top=False, input_shape=(None, None, 3)
