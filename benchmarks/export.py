@@ -13,25 +13,17 @@ Sections:
     coverage  of the int8 file: operations and multiply-accumulates in int8, float islands,
               size against the float file, SQNR against simulation and float model, latency
 
-Times are CPU seconds of the process (`time.process_time`). Models have no top, take 96x96
-pixels, and have random weights with each BatchNormalization scaled so that signals keep
-their size; ranges come from photographs that scikit-image ships.
+Times are CPU seconds of the process (`time.process_time`). Models have no top and take 96x96
+pixels. Where outputs are compared, they have the weights and photographs of the harness.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+import measuring
+from measuring import Section, run, timed
 
 import optim
 
@@ -42,63 +34,9 @@ FAMILIES = (
     "ConvNeXtTiny", "RegNetY002", "NASNetMobile",
 )  # fmt: skip
 
-# Applications that want pixels scaled to [-1, 1]; the others scale them themselves or take
-# them as they are.
-SCALED = ("MobileNetV2", "DenseNet121", "ResNet50", "NASNetMobile")
-
 
 def application(name: str) -> Any:
-    from optim._keras import keras
-
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
-    constructor = getattr(keras.applications, name)
-    return constructor(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3))
-
-
-def photographs(name: str, count: int = 8) -> np.ndarray:
-    """Pieces of photographs, as the application takes them: (count, 96, 96, 3) float32."""
-    from skimage import data
-
-    pictures = [data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]
-    rng = np.random.default_rng(0)
-    pieces = []
-    for i in range(count):
-        picture = pictures[i % len(pictures)]
-        y, x = (int(rng.integers(0, s - 2 * SIZE)) for s in picture.shape[:2])
-        pieces.append(picture[y : y + 2 * SIZE : 2, x : x + 2 * SIZE : 2])
-    pixels = np.asarray(pieces, np.float32)
-    return pixels / 127.5 - 1 if name in SCALED else pixels
-
-
-def keep_size(model: Any, pixels: np.ndarray) -> None:
-    """Set BatchNormalization statistics so that each divides by the size of its input.
-
-    Means stay 0: centred random features would make the network amplify every error.
-    """
-    from optim._keras import keras, tf
-
-    layer_class = keras.layers.BatchNormalization
-    original = layer_class.call
-
-    def call(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        size = tf.reduce_mean(tf.cast(inputs, tf.float32) ** 2)
-        self.moving_mean.assign(tf.zeros_like(self.moving_mean))
-        self.moving_variance.assign(tf.fill(self.moving_variance.shape, size))
-        return original(self, inputs, training=False)
-
-    layer_class.call = call
-    try:
-        model(pixels, training=False)
-    finally:
-        layer_class.call = original
-
-
-def cpu(function: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds of a call, and its result."""
-    before = time.process_time()
-    result = function()
-    return time.process_time() - before, result
+    return measuring.application(name, SIZE)
 
 
 def usual_way(model: Any, quantized: bool) -> bytes:
@@ -129,13 +67,13 @@ def against_tfmot(names: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for name in names:
         model = application(name)
-        quantize, ours = cpu(lambda model=model: optim.quantize_model(model))
-        export, _ = cpu(lambda ours=ours: optim.export(ours))
-        their_quantize, theirs = cpu(
+        quantize, ours = timed(lambda model=model: optim.quantize_model(model))
+        export, _ = timed(lambda ours=ours: optim.export(ours))
+        their_quantize, theirs = timed(
             lambda model=model: tfmot.quantization.keras.quantize_model(model)
         )
-        their_export, _ = cpu(lambda theirs=theirs: usual_way(theirs, quantized=True))
-        same, _ = cpu(lambda theirs=theirs: optim.export(theirs))
+        their_export, _ = timed(lambda theirs=theirs: usual_way(theirs, quantized=True))
+        same, _ = timed(lambda theirs=theirs: optim.export(theirs))
         rows.append(
             {
                 "model": name,
@@ -156,8 +94,8 @@ def against_float(names: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for name in names:
         model = application(name)
-        ours, file = cpu(lambda model=model: optim.export(model))
-        theirs, other = cpu(lambda model=model: usual_way(model, quantized=False))
+        ours, file = timed(lambda model=model: optim.export(model))
+        theirs, other = timed(lambda model=model: usual_way(model, quantized=False))
         rows.append(
             {
                 "model": name,
@@ -174,9 +112,9 @@ def against_float(names: tuple[str, ...]) -> list[dict[str, Any]]:
 def against_build(names: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for name in names:
-        build, model = cpu(lambda name=name: application(name))
-        quantize, quantized = cpu(lambda model=model: optim.quantize_model(model))
-        export, _ = cpu(lambda quantized=quantized: optim.export(quantized))
+        build, model = timed(lambda name=name: application(name))
+        quantize, quantized = timed(lambda model=model: optim.quantize_model(model))
+        export, _ = timed(lambda quantized=quantized: optim.export(quantized))
         rows.append(
             {
                 "model": name,
@@ -191,12 +129,14 @@ def against_build(names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def coverage(names: tuple[str, ...]) -> list[dict[str, Any]]:
+    from harness import conditioning, photographs
     from optim import litert
 
     rows = []
+    pixels = photographs.crops((8, SIZE, SIZE, 3), seed=0)
     for name in names:
-        model, pixels = application(name), photographs(name)
-        keep_size(model, pixels)
+        model = application(name)
+        conditioning.condition(model, pixels)
         quantized = optim.quantize_model(model, calibration_data=[pixels])
         file, plain = optim.export(quantized), optim.export(model)
         report = optim.verify(file, {"simulation": quantized, "float": model}, pixels)
@@ -219,46 +159,13 @@ def coverage(names: tuple[str, ...]) -> list[dict[str, Any]]:
     return rows
 
 
-SECTIONS: dict[str, tuple[Callable[[tuple[str, ...]], list[dict[str, Any]]], tuple[str, ...]]] = {
-    "tfmot": (against_tfmot, AGAINST),
-    "float": (against_float, AGAINST),
-    "build": (against_build, FAMILIES),
-    "coverage": (coverage, FAMILIES),
+SECTIONS = {
+    "tfmot": Section(against_tfmot, AGAINST),
+    "float": Section(against_float, AGAINST),
+    "build": Section(against_build, FAMILIES),
+    "coverage": Section(coverage, FAMILIES),
 }
 
 
-def show(title: str, rows: list[dict[str, Any]]) -> None:
-    print(f"\n{title}")
-    columns = list(rows[0])
-    cells = [[_cell(row.get(c, "")) for c in columns] for row in rows]
-    width = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for line in [columns, *cells]:
-        print("  ".join(x.rjust(w) for x, w in zip(line, width, strict=True)), flush=True)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("sections", nargs="*", help=f"some of {', '.join(SECTIONS)}")
-    parser.add_argument("--models", nargs="+", help="applications instead of the default ones")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    given = parser.parse_args()
-    unknown = sorted(set(given.sections) - set(SECTIONS))
-    if unknown:
-        parser.error(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
-    warm_up()
-    figures = {}
-    for name in given.sections or SECTIONS:
-        function, models = SECTIONS[name]
-        figures[name] = function(tuple(given.models or models))
-        show(name, figures[name])
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run(__doc__ or "", SECTIONS, before=warm_up)

@@ -16,17 +16,12 @@ turns. The target of the section `tfmot` is a ratio of at most 0.5; beyond it th
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import time
 import tracemalloc
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from measuring import Section, application, cpu, run
 
 import optim
 
@@ -34,25 +29,6 @@ TARGET = 0.5
 APPLICATIONS = ("MobileNet", "VGG16", "ResNet50", "Xception", "InceptionV3")
 CLUSTERED = ("MobileNet",)
 SIZES = (1_000_000, 25_000_000)
-
-
-def application(name: str) -> Any:
-    from optim._keras import keras
-
-    keras.backend.clear_session()
-    constructor = getattr(keras.applications, name)
-    return constructor(weights=None, include_top=False, input_shape=(None, None, 3))
-
-
-def cpu(*functions: Callable[[], Any], repeat: int) -> list[float]:
-    """Least CPU seconds of a call of each; the first round of several warms up."""
-    times: list[list[float]] = [[] for _ in functions]
-    for _ in range(repeat + (repeat > 1)):
-        for function, own in zip(functions, times, strict=True):
-            before = time.process_time()
-            function()
-            own.append(time.process_time() - before)
-    return [min(own[1:] or own) for own in times]
 
 
 def against_tfmot(names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -131,40 +107,16 @@ def clustering(names: tuple[str, ...]) -> list[dict[str, Any]]:
     return rows
 
 
-SECTIONS: dict[str, tuple[Callable[[Any], list[dict[str, Any]]], tuple[Any, ...]]] = {
-    "tfmot": (against_tfmot, APPLICATIONS),
-    "masks": (masks, SIZES),
-    "kmeans": (kmeans, SIZES),
-    "cluster": (clustering, CLUSTERED),
+SECTIONS = {
+    "tfmot": Section(against_tfmot, APPLICATIONS),
+    "masks": Section(masks, SIZES, applications=False),
+    "kmeans": Section(kmeans, SIZES, applications=False),
+    "cluster": Section(clustering, CLUSTERED),
 }
 
 
-def show(title: str, rows: list[dict[str, Any]]) -> None:
-    columns = list(rows[0])
-    cells = [[f"{x:.2f}" if isinstance(x, float) else str(x) for x in r.values()] for r in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    print(f"\n{title}")
-    for line in (columns, *cells):
-        print("  ".join(x.rjust(w) for x, w in zip(line, widths, strict=True)), flush=True)
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all if none")
-    parser.add_argument("--models", nargs="+", help="applications to measure instead")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    given = parser.parse_args()
-    unknown = set(given.sections) - set(SECTIONS)
-    if unknown:
-        parser.error(f"unknown section: {', '.join(sorted(unknown))}")
-    figures = {}
-    for name in given.sections or SECTIONS:
-        measure, subjects = SECTIONS[name]
-        by_model = name in ("tfmot", "cluster") and given.models
-        figures[name] = measure(tuple(given.models) if by_model else subjects)
-        show(name, figures[name])
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures = run(__doc__ or "", SECTIONS)
     return int(any(row["ratio"] > TARGET for row in figures.get("tfmot", ())))
 
 

@@ -18,19 +18,16 @@ depends on memory is taken in a process of its own.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from measuring import Section, application, cpu, run
 
 import optim  # noqa: F401  (chooses the Keras module)
 
@@ -43,22 +40,7 @@ FAMILIES = (
 FLAT = ("ResNetRS50", "ResNetRS101", "ResNetRS200", "ResNetRS420")
 STEP = ("MobileNetV2", "ResNet50")
 
-
-def application(name: str, shape: tuple[int | None, ...] = (None, None, 3)) -> Any:
-    from optim._keras import keras
-
-    keras.backend.clear_session()
-    return getattr(keras.applications, name)(weights=None, include_top=False, input_shape=shape)
-
-
-def cpu(function: Callable[[], Any], repeat: int) -> float:
-    """Median CPU seconds of a call; the first one of several warms up."""
-    times = []
-    for _ in range(repeat + (repeat > 1)):
-        before = time.process_time()
-        function()
-        times.append(time.process_time() - before)
-    return statistics.median(times[1:] or times)
+_PEAK = "--peak"  # what a process of its own is started with
 
 
 def against_tfmot(names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -68,8 +50,8 @@ def against_tfmot(names: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for name in names:
         model = application(name)
-        ours = cpu(partial(quantize_model, model), 3)
-        theirs = cpu(partial(tfmot.quantization.keras.quantize_model, model), 1)
+        (ours,) = cpu(partial(quantize_model, model), repeat=3, of=median)
+        (theirs,) = cpu(partial(tfmot.quantization.keras.quantize_model, model), repeat=1)
         rows.append({"model": name, "ours": ours, "tfmot": theirs, "ratio": theirs / ours})
     return rows
 
@@ -81,8 +63,12 @@ def against_clone(names: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for name in names:
         model = application(name)
-        ours = cpu(partial(quantize_model, model), 3)
-        clone = cpu(partial(keras.models.clone_model, model), 3)
+        ours, clone = cpu(
+            partial(quantize_model, model),
+            partial(keras.models.clone_model, model),
+            repeat=3,
+            of=median,
+        )
         rows.append({"model": name, "ours": ours, "clone": clone, "ratio": ours / clone})
     return rows
 
@@ -93,7 +79,7 @@ def per_layer(names: tuple[str, ...]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name in names:
         model = application(name)
-        ours = cpu(partial(quantize_model, model), 3)
+        (ours,) = cpu(partial(quantize_model, model), repeat=3, of=median)
         layers = len(model.layers)
         each = 1000 * ours / layers
         first = rows[0]["ms per layer"] if rows else each
@@ -113,7 +99,7 @@ def memory(names: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for name in names:
         done = subprocess.run(
-            [sys.executable, __file__, "--peak", name], capture_output=True, text=True, check=True
+            [sys.executable, __file__, _PEAK, name], capture_output=True, text=True, check=True
         )
         rows.append(json.loads(done.stdout.splitlines()[-1]))
     return rows
@@ -159,13 +145,10 @@ def training_step(names: tuple[str, ...]) -> list[dict[str, Any]]:
 
     rows = []
     for name in names:
-        model = application(name, (96, 96, 3))
+        model = application(name, 96)
         batch = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype("float32")
-        figures = {}
-        for side, function in (
-            ("ours", quantize_model),
-            ("tfmot", tfmot.quantization.keras.quantize_model),
-        ):
+        steps = []
+        for function in (quantize_model, tfmot.quantization.keras.quantize_model):
             quantized = function(model)
             optimizer = keras.optimizers.SGD(1e-4)
 
@@ -177,50 +160,23 @@ def training_step(names: tuple[str, ...]) -> list[dict[str, Any]]:
 
             compiled = tf.function(step)
             compiled()
-            figures[side] = cpu(compiled, 9)
-        rows.append({"model": name, **figures, "ratio": figures["ours"] / figures["tfmot"]})
+            steps.append(compiled)
+        ours, theirs = cpu(*steps, repeat=9, of=median)
+        rows.append({"model": name, "ours": ours, "tfmot": theirs, "ratio": ours / theirs})
     return rows
 
 
-SECTIONS: dict[str, tuple[Callable[[tuple[str, ...]], list[dict[str, Any]]], tuple[str, ...]]] = {
-    "clone": (against_clone, FAMILIES),
-    "flat": (per_layer, FLAT),
-    "memory": (memory, ("ResNet50", "VGG16", "ConvNeXtBase")),
-    "step": (training_step, STEP),
-    "tfmot": (against_tfmot, TFMOT),
+SECTIONS = {
+    "clone": Section(against_clone, FAMILIES),
+    "flat": Section(per_layer, FLAT),
+    "memory": Section(memory, ("ResNet50", "VGG16", "ConvNeXtBase")),
+    "step": Section(training_step, STEP),
+    "tfmot": Section(against_tfmot, TFMOT),
 }
 
 
-def show(title: str, rows: list[dict[str, Any]]) -> None:
-    columns = list(rows[0])
-    cells = [[f"{x:.2f}" if isinstance(x, float) else str(x) for x in r.values()] for r in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    print(f"\n{title}")
-    for line in (columns, *cells):
-        print("  ".join(x.rjust(w) for x, w in zip(line, widths, strict=True)), flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all if none")
-    parser.add_argument("--models", nargs="+", help="applications to measure instead")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.peak:
-        print(json.dumps(peak(given.peak)))
-        return
-    unknown = set(given.sections) - set(SECTIONS)
-    if unknown:
-        parser.error(f"unknown section: {', '.join(sorted(unknown))}")
-    figures = {}
-    for name in given.sections or SECTIONS:
-        measure, models = SECTIONS[name]
-        figures[name] = measure(tuple(given.models or models))
-        show(name, figures[name])
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [_PEAK]:
+        print(json.dumps(peak(sys.argv[2])))
+    else:
+        run(__doc__ or "", SECTIONS)

@@ -78,13 +78,17 @@ class Copier:
         add_weight = new.add_weight
 
         def add_weight_with_value(*args: Any, **kwargs: Any) -> Any:
-            queue = waiting[kwargs.get("trainable") is not False]
-            if args or not queue or kwargs.get("shape") != tuple(queue[0].shape):
+            # Dense and others give the name by position, and the shape as a list.
+            given = {**dict(zip(("name", "shape"), args, strict=False)), **kwargs}
+            queue = waiting[given.get("trainable") is not False]
+            shape = given.get("shape")
+            if len(args) > 2 or not queue or shape is None:
+                return add_weight(*args, **kwargs)
+            if not queue[0].shape.is_compatible_with(shape):
                 return add_weight(*args, **kwargs)
             source = queue.pop(0)
             value = plain_variable(source).value
-            kwargs["initializer"] = lambda *_, **__: value()
-            weight = add_weight(**kwargs)
+            weight = add_weight(**{**given, "initializer": lambda *_, **__: value()})
             self._born_equal[id(source)] = weight
             return weight
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from optim._clone import Copier, clone_model, is_network, plain_variable
+from optim._clone import Copier, clone_model, is_network
 from optim._compile import copy_compile_state
 from optim._keras import check_layer, check_model, keras
 from optim.clustering_kmeans import INITIALIZATIONS
@@ -20,6 +20,7 @@ from optim.errors import Problem, UnsupportedModelError
 from optim.pruning.selection import Overrides, Skip
 from optim.pruning_wrapper import pruned_layers
 from optim.scope import custom_object_scope
+from optim.stripping import strip
 
 __all__ = ["cluster_weights", "uncluster"]
 
@@ -190,29 +191,11 @@ def uncluster(model: Any) -> Any:
         UnsupportedModelError: a subclassed model, or layers that cannot be copied.
     """
     check_model(model, "uncluster")
-    stripped: list[tuple[Any, Any]] = []
-
-    def convert(layer: Any, path: str, copy: Copier) -> Any:
-        if not isinstance(layer, ClusterWeights):
-            return copy(layer)
-        new = copy(layer.layer)
-        stripped.append((layer, new))
-        if hasattr(layer, "_batch_input_shape"):  # lets a Sequential model build itself
-            new._batch_input_shape = layer._batch_input_shape
-        return new
-
-    with custom_object_scope():
-        plain = clone_model(model, convert)
-        for wrapper, layer in stripped:
-            if wrapper.built:
-                _apply_clusters(wrapper, layer)
-        copy_compile_state(model, plain)
+    plain, _ = strip(model, ClusterWeights, _clustered_values)
     return plain
 
 
-def _apply_clusters(wrapper: Any, layer: Any) -> None:
-    """Give the kernels of an unwrapped copy their clustered values."""
-    originals = [id(plain_variable(weight)) for weight in wrapper.layer.weights]
-    for slot, values in wrapper.clustered():
-        place = originals.index(id(plain_variable(slot.value)))
-        plain_variable(layer.weights[place]).assign(values)
+def _clustered_values(wrapper: Any) -> list[tuple[Any, Any]]:
+    if not wrapper.built:
+        return []
+    return [(slot.value, values) for slot, values in wrapper.clustered()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from optim._clone import plain_variable
 from optim._keras import keras, tf
 from optim.errors import ConfigError
 from optim.pruning_calls import CallArguments, in_construction
-from optim.pruning_kernels import DEPTHWISE, Slot, paths, slots
+from optim.pruning_kernels import Slot, built_slots, kernel_table, paths, with_depthwise
 
 __all__ = [
     "CLUSTERABLE",
@@ -22,29 +22,7 @@ __all__ = [
     "is_clusterable",
 ]
 
-_layers = keras.layers
-
-CLUSTERABLE: dict[type, tuple[str, ...]] = {
-    _layers.Dense: ("kernel",),
-    _layers.EinsumDense: ("kernel",),
-    _layers.Embedding: ("embeddings",),
-    _layers.Conv1D: ("kernel",),
-    _layers.Conv2D: ("kernel",),
-    _layers.Conv3D: ("kernel",),
-    _layers.LocallyConnected1D: ("kernel",),
-    _layers.LocallyConnected2D: ("kernel",),
-    _layers.SeparableConv1D: ("pointwise_kernel",),
-    _layers.SeparableConv2D: ("pointwise_kernel",),
-    _layers.MultiHeadAttention: (
-        "_query_dense.kernel",
-        "_key_dense.kernel",
-        "_value_dense.kernel",
-        "_output_dense.kernel",
-    ),
-    _layers.SimpleRNNCell: ("kernel", "recurrent_kernel"),
-    _layers.LSTMCell: ("kernel", "recurrent_kernel"),
-    _layers.GRUCell: ("kernel", "recurrent_kernel"),
-}
+CLUSTERABLE: dict[type, tuple[str, ...]] = kernel_table()
 """Layer class -> the attributes (dotted if nested) that hold its clusterable kernels.
 
 Holds for subclasses too; the most derived class wins, and an empty tuple leaves a class
@@ -56,11 +34,7 @@ AGGREGATIONS = ("sum", "average")
 
 def is_clusterable(layer: Any, depthwise: bool = False) -> bool:
     """Whether the layer has kernels that can be clustered; it need not be built."""
-    return bool(paths(layer, _table(depthwise)))
-
-
-def _table(depthwise: bool) -> Mapping[type, tuple[str, ...]]:
-    return {**CLUSTERABLE, **DEPTHWISE} if depthwise else CLUSTERABLE
+    return bool(paths(layer, with_depthwise(CLUSTERABLE, depthwise)))
 
 
 def clustered_layers(model: Any) -> list[Any]:
@@ -136,16 +110,7 @@ class ClusterWeights(keras.layers.Wrapper):  # type: ignore[misc]  # Keras is un
 
     def slots(self) -> list[Slot]:
         """Return the places of the clustered kernels; the layer must be built."""
-        try:
-            found = slots(self.layer, _table(self.depthwise))
-            for slot in found:
-                slot.value  # noqa: B018  (raises if there is no such attribute)
-        except AttributeError as error:  # MultiHeadAttention
-            raise ConfigError(
-                f"{self.layer.name}: a {type(self.layer).__name__} has no kernels before it is "
-                f"called ({error}); build the model first and cluster the model"
-            ) from error
-        return found
+        return built_slots(self.layer, with_depthwise(CLUSTERABLE, self.depthwise), "cluster")
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

@@ -21,6 +21,7 @@ from optim.errors import ConfigError, MissingPackageError
 from optim.exporting.freeze import unchanged
 from optim.exporting.interface import declared_interface
 from optim.exporting.samples import read_batches
+from optim.tapping import quantizers_of, tapped
 from optim.verification.compare import decibels, sqnr
 
 __all__ = ["DebugResult", "debug"]
@@ -131,13 +132,13 @@ def debug(
         raise ConfigError(f"steps={steps}: at least 1, or None for all batches")
     io = declared_interface(model)
     batches = list(islice(read_batches(data, io, "data"), steps))
-    if not any(map(_quantizers_of, model._flatten_layers())):
+    if not quantizers_of(model):
         structured = [tf.nest.pack_sequence_as(io.structure, batch) for batch in batches]
         model = quantize_model(model, scheme=scheme, calibration_data=structured)
     graph = read(model)
     rows = {node: _Row(i, node) for i, node in enumerate(graph.nodes)}
-    found = [q for layer in model._flatten_layers() for q, _ in _quantizers_of(layer)]
-    with unchanged(model), _controlled(found) as control:
+    control = _Control()
+    with unchanged(model), tapped(model, control.replace):
         for batch in batches:
             _run(graph, batch, rows, control)
     records = {row.name: row.result() for row in rows.values() if row.elements}
@@ -171,7 +172,7 @@ def _run(graph: Any, batch: list[np.ndarray], rows: dict[Node, _Row], control: _
             continue
         with control.off():
             exact = _call(node, lambda v: values[v].exact)
-        with control.watching(node) as seen:
+        with control.watching() as seen:
             local = _call(node, lambda v: values[v].exact)
         row.see_quantizers(seen)
         quantized = _call(node, lambda v: values[v].quantized)
@@ -285,27 +286,12 @@ class _Row:
 # -- the quantizers -----------------------------------------------------------------------
 
 
-def _quantizers_of(layer: Any) -> list[tuple[Any, bool]]:
-    """The quantizers of a wrapper or quantize layer, and whether each is for a weight."""
-    found = [(q, True) for _, q, _ in getattr(layer, "_weight_vars", ())]
-    found += [(q, False) for q in getattr(layer, "_output_quantizers", ())]
-    for activation in getattr(layer, "_quantize_activations", ()):
-        inner = activation.quantizer
-        found.append((getattr(inner, "quantizer", inner), False))
-    own = getattr(layer, "quantizer", None)
-    if hasattr(layer, "quantizer_vars") and own is not None:
-        found.append((own, False))
-    return found
-
-
 class _Control:
     """Turns quantizers off, or watches them."""
 
     def __init__(self) -> None:
         self.active = True
-        self.weights: set[int] = set()
         self.seen: list[_Seen] | None = None
-        self.depth = 0
 
     @contextmanager
     def off(self) -> Iterator[None]:
@@ -316,65 +302,31 @@ class _Control:
             self.active = True
 
     @contextmanager
-    def watching(self, node: Node) -> Iterator[list[_Seen]]:
-        self.weights = {id(v) for _, _, v in getattr(node.layer, "_weight_vars", ())}
+    def watching(self) -> Iterator[list[_Seen]]:
         self.seen = []
         try:
             yield self.seen
         finally:
             self.seen = None
 
-    def __call__(self, original: Any, quantizer: Any, inputs: Any, args: Any, kwargs: Any) -> Any:
-        if not self.active:
-            return inputs
-        self.depth += 1  # a quantizer may be made of its base class's
-        try:
-            outputs = original(quantizer, inputs, *args, **kwargs)
-        finally:
-            self.depth -= 1
-        variables = kwargs.get("weights", args[-1] if args else None)
-        if self.seen is not None and not self.depth and isinstance(variables, dict):
-            self._note(quantizer, inputs, outputs, variables)
-        return outputs
+    def replace(self, quantizer: Any, of_weight: bool) -> Any:
+        """Return what stands in for a quantizer of the model."""
 
-    def _note(self, quantizer: Any, inputs: Any, outputs: Any, variables: dict[str, Any]) -> None:
-        if self.seen is None or "min_var" not in variables:
-            return
-        self.seen.append(
-            _Seen(
-                id(variables) in self.weights,
-                int(getattr(quantizer, "num_bits", 8)),
-                np.asarray(variables["min_var"]),
-                np.asarray(variables["max_var"]),
-                np.asarray(inputs),
-                np.asarray(outputs),
-            )
-        )
+        def stand_in(inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+            if not self.active:
+                return inputs
+            outputs = quantizer(inputs, training, weights, **kwargs)
+            if self.seen is not None and isinstance(weights, dict) and "min_var" in weights:
+                self.seen.append(
+                    _Seen(
+                        of_weight,
+                        int(getattr(quantizer, "num_bits", 8)),
+                        np.asarray(weights["min_var"]),
+                        np.asarray(weights["max_var"]),
+                        np.asarray(inputs),
+                        np.asarray(outputs),
+                    )
+                )
+            return outputs
 
-
-@contextmanager
-def _controlled(quantizers: Iterable[Any]) -> Iterator[_Control]:
-    """Put a `_Control` between the layers and the classes of the given quantizers.
-
-    Python looks calls up on the class, so it is the classes that change. Not thread-safe.
-    """
-    control = _Control()
-    classes = {type(q) for q in quantizers}
-    before = {cls: (cls.__dict__.get("__call__"), cls.__call__) for cls in classes}
-
-    def make(original: Any) -> Any:
-        def call(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            return control(original, self, inputs, args, kwargs)
-
-        return call
-
-    try:
-        for cls, (_, original) in before.items():
-            cls.__call__ = make(original)
-        yield control
-    finally:
-        for cls, (own, _) in before.items():
-            if own is None:
-                del cls.__call__
-            else:
-                cls.__call__ = own
+        return stand_in

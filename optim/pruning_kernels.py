@@ -1,7 +1,7 @@
 """Where layers keep their kernels, and which axis of a kernel counts the inputs.
 
-Pruning, clustering and the sparsity report look kernels up here: a table says which
-attributes of a layer class hold them, and a second one which layers merely hold others.
+Pruning, clustering and the sparsity report look kernels up here: one table says what holds
+them in which layer class, a second one which layers merely hold others.
 """
 
 from __future__ import annotations
@@ -12,13 +12,95 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.configs import lookup
+from optim.errors import ConfigError
 
-__all__ = ["CONTAINERS", "DEPTHWISE", "INPUT_AXIS", "Slot", "input_axis", "paths", "slots"]
+__all__ = [
+    "CONTAINERS",
+    "KERNELS",
+    "Kernels",
+    "Slot",
+    "Table",
+    "built_slots",
+    "input_axis",
+    "kernel_table",
+    "paths",
+    "slots",
+    "with_depthwise",
+]
 
 _layers = keras.layers
 
 Table = Mapping[type, tuple[str, ...]]
 """Layer class -> attributes (dotted if nested) that hold kernels; for subclasses too."""
+
+Axis = int | None | Callable[[Any, int], int | None]
+"""An axis of a kernel, None for none, or a function of layer and rank that returns it."""
+
+
+def _axis_by_rank(_: Any, rank: int) -> int | None:
+    """As in tfmot: as for `Dense` at rank 2, as for `Conv2D` at rank 4."""
+    return {2: 0, 4: 2}.get(rank)
+
+
+def _einsum_axis(layer: Any, rank: int) -> int | None:
+    """The last axis of an EinsumDense kernel that is summed over."""
+    inputs, _, output = layer.equation.replace(" ", "").partition("->")
+    _, _, kernel = inputs.partition(",")
+    summed = [axis for axis, letter in enumerate(kernel) if letter not in output]
+    return summed[-1] if summed else None
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """What is known of the kernels of a layer class.
+
+    Attributes:
+        attributes: what holds those that are pruned and clustered, dotted if nested; empty
+            for those of the base class, if that has any.
+        depthwise: what holds depthwise ones. Such a kernel has a few values per channel,
+            without which the channel is lost, so it is left alone unless asked for
+            (`depthwise=True`); tfmot leaves it alone always.
+        inputs: the axis that runs over the inputs of one sum. It is the innermost axis of
+            the weights in a LiteRT file (`[out, in]`, `[out, h, w, in]`), along which m-by-n
+            sparsity is counted. None: there is no such sum, or no such axis.
+    """
+
+    attributes: tuple[str, ...] = ("kernel",)
+    depthwise: tuple[str, ...] = ()
+    inputs: Axis = _axis_by_rank
+
+
+_CELL = Kernels(("kernel", "recurrent_kernel"), inputs=0)
+_DEPTHWISE = Kernels((), ("depthwise_kernel",), inputs=None)
+_SEPARABLE = Kernels(("pointwise_kernel",), ("depthwise_kernel",), inputs=-2)
+_TRANSPOSE = Kernels((), inputs=-1)
+
+KERNELS: dict[type, Kernels] = {
+    _layers.Dense: Kernels(inputs=0),
+    _layers.EinsumDense: Kernels(inputs=_einsum_axis),
+    _layers.Embedding: Kernels(("embeddings",), inputs=None),
+    _layers.Conv1D: Kernels(inputs=-2),
+    _layers.Conv2D: Kernels(inputs=-2),
+    _layers.Conv3D: Kernels(inputs=-2),
+    _layers.Conv1DTranspose: _TRANSPOSE,
+    _layers.Conv2DTranspose: _TRANSPOSE,
+    _layers.Conv3DTranspose: _TRANSPOSE,
+    _layers.DepthwiseConv1D: _DEPTHWISE,
+    _layers.DepthwiseConv2D: _DEPTHWISE,
+    _layers.SeparableConv1D: _SEPARABLE,
+    _layers.SeparableConv2D: _SEPARABLE,
+    _layers.LocallyConnected1D: Kernels(inputs=None),
+    _layers.LocallyConnected2D: Kernels(inputs=None),
+    _layers.MultiHeadAttention: Kernels(
+        ("_query_dense.kernel", "_key_dense.kernel", "_value_dense.kernel", "_output_dense.kernel")
+    ),
+    _layers.SimpleRNNCell: _CELL,
+    _layers.LSTMCell: _CELL,
+    _layers.GRUCell: _CELL,
+}
+"""Layer class -> its kernels; for subclasses too. What is missing here is left alone:
+pre-processing, normalization, activation, pooling.
+"""
 
 CONTAINERS: dict[type, Callable[[Any], Iterable[str]]] = {
     _layers.RNN: lambda layer: ["cell"],
@@ -28,17 +110,20 @@ CONTAINERS: dict[type, Callable[[Any], Iterable[str]]] = {
 }
 """Layer class -> function of the layer that returns the attributes holding its inner layers."""
 
-DEPTHWISE: dict[type, tuple[str, ...]] = {
-    _layers.DepthwiseConv1D: ("depthwise_kernel",),
-    _layers.DepthwiseConv2D: ("depthwise_kernel",),
-    _layers.SeparableConv1D: ("depthwise_kernel", "pointwise_kernel"),
-    _layers.SeparableConv2D: ("depthwise_kernel", "pointwise_kernel"),
-}
-"""What `depthwise=True` adds to a table of kernels.
 
-A depthwise kernel has a few values per channel, without which the channel is lost, so it
-is left alone unless asked for; tfmot leaves it alone always.
-"""
+def kernel_table() -> dict[type, tuple[str, ...]]:
+    """Return a new table of what is pruned and clustered where, depthwise kernels left out."""
+    return {cls: known.attributes for cls, known in KERNELS.items() if known.attributes}
+
+
+def with_depthwise(table: Table, depthwise: bool = True) -> Table:
+    """Return the table, with the depthwise kernels added if they are wanted."""
+    if not depthwise:
+        return table
+    more = {
+        cls: known.depthwise + known.attributes for cls, known in KERNELS.items() if known.depthwise
+    }
+    return {**table, **more}
 
 
 @dataclass(frozen=True)
@@ -86,6 +171,28 @@ def slots(layer: Any, table: Table) -> list[Slot]:
     return result
 
 
+def built_slots(layer: Any, table: Table, doing: str) -> list[Slot]:
+    """Return the kernels of a layer, of which each has its variable.
+
+    Args:
+        layer, table: as for `slots`.
+        doing: what the kernels are wanted for, "prune" or "cluster".
+
+    Raises:
+        ConfigError: the layer makes its weights when it is first called, and was not.
+    """
+    try:
+        found = slots(layer, table)
+        for slot in found:
+            slot.value  # noqa: B018  (raises if there is no such attribute)
+    except AttributeError as error:  # MultiHeadAttention
+        raise ConfigError(
+            f"{layer.name}: a {type(layer).__name__} has no kernels before it is called "
+            f"({error}); build the model first and {doing} the model"
+        ) from error
+    return found
+
+
 def _follow(layer: Any, path: str) -> Any:
     for name in path.split(".") if path else ():
         layer = layer[int(name)] if name.isdigit() else getattr(layer, name)
@@ -114,41 +221,6 @@ UNFINISHED: dict[type, Callable[[Any], None]] = {_layers.MultiHeadAttention: _fi
 """Layer class -> what makes the weights that its `build` does not make but its first call."""
 
 
-def _einsum_axis(layer: Any, rank: int) -> int | None:
-    """The last axis of an EinsumDense kernel that is summed over."""
-    inputs, _, output = layer.equation.replace(" ", "").partition("->")
-    _, _, kernel = inputs.partition(",")
-    summed = [axis for axis, letter in enumerate(kernel) if letter not in output]
-    return summed[-1] if summed else None
-
-
-INPUT_AXIS: dict[type, int | Callable[[Any, int], int | None] | None] = {
-    _layers.Dense: 0,
-    _layers.EinsumDense: _einsum_axis,
-    _layers.Conv1D: -2,
-    _layers.Conv2D: -2,
-    _layers.Conv3D: -2,
-    _layers.Conv1DTranspose: -1,
-    _layers.Conv2DTranspose: -1,
-    _layers.Conv3DTranspose: -1,
-    _layers.SeparableConv1D: -2,
-    _layers.SeparableConv2D: -2,
-    _layers.SimpleRNNCell: 0,
-    _layers.LSTMCell: 0,
-    _layers.GRUCell: 0,
-    _layers.DepthwiseConv1D: None,
-    _layers.DepthwiseConv2D: None,
-    _layers.Embedding: None,
-    _layers.LocallyConnected1D: None,
-    _layers.LocallyConnected2D: None,
-}
-"""Layer class -> the axis of its kernel that runs over the inputs of one sum.
-
-It is the innermost axis of the weights in a LiteRT file (`[out, in]`, `[out, h, w, in]`),
-along which m-by-n sparsity is counted. None: there is no such sum, or no such axis.
-"""
-
-
 def input_axis(slot: Slot | None, rank: int) -> int | None:
     """Return the axis of a kernel, from 0, that m-by-n sparsity is counted along.
 
@@ -157,14 +229,15 @@ def input_axis(slot: Slot | None, rank: int) -> int | None:
         rank: number of its axes.
 
     Returns:
-        The axis; None if m-by-n sparsity makes no sense. For classes that the table does
-        not know: as for `Dense` at rank 2, as for `Conv2D` at rank 4 (as tfmot does).
+        The axis; None if m-by-n sparsity makes no sense. For classes that `KERNELS` does
+        not know: as for `Dense` at rank 2, as for `Conv2D` at rank 4.
     """
-    found, axis = lookup(INPUT_AXIS, type(slot.owner)) if slot else (False, None)
-    if slot and slot.attribute == "depthwise_kernel":
+    if slot is None:
+        return _axis_by_rank(None, rank)
+    if slot.attribute == "depthwise_kernel":
         return None
-    if not found:
-        axis = {2: 0, 4: 2}.get(rank)
+    found, known = lookup(KERNELS, type(slot.owner))
+    axis = known.inputs if found else _axis_by_rank
     if callable(axis):
-        axis = axis(slot.owner if slot else None, rank)
+        axis = axis(slot.owner, rank)
     return None if axis is None else axis % rank

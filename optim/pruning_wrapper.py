@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from optim import clustering_wrapper as clustering_wrapper  # registers it, for optim.scope
 from optim._clone import plain_variable
 from optim._keras import keras
 from optim.errors import ConfigError
 from optim.pruning_calls import CallArguments, in_construction
-from optim.pruning_kernels import DEPTHWISE, Slot, input_axis, paths, slots
+from optim.pruning_kernels import (
+    Slot,
+    built_slots,
+    input_axis,
+    kernel_table,
+    paths,
+    with_depthwise,
+)
 from optim.pruning_masks import Pruning
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
@@ -34,35 +40,12 @@ __all__ = [
 AnyPruneLowMagnitude = tfmot_wrapper.PruneLowMagnitude  # tfmot's own, or the one below
 pruned_layers = tfmot_wrapper.collect_prunable_layers  # (model) -> wrappers, nested ones too
 
-_layers = keras.layers
-
-PRUNABLE: dict[type, tuple[str, ...]] = {
-    _layers.Dense: ("kernel",),
-    _layers.EinsumDense: ("kernel",),
-    _layers.Embedding: ("embeddings",),
-    _layers.Conv1D: ("kernel",),
-    _layers.Conv2D: ("kernel",),
-    _layers.Conv3D: ("kernel",),
-    _layers.LocallyConnected1D: ("kernel",),
-    _layers.LocallyConnected2D: ("kernel",),
-    _layers.SeparableConv1D: ("pointwise_kernel",),
-    _layers.SeparableConv2D: ("pointwise_kernel",),
-    _layers.MultiHeadAttention: (
-        "_query_dense.kernel",
-        "_key_dense.kernel",
-        "_value_dense.kernel",
-        "_output_dense.kernel",
-    ),
-    # What holds cells or layers, such as RNN and Bidirectional, is as prunable as they are.
-    _layers.SimpleRNNCell: ("kernel", "recurrent_kernel"),
-    _layers.LSTMCell: ("kernel", "recurrent_kernel"),
-    _layers.GRUCell: ("kernel", "recurrent_kernel"),
-}
+PRUNABLE: dict[type, tuple[str, ...]] = kernel_table()
 """Layer class -> the attributes (dotted if nested) that hold its prunable weights.
 
 Holds for subclasses too; the most derived class wins. An empty tuple leaves a class
-alone, like every class that is neither listed nor derived from a listed one: pre-processing,
-normalization, activation, pooling, depthwise convolution (see `pruning_kernels.DEPTHWISE`).
+alone, like every class that is neither listed nor derived from a listed one. What holds
+cells or layers, such as `RNN` and `Bidirectional`, is as prunable as they are.
 """
 
 
@@ -97,7 +80,7 @@ def register_prunable(cls: type, weights: Iterable[str] = ("kernel",)) -> type:
 
 def is_prunable(layer: Any, depthwise: bool = False) -> bool:
     """Whether the layer has weights that pruning may remove; it need not be built."""
-    return _names_own_weights(layer) or bool(paths(layer, _table(depthwise)))
+    return _names_own_weights(layer) or bool(paths(layer, with_depthwise(PRUNABLE, depthwise)))
 
 
 def kernels(layer: Any, depthwise: bool = False) -> list[tuple[Slot | None, Any]]:
@@ -110,13 +93,8 @@ def kernels(layer: Any, depthwise: bool = False) -> list[tuple[Slot | None, Any]
     """
     if _names_own_weights(layer):
         return [(None, weight) for weight in type(layer).get_prunable_weights(layer)]
-    try:
-        return [(slot, slot.value) for slot in slots(layer, _table(depthwise))]
-    except AttributeError as error:  # MultiHeadAttention
-        raise ConfigError(
-            f"{layer.name}: a {type(layer).__name__} has no kernels before it is called "
-            f"({error}); build the model first and prune the model"
-        ) from error
+    found = built_slots(layer, with_depthwise(PRUNABLE, depthwise), "prune")
+    return [(slot, slot.value) for slot in found]
 
 
 def kernel_names(wrapper: Any) -> list[str]:
@@ -131,10 +109,6 @@ def kernel_names(wrapper: Any) -> list[str]:
 def _names_own_weights(layer: Any) -> bool:
     # Asked of the class: tfmot sets the method on instances too.
     return hasattr(type(layer), "get_prunable_weights")
-
-
-def _table(depthwise: bool) -> dict[type, tuple[str, ...]]:
-    return {**PRUNABLE, **DEPTHWISE} if depthwise else PRUNABLE
 
 
 def _unrecorded(function: Callable[[], Any]) -> Callable[[], Any]:

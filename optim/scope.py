@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from optim._keras import keras, tfmot
@@ -19,6 +19,9 @@ from optim.errors import ModelFileError
 from optim.pruning_wrapper import PruneLowMagnitude
 
 __all__ = ["application_objects", "custom_object_scope", "default_custom_objects", "load_model"]
+
+# What registers the classes of the models that it makes with Keras, when it is imported.
+_REGISTERING = ("optim.engine", "optim.clustering_wrapper")
 
 
 @cache
@@ -49,6 +52,7 @@ def default_custom_objects() -> dict[str, Any]:
         "PruneLowMagnitude": PruneLowMagnitude,
         "QuantizeLayer": QuantizeLayer,
         "QuantizeWrapperV2": QuantizeWrapperV2,
+        "SpectralNormalization": keras.layers.SpectralNormalization,  # forgotten by Keras itself
     }
 
 
@@ -62,13 +66,14 @@ def own_classes(objects: Iterable[Any]) -> dict[str, type]:
 def custom_object_scope(custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return a context manager in which Keras can read every model this package writes.
 
-    It holds tfmot's quantization objects, the pruning wrapper, the configs of this
-    package and the layers that `tf_keras.applications` defines.
+    It holds tfmot's quantization objects, the wrappers and configs of this package, and the
+    layers that `tf_keras.applications` defines.
 
     Args:
         custom_objects: more objects by name; they win over the known ones.
     """
-    import_module("optim.engine")  # registers the classes of the models that it makes
+    for module in _REGISTERING:
+        import_module(module)
     # Not handed to quantize_scope: it puts its own objects last, so that they would win.
     tfmot_objects = tfmot.quantization.keras.quantize_scope().custom_objects
     return keras.utils.custom_object_scope(
@@ -99,7 +104,7 @@ def load_model(
     if not path.exists():
         raise ModelFileError(f"no model file at {str(path)!r}")
     try:
-        with custom_object_scope(custom_objects), _archive_in_memory():
+        with custom_object_scope(custom_objects), _archive_unpacked():
             return keras.models.load_model(path, compile=compile)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
@@ -107,24 +112,26 @@ def load_model(
 
 
 @contextmanager
-def _archive_in_memory() -> Iterator[None]:
-    """Let Keras read the weights of a `.keras` archive from memory.
+def _archive_unpacked() -> Iterator[None]:
+    """Let Keras read the weights of a `.keras` archive from a file of their own.
 
     It reads the HDF5 file inside the archive through a zip stream, which starts again from
-    the front whenever HDF5 seeks backwards: 38 s for a ResNet50, against 2 s from memory.
+    the front whenever HDF5 seeks backwards: 38 s for a ResNet50, against 2 s from a file. Not
+    from memory, where it would be as large as the model, masks included.
     """
     library: Any = import_module("tf_keras.src.saving.saving_lib")
     original = library.H5IOStore
+    with TemporaryDirectory(prefix="optim-") as folder:
 
-    class MemoryStore(original):  # type: ignore[misc, valid-type]  # a class found at run time
-        def __init__(self, root_path: str, archive: Any = None, mode: str = "r") -> None:
-            if archive is not None and mode == "r":
-                super().__init__(io.BytesIO(archive.read(root_path)), mode=mode)
-            else:
-                super().__init__(root_path, archive, mode)
+        class UnpackedStore(original):  # type: ignore[misc, valid-type]  # found at run time
+            def __init__(self, root_path: str, archive: Any = None, mode: str = "r") -> None:
+                if archive is not None and mode == "r":
+                    super().__init__(archive.extract(root_path, folder), mode=mode)
+                else:
+                    super().__init__(root_path, archive, mode)
 
-    library.H5IOStore = MemoryStore
-    try:
-        yield
-    finally:
-        library.H5IOStore = original
+        library.H5IOStore = UnpackedStore
+        try:
+            yield
+        finally:
+            library.H5IOStore = original

@@ -9,7 +9,7 @@ import numpy as np
 
 from optim._clone import plain_variable, walk
 from optim.clustering_wrapper import CLUSTERABLE, ClusterWeights
-from optim.pruning_kernels import DEPTHWISE, Slot, input_axis, slots
+from optim.pruning_kernels import Slot, input_axis, slots, with_depthwise
 from optim.pruning_wrapper import PRUNABLE, AnyPruneLowMagnitude, kernel_names
 from optim.pruning_wrapper import kernels as prunable_kernels
 from optim.sparsity import KernelSparsity, measure
@@ -40,8 +40,7 @@ def _inner(path: str, wrapper: Any) -> str:
 
 
 def _plain(layer: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSparsity]:
-    table = {**PRUNABLE, **CLUSTERABLE, **PRUNABLE, **DEPTHWISE}
-    for slot in slots(layer, table):
+    for slot in slots(layer, with_depthwise({**CLUSTERABLE, **PRUNABLE})):
         values = plain_variable(slot.value).numpy()
         axis = input_axis(slot, values.ndim)
         yield KernelSparsity(path, _name(slot), **measure(values, 0, axis, m_by_n))

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf, tfmot
+from optim.batches import Inputs, as_batches
 from optim.engine.observers import METHODS, Observer
 from optim.errors import ConfigError
+from optim.tapping import tapped
 
 _Q = tfmot.quantization.keras.quantizers
 _WATCHED = tuple(
@@ -45,9 +47,10 @@ def calibrate(
 
     Args:
         model: from `quantize_model`, or from tfmot's. Modified in place.
-        data: batches of inputs: one array, a list of arrays, any iterable or
-            `tf.data.Dataset`; an `(inputs, targets)` tuple counts as its inputs. What can be
-            iterated again is, once per pass; of an iterator the batches are kept.
+        data: batches of inputs: one array, a list of arrays, any iterable,
+            `tf.data.Dataset`, or a function that returns one; an `(inputs, targets)` tuple
+            counts as its inputs. What can be iterated again is, once per pass; of an iterator
+            the batches are kept.
         method: "minmax", the range of what was seen; "percentile", without the tails;
             "mse", the range with the least squared quantization error.
         steps: number of batches to use; None for all.
@@ -131,17 +134,6 @@ def estimate_batch_norm(model: Any, batches: Iterable[Any]) -> Any:
     return model
 
 
-def _check_shapes(model: Any, batch: Any) -> None:
-    wanted = [tensor.shape for tensor in model.inputs]
-    given = [tf.TensorShape(np.shape(x)) for x in tf.nest.flatten(batch)]
-    fits = len(wanted) == len(given) and all(map(tf.TensorShape.is_compatible_with, wanted, given))
-    if not fits:
-        raise ConfigError(
-            f"a calibration batch of shape {', '.join(map(str, given))} does not fit the model, "
-            f"whose input is {', '.join(map(str, wanted))}"
-        )
-
-
 @contextmanager
 def _training_only(layers: Iterable[Any]) -> Iterator[None]:
     """Let the given layers run in training mode, everything else in inference."""
@@ -163,79 +155,47 @@ class _Training:
         return type(self.layer).call(self.layer, inputs, training=True, **kwargs)
 
 
-class _Watched:
-    """Stands in for a quantizer: reports what it gets and passes it on unchanged."""
-
-    def __init__(self, quantizer: Any, watch: Watch) -> None:
-        self.quantizer = quantizer
-        self.watch = watch
-
-    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
-        if isinstance(self.quantizer, _OF_WEIGHTS):
-            return self.quantizer(inputs, True, weights, **kwargs)  # sets its range, too
-        self.watch(self.quantizer, inputs, weights)
-        return inputs
-
-
 @contextmanager
 def _watching(model: Any, watch: Watch) -> Iterator[None]:
-    """Let the activation quantizers of a model, ours or tfmot's, report what they get.
+    """Let activations pass the quantizers of a model unchanged, and report them."""
 
-    Done on the model's own objects, not on classes: other models may run meanwhile.
-    """
-    restore: list[tuple[dict[str, Any], str, Any]] = []
+    def replace(quantizer: Any, of_weight: bool) -> Any:
+        if of_weight or not isinstance(quantizer, (*_WATCHED, *_OF_WEIGHTS)):
+            return quantizer
 
-    def swap(owner: Any, name: str, value: Any) -> None:
-        restore.append((owner.__dict__, name, owner.__dict__[name]))
-        owner.__dict__[name] = value
+        def stand_in(inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+            if isinstance(quantizer, _OF_WEIGHTS):
+                return quantizer(inputs, True, weights, **kwargs)  # sets its range, too
+            watch(quantizer, inputs, weights)
+            return inputs
 
-    def watched(quantizer: Any) -> Any:
-        known = isinstance(quantizer, (*_WATCHED, *_OF_WEIGHTS))
-        return _Watched(quantizer, watch) if known else quantizer
+        return stand_in
 
-    try:
-        for layer in model._flatten_layers():
-            if "quantizer" in layer.__dict__:
-                swap(layer, "quantizer", watched(layer.quantizer))
-            if "_output_quantizers" in layer.__dict__:
-                swap(layer, "_output_quantizers", [watched(q) for q in layer._output_quantizers])
-            for activation in layer.__dict__.get("_quantize_activations", ()):
-                owner = activation
-                while hasattr(owner.quantizer, "quantizer"):  # ours is in an adapter
-                    owner = owner.quantizer
-                swap(owner, "quantizer", watched(owner.quantizer))
+    with tapped(model, replace):
         yield
-    finally:
-        for attributes, name, value in reversed(restore):
-            attributes[name] = value
 
 
 class _Batches:
     """The batches of calibration data, checked, as often as they are asked for."""
 
     def __init__(self, model: Any, data: Any, steps: int | None) -> None:
-        self.model = model
+        self.structure = model._nested_inputs
+        specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), self.structure)
+        self.inputs = Inputs(specs, model.input_names, "calibration data")
         self.steps = steps
-        self.data = [data] if isinstance(data, (np.ndarray, tf.Tensor, dict)) else data
+        self.data = as_batches(data, "calibration data")
         if isinstance(self.data, Iterator):  # can be read once only
             self.data = list(itertools.islice(self.data, steps))
 
     def __len__(self) -> int:
         """The number of batches; 0 if it is unknown."""
         try:
-            known = len(self.data)
+            known = len(self.data)  # type: ignore[arg-type]
         except TypeError:
             return self.steps or 0
         return known if self.steps is None else min(known, self.steps)
 
     def __iter__(self) -> Iterator[Any]:
-        item = None
-        for item in itertools.islice(self.data, self.steps):
-            batch = item[0] if isinstance(item, tuple) and len(item) in (2, 3) else item
-            if any(np.shape(x)[:1] == (0,) for x in tf.nest.flatten(batch)):
-                raise ConfigError("a calibration batch is empty")
-            batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
-            _check_shapes(self.model, batch)
-            yield batch
-        if item is None:
-            raise ConfigError("calibration needs at least one batch of data; got none")
+        for arrays in self.inputs.read(itertools.islice(self.data, self.steps)):
+            tensors = [tf.convert_to_tensor(array) for array in arrays]
+            yield tf.nest.pack_sequence_as(self.structure, tensors)

@@ -222,6 +222,28 @@ class HardSwish(_Stateless):
 
 
 @register
+class CappedRelu(_Stateless):
+    """`min(relu(x), cap)`; LiteRT has an operation of its own for a cap of 6 only.
+
+    Args:
+        cap: largest output.
+        slope: what negative input is multiplied by.
+    """
+
+    def __init__(self, cap: float, slope: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cap = float(cap)
+        self.slope = float(slope)
+
+    def call(self, inputs: Any) -> Any:
+        rectified = tf.nn.leaky_relu(inputs, self.slope) if self.slope else tf.nn.relu(inputs)
+        return tf.minimum(rectified, tf.constant(self.cap, inputs.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "cap": self.cap, "slope": self.slope}
+
+
+@register
 class Rsqrt(_Stateless):
     """`1 / sqrt(x)`; in training `1 / sqrt(max(x, floor))`.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from optim._keras import keras
 from optim.engine.graph import Graph, Node, Value, is_input
-from optim.engine.kinds import FIXED, activation_name, kernel_attribute
+from optim.engine.kinds import FIXED, activation_name, hierarchy, kernel_attribute
 from optim.engine.layers import Convolve
 from optim.engine.lower import lower
 from optim.engine.lower.affine import operands
@@ -131,7 +131,7 @@ def describe(quantizer: Any) -> str:
     bits = f"int{quantizer.num_bits}"
     if hasattr(quantizer, "init_min"):
         return f"{bits} [{quantizer.init_min:g}, {quantizer.init_max:g}]"
-    if getattr(quantizer, "axes", None):
+    if getattr(quantizer, "axes", None) and quantizer.per_channel:
         return f"{bits} per channel"
     return bits
 
@@ -173,18 +173,29 @@ def plan(
 
 
 def _check_kernels(entries: list[Entry], scheme: Scheme) -> None:
-    missing = dict(scheme.missing)
-    problems = [
-        Problem(
-            e.node.path,
-            f"{missing[type(e.node.layer).__name__]}, which scheme {scheme.name!r} needs",
-            "use scheme='int8', or skip the layer",
-        )
-        for e in entries
-        if type(e.node.layer).__name__ in missing
-    ]
+    missing, wrong = dict(scheme.missing), dict(scheme.wrong)
+    problems = []
+    for entry in entries:
+        if not any(value.is_float for value in entry.node.outputs):
+            continue
+        for name in _names(entry.node):
+            if name in wrong:
+                remedy = "use scheme='int8'; to skip the layer does not help"
+                problems.append(_lacking(entry, wrong[name], remedy, scheme))
+            elif name in missing and not entry.is_float:
+                remedy = "use scheme='int8', or skip the layer: it stays float then"
+                problems.append(_lacking(entry, missing[name], remedy, scheme))
     if problems:
         raise UnsupportedModelError(problems)
+
+
+def _names(node: Node) -> list[str]:
+    """What a table can name a node by: its function, or the classes of its layer."""
+    return [node.symbol] if node.symbol else [cls.__name__ for cls in hierarchy(node.layer)]
+
+
+def _lacking(entry: Entry, what: str, remedy: str, scheme: Scheme) -> Problem:
+    return Problem(entry.node.path, f"{what} (scheme {scheme.name!r})", remedy)
 
 
 class _Planner:
@@ -206,7 +217,7 @@ class _Planner:
             entry = Entry(node, assignments[node].role, reason=assignments[node].reason)
             self.entries[node] = entry
             self._group(entry, assignments)
-            self._weights(entry)
+            self._weights(entry, assignments)
         for entry in self.entries.values():
             self._output(entry, assignments)
         return list(self.entries.values())
@@ -251,7 +262,7 @@ class _Planner:
             entry.group = self.entries[before].group
             entry.reason = f"fused with {before.path}"
 
-    def _weights(self, entry: Entry) -> None:
+    def _weights(self, entry: Entry, assignments: dict[Node, Assignment]) -> None:
         node = entry.node
         if node.skip:
             entry.config = config_for(node, self.configs)
@@ -264,7 +275,10 @@ class _Planner:
             return
         attribute = kernel_attribute(node.layer)
         axes = next(_CHANNEL_AXES[c] for c in type(node.layer).__mro__ if c in _CHANNEL_AXES)
-        entry.weights = {attribute: self.scheme.weight(axes)}
+        after = self.graph.sole_use(node.output)
+        folded = after is not None and assignments[after].role is Role.NORM
+        quantizer = self.scheme.folded_weight if folded else self.scheme.weight
+        entry.weights = {attribute: quantizer(axes)}
         if activation_name(node.layer.activation) in FIXED:
             entry.activation = self.scheme.activation()
 

@@ -12,28 +12,33 @@ _Q = tfmot.quantization.keras.quantizers
 register = keras.utils.register_keras_serializable(package="optim")
 
 
-@register
-class ChannelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-defined]
-    """Quantizes a kernel with one symmetric range per output channel.
+class _KernelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-defined]
+    """Quantizes a kernel symmetrically, in the forms that the converter to LiteRT folds.
+
+    tfmot's own per-axis quantizer knows the last axis only, which for a depthwise kernel
+    is its multiplier; and of its per-tensor one the converter loses the range where a
+    batch normalization is folded into the kernel: the operation then stays float.
 
     Args:
         num_bits: bits; the range is narrow, so 8 bits give [-127, 127].
         axes: axes of the kernel that together number its output channels: (3,) for a
-            convolution, (2, 3) for a depthwise one, (2,) for a transposed one. tfmot's
-            own per-axis quantizer knows the last axis only, which for a depthwise kernel
-            is its multiplier.
+            convolution, (2, 3) for a depthwise one, (2,) for a transposed one.
     """
 
+    per_channel: bool
+
     def __init__(self, num_bits: int = 8, axes: Any = (-1,)) -> None:
-        super().__init__(num_bits=num_bits, per_axis=True, symmetric=True, narrow_range=True)
+        super().__init__(
+            num_bits=num_bits, per_axis=self.per_channel, symmetric=True, narrow_range=True
+        )
         self.axes = tuple(int(a) for a in axes)
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        count = int(np.prod([tensor_shape[a] for a in self.axes]))
+        shape = (int(np.prod([tensor_shape[a] for a in self.axes])),) if self.per_channel else ()
         constant = keras.initializers.Constant
         return {
             f"{end}_var": layer.add_weight(
-                f"{name}_{end}", shape=(count,), initializer=constant(start), trainable=False
+                f"{name}_{end}", shape=shape, initializer=constant(start), trainable=False
             )
             for end, start in (("min", -6.0), ("max", 6.0))
         }
@@ -41,17 +46,21 @@ class ChannelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-define
     def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
         rank = len(inputs.shape)
         axes = [a % rank for a in self.axes]
-        others = [a for a in range(rank) if a not in axes]
         low, high = weights["min_var"], weights["max_var"]
         if training:
-            high = high.assign(tf.reshape(tf.reduce_max(tf.abs(inputs), axis=others), [-1]))
+            others = [a for a in range(rank) if not (self.per_channel and a in axes)]
+            found = tf.reduce_max(tf.abs(inputs), axis=others)
+            high = high.assign(tf.reshape(found, high.shape))
             low = low.assign(-high)
         if axes == [3]:
+            low, high = (tf.broadcast_to(end, inputs.shape[3:]) for end in (low, high))
             return tf.quantization.fake_quant_with_min_max_vars_per_channel(
                 inputs, low, high, num_bits=self.num_bits, narrow_range=self.narrow_range
             )
-        sizes = [inputs.shape[a] if a in axes else 1 for a in range(rank)]
-        return self._round(inputs, tf.reshape(high, sizes), training)
+        if self.per_channel:
+            sizes = [inputs.shape[a] if a in axes else 1 for a in range(rank)]
+            high = tf.reshape(high, sizes)
+        return self._round(inputs, high, training)
 
     def _round(self, inputs: Any, high: Any, training: Any) -> Any:
         """What the op computes, where the op is of no use.
@@ -75,6 +84,30 @@ class ChannelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-define
 
     def __hash__(self) -> int:
         return hash((self.num_bits, self.axes))
+
+
+@register
+class ChannelQuantizer(_KernelQuantizer):
+    """Quantizes a kernel with one range per output channel."""
+
+    per_channel = True
+
+
+@register
+class KernelQuantizer(_KernelQuantizer):
+    """Quantizes a kernel with one range for all of it."""
+
+    per_channel = False
+
+
+@register
+class FixedRangeQuantizer(_Q.FixedQuantizer):  # type: ignore[misc, name-defined]
+    """Quantizes to a given range with the bits it is told; tfmot's own always has 8."""
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        return tf.quantization.fake_quant_with_min_max_args(
+            inputs, self.init_min, self.init_max, self.num_bits, self.narrow_range
+        )
 
 
 @register

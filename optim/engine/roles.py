@@ -210,6 +210,7 @@ _LINEAR = Assignment(Role.LINEAR, "kernel is quantized", absorbs_relu=True)
 _TABLE = Assignment(Role.TABLE, "table is quantized; what is looked up has its scale")
 _NORM = Assignment(Role.NORM, "folds into the layer before it", absorbs_relu=True)
 _RELU = Assignment(Role.RELU, "rectifier")
+_CAPPED = Assignment(Role.RELU, "rectifier with a cap: RELU and MINIMUM")
 _FIXED = Assignment(Role.FIXED, "range fixed by LiteRT")
 
 
@@ -235,6 +236,10 @@ def assign(node: Node) -> Assignment:
         return _NORM
     if is_fusable_relu(node):
         return _RELU
+    if own.CappedRelu in classes:
+        return _LUT if layer.slope else _CAPPED
+    if K.ReLU in classes:
+        return _float("a rectifier with a threshold, for which LiteRT has no int8 kernel")
     if K.Embedding in classes and not layer.mask_zero:
         return _TABLE
     if K.Activation in classes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optim._keras import tfmot
-from optim.engine.quantizers import ChannelQuantizer
+from optim.engine.quantizers import ChannelQuantizer, FixedRangeQuantizer, KernelQuantizer
 from optim.errors import ConfigError
 
 _Q = tfmot.quantization.keras.quantizers
@@ -22,7 +22,10 @@ class Scheme:
         per_channel: one range per output channel where LiteRT allows it, else per tensor.
         activation_bits: bits of activations; one range per tensor.
         symmetric: whether activation ranges are symmetric around 0.
-        missing: layer classes that LiteRT has no kernel for, by class name -> what lacks.
+        missing: what LiteRT has no kernel for: name of a layer class (subclasses count) or
+            of a function -> what lacks. Such a layer can stay float.
+        wrong: the same for what must not be in the model at all: the converter, which takes
+            the ranges from data, quantizes it even where it is to stay float.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Scheme:
     activation_bits: int = 8
     symmetric: bool = False
     missing: tuple[tuple[str, str], ...] = ()
+    wrong: tuple[tuple[str, str], ...] = ()
 
     def activation(self) -> Any:
         """A quantizer for an activation whose range is learnt."""
@@ -52,7 +56,7 @@ class Scheme:
 
     def fixed(self, low: float, high: float) -> Any:
         """A quantizer for an activation whose range LiteRT prescribes."""
-        return _Q.FixedQuantizer(
+        return FixedRangeQuantizer(
             num_bits=self.activation_bits, init_min=low, init_max=high, narrow_range=False
         )
 
@@ -64,18 +68,59 @@ class Scheme:
             num_bits=self.weight_bits, per_axis=False, symmetric=True, narrow_range=True
         )
 
+    def folded_weight(self, axes: tuple[int, ...]) -> Any:
+        """A quantizer for a kernel into which a normalization is folded at export."""
+        if self.per_channel:
+            return self.weight(axes)
+        return KernelQuantizer(num_bits=self.weight_bits, axes=axes)
 
+
+# Found by running one file per layer and function; tests/engine/test_int16.py does it again.
 _INT16_MISSING = (
-    ("HardSwish", "LiteRT has no int16 HARD_SWISH"),
-    ("SquaredDifference", "LiteRT has no int16 SQUARED_DIFFERENCE"),
+    ("HARD_SWISH", "HardSwish"),
+    ("PRELU", "PReLU"),
+    ("LOG_SOFTMAX", "nn.log_softmax"),
+    ("L2_NORMALIZATION", "math.l2_normalize"),
+    ("SQRT", "math.sqrt"),
+    ("DEPTH_TO_SPACE", "nn.depth_to_space compat.v1.depth_to_space"),
+    ("SPACE_TO_DEPTH", "nn.space_to_depth compat.v1.space_to_depth"),
 )
+_INT16_WRONG = (
+    (
+        "LiteRT has no int16 SQUARED_DIFFERENCE, and the file would not run",
+        "SquaredDifference LayerNormalization GroupNormalization math.squared_difference",
+    ),
+    (
+        "LiteRT's int16 SUM computes wrong numbers",
+        "math.reduce_sum compat.v1.reduce_sum",
+    ),
+    (
+        "LiteRT's int16 SELECT does not see that its inputs have different scales",
+        "where compat.v1.where",
+    ),
+    (
+        "LiteRT has no int16 recurrent operation, and the file would not run",
+        "RNN Bidirectional ConvLSTM2D",
+    ),
+)
+
+
+def _by_name(entries: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, what) for what, names in entries for name in names.split())
+
 
 SCHEMES: dict[str, Scheme] = {
     s.name: s
     for s in (
         Scheme("int8"),
         Scheme("int8-per-tensor", per_channel=False),
-        Scheme("int16x8", activation_bits=16, symmetric=True, missing=_INT16_MISSING),
+        Scheme(
+            "int16x8",
+            activation_bits=16,
+            symmetric=True,
+            missing=_by_name(tuple((f"LiteRT has no int16 {op}", n) for op, n in _INT16_MISSING)),
+            wrong=_by_name(_INT16_WRONG),
+        ),
     )
 }
 

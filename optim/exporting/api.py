@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -18,11 +19,14 @@ from optim.errors import UnsupportedModelError
 from optim.exporting import checks
 from optim.exporting.convert import convert
 from optim.exporting.flatbuffer import pack, repair_biases, unpack
-from optim.exporting.freeze import freeze, without_fake_quant
-from optim.exporting.interface import interface
+from optim.exporting.freeze import Frozen, freeze, without_fake_quant
+from optim.exporting.interface import Interface, interface
 from optim.exporting.metadata import annotate
+from optim.exporting.ranges import warn_if_uncalibrated
 from optim.pruning import unprune
 from optim.pruning_wrapper import pruned_layers
+
+_LARGE = 1 << 28  # bytes of weights
 
 _QUANTIZED = (
     quantize_layer.QuantizeLayer,
@@ -67,6 +71,10 @@ def export(
         The content of the file. It names inputs and outputs like the model (signature
         `serving_default`) and holds a metadata entry `optim` (see `optim.verify`).
 
+    Warns:
+        UserWarning: activation ranges of a quantization-aware model are as they were made,
+            because it was neither calibrated nor trained.
+
     Raises:
         KerasModelError: not a model of the chosen Keras module.
         ConfigError: an argument makes no sense; said before the work starts.
@@ -83,16 +91,18 @@ def export(
     io = interface(model, input_shape)
     feeds = checks.check_data(representative_data, io, mode)
 
-    if pruned:
-        model = unprune(model)
-    frozen = freeze(_lowered(model) if mode.lowers else model, io)
+    if qat_bits and not mode.drops_fake_quants:
+        warn_if_uncalibrated(model)
+    frozen = _freeze(model, pruned, mode.lowers, io)
+    if frozen.graph_def.ByteSize() > _LARGE:
+        gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
         frozen = without_fake_quant(frozen)
     content = convert(frozen, mode, io_dtype, feeds)
     file = unpack(content)
     repair_biases(file)
     facts = {
-        "model": model.name,
+        "model": frozen.model_name,
         "techniques": ["prune"] * pruned + [mode.technique],
         "scheme": mode.scheme,
         "io_dtype": io_dtype,
@@ -102,6 +112,12 @@ def export(
     if target is not None:
         _write(target, content)
     return content
+
+
+def _freeze(model: Any, pruned: bool, lowers: bool, io: Interface) -> Frozen:
+    if pruned:
+        model = unprune(model)
+    return freeze(_lowered(model) if lowers else model, io)
 
 
 def _activation_bits(model: Any) -> int:

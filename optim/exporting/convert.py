@@ -18,6 +18,17 @@ from optim.verification.flatbuffer import read_subgraphs
 from optim.verification.naming import layer_of
 
 _CONTROL_FLOW = ("WHILE", "IF")
+_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
+
+_SCALES = "LiteRT takes its int16 inputs for numbers of one scale"
+_NO_INT16 = "LiteRT has no int16 kernel for it, though the converter thinks so"
+# What a file of scheme int16x8 must not have on int16 tensors.
+_NOT_INT16 = {
+    **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL"), _SCALES),
+    **dict.fromkeys(("LESS", "LESS_EQUAL", "SELECT", "SELECT_V2"), _SCALES),
+    **dict.fromkeys(("SQUARED_DIFFERENCE", "PADV2", "UNIDIRECTIONAL_SEQUENCE_LSTM"), _NO_INT16),
+    "SUM": "LiteRT's int16 kernel computes wrong numbers",
+}
 
 Feeds = Callable[[], Iterable[list[Any]]]
 
@@ -51,11 +62,14 @@ def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> b
         converter.inference_output_type = tf.as_dtype(io_dtype)
     try:
         with _quiet():
-            return bytes(converter.convert())
+            content = bytes(converter.convert())
     except OptimError:  # what the samples, or the check for loops, have to say
         raise
     except Exception as error:  # ConverterError and RuntimeError, from several modules
         raise explain(error, frozen.model_name) from error
+    if mode.scheme == "int16x8":
+        _check_int16(content, frozen)
+    return content
 
 
 def _converter_class() -> Any:
@@ -65,28 +79,48 @@ def _converter_class() -> Any:
         def __init__(self, frozen: Frozen) -> None:
             super().__init__([frozen], _NoDebugInfo())
             self._frozen = frozen
+            self._loops = frozen.loops
             self.experimental_lower_to_saved_model = False
             self.exclude_conversion_metadata = True  # ours says more
 
         def _freeze_concrete_function(self) -> tuple[Any, list[Any], list[Any], Any]:
             frozen = self._frozen
-            return frozen.graph_def, frozen.inputs, frozen.outputs, frozen
+            return frozen.handed_over(), frozen.inputs, frozen.outputs, frozen
 
         def _quantize(self, result: bytes, *args: Any, **kwargs: Any) -> bytes:
-            _check_loops(result, self._frozen)
+            _check_loops(result, self._frozen, self._loops)
             return bytes(super()._quantize(result, *args, **kwargs))
 
     return Converter
 
 
-def _check_loops(content: bytes, frozen: Frozen) -> None:
+def _check_loops(content: bytes, frozen: Frozen, loops: list[str]) -> None:
     """Refuse to calibrate a file with loops: LiteRT's calibrator would end the process."""
     graph = read_subgraphs(litert.parse(content), frozen.model_name, ())[0]
     if not any(op.name in _CONTROL_FLOW for op in graph.operations):
         return
     reason = "LiteRT cannot calibrate a model with loops or branches"
     remedy = "make recurrent layers with unroll=True, or export with optimize='dynamic'"
-    raise _refusal(frozen, frozen.loops, reason, remedy)
+    raise _refusal(frozen, loops, reason, remedy)
+
+
+def _check_int16(content: bytes, frozen: Frozen) -> None:
+    """Refuse operations that the converter makes int16 and LiteRT cannot run as such."""
+    graph = read_subgraphs(litert.parse(content), frozen.model_name, ())[0]
+    ends = dict(zip(graph.outputs, frozen.output_names, strict=False))
+    for op in reversed(graph.operations):  # the layer of an output goes by the output's name
+        if op.name in _CONVERSIONS and op.outputs[0] in ends:
+            ends[op.inputs[0]] = ends[op.outputs[0]]
+    problems = {}
+    for op in graph.operations:
+        dtypes = {graph.tensors[i].dtype for i in (*op.inputs, *op.outputs)}
+        if op.name in _NOT_INT16 and dtypes & {"int8", "int16"}:
+            layer = ends.get(op.outputs[0], op.layer) or frozen.model_name
+            reason = f"operation {op.name}: {_NOT_INT16[op.name]}"
+            remedy = "use int8, or take the layer out of the model"
+            problems[layer, op.name] = Problem(layer, reason, remedy)
+    if problems:
+        raise ExportError(problems.values())
 
 
 def _check_biases(frozen: Frozen) -> None:

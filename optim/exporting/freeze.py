@@ -23,13 +23,13 @@ _READ = "ReadVariableOp"
 _CONTROL_FLOW = ("While", "StatelessWhile", "If", "StatelessIf")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Frozen:
     """A model as a graph of constants.
 
     Attributes:
         graph: the graph it was traced in.
-        graph_def: the same without variables.
+        graph_def: the same without variables; None when `handed_over` has been used.
         inputs, outputs: tensors of the graph, flat.
         output_names: name of each output.
         model_name: name of the model, the outermost scope of the names in the graph.
@@ -41,6 +41,13 @@ class Frozen:
     outputs: list[Any]
     output_names: tuple[str, ...]
     model_name: str
+
+    def handed_over(self) -> Serialized:
+        """Return the graph for someone who serializes it once, and goes on to hold it.
+
+        All weights are in it a second time then: here they are let go of.
+        """
+        return Serialized(self)
 
     @property
     def shared_biases(self) -> list[str]:
@@ -72,6 +79,26 @@ class Frozen:
         return [node.name for node in self.graph_def.node if loops(node)]
 
 
+class Serialized:
+    """A `GraphDef` that gives up its weights as it is serialized, and keeps its operations."""
+
+    def __init__(self, frozen: Frozen) -> None:
+        self._frozen = frozen
+        self._rest: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rest or self._frozen.graph_def, name)
+
+    def SerializeToString(self) -> bytes:
+        whole = self._frozen.graph_def
+        content = bytes(whole.SerializeToString())
+        self._rest = tf.compat.v1.GraphDef(library=whole.library)
+        for node in whole.node:
+            self._rest.node.add(name=node.name, op=node.op)
+        self._frozen.graph_def = None
+        return content
+
+
 def freeze(model: Any, io: Interface) -> Frozen:
     """Trace a model in inference mode and replace its variables by their values.
 
@@ -83,6 +110,8 @@ def freeze(model: Any, io: Interface) -> Frozen:
     graph_def = _with_constants(graph)
     if graph_def is None:  # a loop, a table, a function: something keeps the variable itself
         graph, graph_def, inputs, outputs = _freeze_by_tensorflow(model, io)
+    else:
+        _release(graph)
     names = io.output_names
     if len(names) != len(outputs):
         names = tuple("output" if len(outputs) == 1 else f"output_{i}" for i in range(len(outputs)))
@@ -96,6 +125,12 @@ def _trace(model: Any, io: Interface) -> tuple[Any, list[Any], list[Any]]:
         feeds = [tf.compat.v1.placeholder(s.dtype, s.shape, _op_name(s.name)) for s in io.specs]
         results = _call(model, tf.nest.pack_sequence_as(io.structure, feeds))
     return graph, feeds, results
+
+
+def _release(graph: Any) -> None:
+    """Let go of the variables: a lowered or stripped model is nobody else's."""
+    graph.function_captures.clear()
+    assert not graph.captures  # asking for them renews what is kept of them
 
 
 def _in_full_precision(model: Any) -> None:
@@ -124,7 +159,6 @@ def _with_constants(graph: Any) -> Any:
     captured = {inner.op.name: outer for outer, inner in graph.captures}
     source = graph.as_graph_def()
     frozen = tf.compat.v1.GraphDef(versions=source.versions, library=source.library)
-    values: dict[str, np.ndarray] = {}
     for node in source.node:
         if node.name in captured:
             if captured[node.name].dtype != tf.resource:  # a tensor from outside
@@ -137,11 +171,9 @@ def _with_constants(graph: Any) -> Any:
             continue
         if node.op != _READ:
             return None
-        name = uses[0]
-        if name not in values:
-            dtype = node.attr["dtype"].type
-            values[name] = tf.raw_ops.ReadVariableOp(resource=captured[name], dtype=dtype).numpy()
-        _add_constant(frozen, node.name, values[name])
+        # Read anew for each use: keeping the values would hold all weights a second time.
+        read = tf.raw_ops.ReadVariableOp(resource=captured[uses[0]], dtype=node.attr["dtype"].type)
+        _add_constant(frozen, node.name, read.numpy())
     return frozen
 
 

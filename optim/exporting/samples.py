@@ -1,13 +1,15 @@
-"""Batches of inputs, from the many forms in which people have them."""
+"""Batches of inputs for LiteRT, which takes no other dtype and fails at what is not finite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from optim._keras import tf
+from optim.batches import Inputs, as_batches
 from optim.errors import ConfigError
 from optim.exporting.interface import Interface
 
@@ -26,71 +28,26 @@ def read_batches(data: Any, io: Interface, argument: str) -> Iterator[list[np.nd
         ConfigError: no data, or a batch of a wrong structure, shape or dtype. Raised at
             once for the first batch, while iterating for the others.
     """
-    if isinstance(data, Callable):  # type: ignore[arg-type]  # TFLiteConverter takes these
-        data = data()
-    if isinstance(data, (np.ndarray, tf.Tensor, dict)):
-        data = [data]
-    if not isinstance(data, Iterable):
-        raise ConfigError(
-            f"{argument}: expected an array, a list of batches, a tf.data.Dataset or a "
-            f"generator, got {type(data).__name__}"
-        )
-    items = iter(data)
-    try:
-        first = _batch(next(items), io, argument)
-    except StopIteration:
-        raise ConfigError(f"{argument} is empty: give at least one batch of inputs") from None
+    inputs = Inputs(tf.nest.map_structure(_of_any_size, io.structure), io.input_names, argument)
 
-    def batches() -> Iterator[list[np.ndarray]]:
-        yield first
-        for item in items:
-            yield _batch(item, io, argument)
+    def exact() -> Iterator[list[np.ndarray]]:
+        for arrays in inputs.read(as_batches(data, argument)):
+            yield [
+                _exact(array, spec, f"{argument} for input {name!r}")
+                for array, spec, name in zip(arrays, io.specs, io.input_names, strict=True)
+            ]
 
-    return batches()
+    batches = exact()
+    return chain([next(batches)], batches)
 
 
-def _batch(item: Any, io: Interface, argument: str) -> list[np.ndarray]:
-    count = len(io.specs)
-    if isinstance(item, tuple) and len(item) in (2, 3):
-        nested = isinstance(item[0], (list, tuple, dict))
-        item = item[0] if nested or len(item) != count else item
-    if isinstance(item, dict):
-        if set(item) != set(io.input_names):
-            raise ConfigError(
-                f"{argument}: a batch has the inputs {sorted(item)}, the model "
-                f"{sorted(io.input_names)}"
-            )
-        values = [item[name] for name in io.input_names]
-    elif isinstance(item, (list, tuple)) and (count > 1 or len(item) == 1):
-        values = list(item)
-    else:
-        values = [item]
-    if len(values) != count:
-        raise ConfigError(
-            f"{argument}: a batch has {len(values)} input(s), the model has {count} "
-            f"({', '.join(io.input_names)})"
-        )
-    arrays = [
-        _array(x, spec, f"{argument} for input {name!r}")
-        for x, spec, name in zip(values, io.specs, io.input_names, strict=True)
-    ]
-    lengths = {len(x) for x in arrays}
-    if len(lengths) > 1:
-        raise ConfigError(f"{argument}: the inputs of one batch differ in length: {lengths}")
-    return arrays
+def _of_any_size(spec: Any) -> Any:
+    """The spec for batches of any number of samples: they are cut to size later."""
+    shape = spec.shape
+    return tf.TensorSpec([None, *shape[1:]] if shape.rank else shape, spec.dtype)
 
 
-def _array(value: Any, spec: Any, what: str) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # a ragged nest of lists
-        raise ConfigError(f"{what} is no array: {error}") from error
-    wanted = spec.shape.as_list()[1:]
-    if array.ndim == 0 or not tf.TensorShape(array.shape[1:]).is_compatible_with(wanted):
-        sizes = ", ".join(["batch", *("any" if s is None else str(s) for s in wanted)])
-        raise ConfigError(f"{what} has the shape {array.shape}; expected ({sizes})")
-    if not len(array):
-        raise ConfigError(f"{what} has a batch without samples")
+def _exact(array: np.ndarray, spec: Any, what: str) -> np.ndarray:
     dtype = np.dtype(spec.dtype.as_numpy_dtype)
     if array.dtype.kind not in ("fiub" if dtype.kind == "f" else "iub"):
         raise ConfigError(f"{what} has the dtype {array.dtype}; the model takes {dtype}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from optim._clone import Copier, clone_model, is_network, plain_variable
@@ -20,6 +20,7 @@ from optim.pruning_wrapper import (
     pruned_layers,
 )
 from optim.scope import custom_object_scope
+from optim.stripping import strip
 
 __all__ = ["prune_low_magnitude", "unprune"]
 
@@ -189,32 +190,14 @@ def unprune(model: Any) -> Any:
         UnsupportedModelError: a subclassed model, or layers that cannot be copied.
     """
     check_model(model, "unprune")
-    stripped: list[tuple[Any, Any]] = []
-
-    def convert(layer: Any, path: str, copy: Copier) -> Any:
-        if not isinstance(layer, AnyPruneLowMagnitude):
-            return copy(layer)
-        new = copy(layer.layer)
-        stripped.append((layer, new))
-        if hasattr(layer, "_batch_input_shape"):  # lets a Sequential model build itself
-            new._batch_input_shape = layer._batch_input_shape
-        return new
-
-    with custom_object_scope():
-        plain = clone_model(model, convert)
-        for wrapper, layer in stripped:
-            _apply_masks(wrapper, layer)
-        copy_compile_state(model, plain)
-    _warn_if_too_early([wrapper for wrapper, _ in stripped], model.name)
+    plain, wrappers = strip(model, AnyPruneLowMagnitude, _masked_values)
+    _warn_if_too_early(wrappers, model.name)
     return plain
 
 
-def _apply_masks(wrapper: Any, layer: Any) -> None:
-    """Multiply the weights of an unwrapped copy with the masks of its wrapper."""
-    originals = [id(plain_variable(weight)) for weight in wrapper.layer.weights]
+def _masked_values(wrapper: Any) -> Iterator[tuple[Any, Any]]:
     for weight, mask, _ in wrapper.pruning_vars:
-        target = plain_variable(layer.weights[originals.index(id(plain_variable(weight)))])
-        target.assign(target * plain_variable(mask))
+        yield weight, plain_variable(weight) * plain_variable(mask)
 
 
 def _warn_if_too_early(wrappers: list[Any], name: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from optim import litert
 from optim.verification.compare import check_references, compare
-from optim.verification.flatbuffer import Subgraph, read_subgraphs
+from optim.verification.flatbuffer import read_subgraphs
 from optim.verification.islands import find_islands
 from optim.verification.metadata import read_metadata
 from optim.verification.report import Report
@@ -48,27 +48,15 @@ def verify(
     names = [entry["name"] for entry in metadata.get("outputs", [])]
     graphs = read_subgraphs(model, metadata.get("model", ""), names)
     ends = litert.ends(content)
-    comparisons = []
-    if references:
-        runtime = litert.Runtime(content, threads=threads, kernels=kernels)
-        comparisons = compare(runtime, references, data, _steps(graphs[0], ends[1]))
-    return Report(
+    report = Report(
         size=len(content),
         metadata=metadata,
         inputs=tuple(ends[0]),
         outputs=tuple(ends[1]),
         subgraphs=tuple(graphs),
         islands=tuple(island for graph in graphs for island in find_islands(graph)),
-        comparisons=tuple(comparisons),
     )
-
-
-def _steps(graph: Subgraph, outputs: list[litert.TensorDetails]) -> Mapping[str, float]:
-    """Quantization step of each output: its own, or that of what is dequantized to it."""
-    steps = {}
-    sources = {op.outputs[0]: op.inputs[0] for op in graph.operations if op.name == "DEQUANTIZE"}
-    for details in outputs:
-        tensor = graph.tensors[sources.get(details.index, details.index)]
-        if tensor.scale:
-            steps[details.name] = tensor.scale
-    return steps
+    if not references:
+        return report
+    runtime = litert.Runtime(content, threads=threads, kernels=kernels)
+    return replace(report, comparisons=tuple(compare(runtime, references, data, report.steps)))

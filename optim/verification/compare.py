@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -106,9 +106,29 @@ def compare(
         ConfigError: data that does not fit, or outputs that do not correspond.
     """
     got = runtime.run(data)
+    expected = {name: _outputs(reference, data) for name, reference in references.items()}
+    return compare_outputs(runtime.outputs, got, expected, steps)
+
+
+def compare_outputs(
+    outputs: Sequence[TensorDetails],
+    got: Sequence[np.ndarray],
+    references: Mapping[str, Sequence[np.ndarray]],
+    steps: Mapping[str, float],
+) -> list[Comparison]:
+    """Compare what a file returned with what references did.
+
+    Args:
+        outputs: the file's outputs.
+        got: the value of each, dequantized.
+        references: name -> the expected value of each.
+        steps: output name -> size of its quantization step, where it has one.
+
+    Raises:
+        ConfigError: the outputs do not correspond.
+    """
     rows = []
-    for name, reference in references.items():
-        wanted = _outputs(reference, data)
+    for name, wanted in references.items():
         shapes = [x.shape for x in wanted], [x.shape for x in got]
         if shapes[0] != shapes[1]:
             raise ConfigError(
@@ -116,7 +136,7 @@ def compare(
             )
         rows += [
             _compare(name, details, a, b, steps.get(details.name))
-            for details, a, b in zip(runtime.outputs, wanted, got, strict=True)
+            for details, a, b in zip(outputs, wanted, got, strict=True)
         ]
     return rows
 

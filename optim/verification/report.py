@@ -99,6 +99,18 @@ class Report:
         """Other operations that are not LiteRT's own -> the layers."""
         return _layers([op for op in self.operations if op.custom and not op.flex])
 
+    @property
+    def steps(self) -> dict[str, float]:
+        """Output -> quantization step: its own, or that of what is dequantized to it."""
+        graph = self.subgraphs[0]
+        sources = {
+            op.outputs[0]: op.inputs[0] for op in graph.operations if op.name == "DEQUANTIZE"
+        }
+        tensors = {
+            one.name: graph.tensors[sources.get(one.index, one.index)] for one in self.outputs
+        }
+        return {name: tensor.scale for name, tensor in tensors.items() if tensor.scale}
+
     # -- how it is told -------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import toys
 from optim._keras import keras, tf
 from optim.engine import quantize_model
 from optim.engine.layers import Affine, HardSwish, LoneBatchNormalization
-from optim.engine.quantizers import ChannelQuantizer
+from optim.engine.quantizers import ChannelQuantizer, KernelQuantizer
 from optim.engine.wrappers import QuantizeLayer, QuantizeWrapper
 
 K = keras.layers
@@ -36,6 +36,7 @@ ZOO = {
     "attention": "int8",
     "recurrent": "int8",
     "op_layers": "int8",
+    "capped_rectifiers": "int8-per-tensor",
 }
 
 CHILD = """
@@ -92,6 +93,7 @@ def zoo(tmp_path_factory: Any) -> Path:
             seen |= {type(layer), *(type(q) for _, q, _ in getattr(layer, "_weight_vars", ()))}
     needed = {
         Affine, HardSwish, LoneBatchNormalization, QuantizeLayer, QuantizeWrapper, ChannelQuantizer,
+        KernelQuantizer,
     }  # fmt: skip
     assert needed <= seen
     return folder

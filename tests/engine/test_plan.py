@@ -89,7 +89,9 @@ def test_integers_and_layers_without_a_rule() -> None:
     table = entry(decided, "table")
     assert table.weights["embeddings"].num_bits == 8
     assert table.output is None
-    assert entry(plan(decided.graph, "int16x8"), "table").output.num_bits == 16
+    embedded = K.Flatten()(K.Embedding(4, 2, name="table")(x))
+    wide = plan(keras.Model(x, K.Dense(2)(embedded)), "int16x8")
+    assert entry(wide, "table").output.num_bits == 16
 
 
 def test_what_a_float_division_divides_by_stays_float_as_well() -> None:

@@ -117,6 +117,22 @@ def arithmetic() -> Any:
 
 
 @toy
+def capped_rectifiers() -> Any:
+    x = image()
+    y = K.ReLU(0.7)(K.BatchNormalization()(K.Conv2D(5, 3, use_bias=False)(x)))
+    z = K.ReLU(1.5, negative_slope=0.1)(K.DepthwiseConv2D(3)(y))
+    w = K.Activation(lambda t: keras.activations.relu(t, max_value=0.4))(z)
+    return keras.Model(x, [z, K.ReLU(0.3)(K.Add()([z, w])), K.ReLU(2.0)(K.MaxPooling2D()(x))])
+
+
+@toy
+def spectral_normalization() -> Any:
+    x = image()
+    y = K.SpectralNormalization(K.Conv2D(6, 3, activation="relu"))(x)
+    return keras.Model(x, K.Dense(2)(K.GlobalAveragePooling2D()(y)))
+
+
+@toy
 def hard_swish_forms() -> Any:
     x = image()
     a = x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)

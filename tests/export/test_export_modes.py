@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -273,3 +274,25 @@ def test_the_model_is_left_as_it_was(
     assert optim.export(model, **options) == content  # and the file is the same every time
     if kind != "pruned":  # needs a callback
         model.train_on_batch(images, np.zeros((16, 3)))
+
+
+@pytest.mark.parametrize("library", ["optim", "tfmot"])
+def test_ranges_that_nothing_ever_set_are_warned_of(
+    library: str, small: Any, images: np.ndarray
+) -> None:
+    made = {"optim": optim, "tfmot": tfmot.quantization.keras}[library].quantize_model(small)
+    with pytest.warns(UserWarning, match=r"never calibrated or trained: .*optim\.calibrate"):
+        optim.export(made)
+    optim.calibrate(made, images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        optim.export(made)
+
+
+def test_one_step_of_training_is_enough_not_to_be_warned(small: Any, images: np.ndarray) -> None:
+    qat = optim.quantize_model(small)
+    qat.compile("sgd", "mse", run_eagerly=True)
+    qat.train_on_batch(images, np.zeros((16, 3)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        optim.export(qat)

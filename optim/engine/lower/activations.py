@@ -7,7 +7,16 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.engine.graph import Graph, Node, Value
-from optim.engine.kinds import FIXED, FUSED, KERNELS, activation_name, has_plain_call, relu_limit
+from optim.engine.kinds import (
+    FIXED,
+    FUSED,
+    KERNELS,
+    activation_name,
+    has_plain_call,
+    is_fusable_relu,
+    weights_of,
+)
+from optim.engine.layers import CappedRelu
 from optim.engine.lower.affine import add_affine
 from optim.engine.lower.registry import Result, rule
 
@@ -142,9 +151,48 @@ def split_activation(graph: Graph, node: Node) -> Result:
 
 
 @rule(K.ReLU)
-def relu_with_slope(graph: Graph, node: Node) -> Result:
+def relu_with_slope_or_cap(graph: Graph, node: Node) -> Result:
     layer = node.layer
-    if relu_limit(node) is None and layer.max_value is None and not layer.threshold:
-        leaky = K.LeakyReLU(float(layer.negative_slope), name=node.name)
-        return _same(graph, leaky, node.inputs[0])
-    return None
+    slope = float(layer.negative_slope)
+    if layer.threshold or is_fusable_relu(node):
+        return None
+    if layer.max_value is None:
+        return _same(graph, K.LeakyReLU(slope, name=node.name), node.inputs[0])
+    capped = CappedRelu(float(layer.max_value), slope, name=node.name)
+    return _same(graph, capped, node.inputs[0])
+
+
+@rule(K.PReLU)
+def one_of_several_rectifiers(graph: Graph, node: Node) -> Result:
+    """A PReLU beside another rectifier of the same tensor, as `x + (1 - alpha) * relu(-x)`.
+
+    The converter knows a PReLU by the `relu(x)` and the `-x` in it. It merges what several
+    layers have in common, and then takes none of them for a PReLU: all would be float.
+    """
+    x = node.inputs[0]
+    (alpha,) = weights_of(node)
+    if graph.is_shared(node) or alpha.size != alpha.shape[-1]:
+        return None
+    prelus = [n for n in x.uses if isinstance(n.layer, K.PReLU)]
+    if prelus[0] is node and not any(map(_rectifies, x.uses)):
+        return None
+
+    def name(part: str) -> str:
+        return graph.unique_name(f"{node.name}_{part}")
+
+    negated = add_affine(graph, x, -1.0, 0.0, name("negated"))
+    if negated is None:
+        return None
+    below = _same(graph, K.ReLU(name=name("below")), negated)
+    slope = 1.0 - alpha.ravel()
+    lift = add_affine(graph, below, slope, 0.0, name("lift"), trainable=node.layer.trainable)
+    return graph.add(K.Add(name=node.name), [x, lift], specs=x.spec).output
+
+
+def _rectifies(node: Node) -> bool:
+    """Whether `relu(x)` of its input is part of what it computes, as in a PReLU."""
+    if isinstance(node.layer, (K.ReLU, CappedRelu)) or node.symbol in ("nn.relu", "nn.crelu"):
+        return True
+    return activation_name(getattr(node.layer, "activation", None)) == "relu" and isinstance(
+        node.layer, K.Activation
+    )

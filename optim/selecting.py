@@ -1,0 +1,89 @@
+"""Which layers the caller means: by name pattern, by class, by predicate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+from optim._keras import keras
+from optim.errors import ConfigError
+
+__all__ = ["Which", "as_list", "check", "check_names", "choose", "is_name", "label", "matches"]
+
+Which = str | type | Callable[[Any], bool]
+"""Which layers: a name pattern (`"head_*"`), a layer class, or a predicate of a layer."""
+
+
+def check(which: Any, option: str) -> None:
+    """Refuse what says nothing about layers.
+
+    Raises:
+        ConfigError: naming the option that it was given for.
+    """
+    if isinstance(which, type) and not issubclass(which, keras.layers.Layer):
+        raise ConfigError(f"{option}: {which.__name__} is not a layer class of tf_keras")
+    if not isinstance(which, (str, type)) and not callable(which):
+        raise ConfigError(
+            f"{option}: {which!r} is neither a name pattern, a layer class, nor a predicate"
+        )
+
+
+def as_list(wishes: Any, option: str) -> list[Any]:
+    """Return one `Which`, or several, as a list.
+
+    Raises:
+        ConfigError: an entry says nothing about layers.
+    """
+    several = isinstance(wishes, Iterable) and not isinstance(wishes, (str, type))
+    found: list[Any] = list(wishes) if several else [wishes]
+    for which in found:
+        check(which, option)
+    return found
+
+
+def matches(which: Any, layer: Any, names: Iterable[str]) -> bool:
+    """Whether a layer, which goes by some names, is one of those that are meant."""
+    if isinstance(which, str):
+        return any(fnmatchcase(name, which) for name in names)
+    if isinstance(which, type):
+        return isinstance(layer, which)
+    return bool(which(layer))
+
+
+def choose(table: Mapping[Any, Any], layer: Any, names: Iterable[str]) -> Any:
+    """Return the value that a table of `Which` -> value has for a layer; None if it has none.
+
+    Where several entries match, patterns and predicates go before classes, the earlier
+    before the later, and a class before those it is derived from.
+    """
+    names = list(names)
+    for which in table:
+        if not isinstance(which, type) and matches(which, layer, names):
+            return table[which]
+    return next((table[cls] for cls in type(layer).__mro__ if cls in table), None)
+
+
+def is_name(which: Any) -> bool:
+    """Whether it is a name, not a pattern, which may be meant for several models."""
+    return isinstance(which, str) and not set(which) & set("*?[")
+
+
+def check_names(wishes: Iterable[Any], known: Iterable[str], option: str, model: str) -> None:
+    """Refuse names and patterns that match none of the known names.
+
+    Raises:
+        ConfigError: naming the nearest; a typing error would change the wrong layer.
+    """
+    known = set(known)
+    for name in wishes:
+        if isinstance(name, str) and not matches(name, None, known):
+            near = get_close_matches(name, sorted(known), n=3)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise ConfigError(f"{option}: {model!r} has no layer {name!r}{hint}")
+
+
+def label(which: Any) -> str:
+    """Return how a message names it."""
+    return getattr(which, "__name__", None) or repr(which)
