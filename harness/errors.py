@@ -187,6 +187,11 @@ RULES: tuple[Rule, ...] = (
         blocker="op",
     ),
     Rule("conversion", type=r"ConverterError|ConversionError"),
+    Rule("conversion", type="ExportError"),
+    # the file
+    Rule("flex-op", type="FlexOpError"),
+    Rule("float-island", type="FloatIslandError"),
+    Rule("runtime", stage="run", type="ModelFileError|RuntimeError|ValueError"),
     # checks
     Rule("not-finite", type="NotFiniteError"),
     Rule("nothing-trained", type="NothingTrainedError"),
@@ -311,6 +316,28 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "conversion",
             "The LiteRT converter refused the model.",
             "Leave the named op, or the layer that made it, out of quantization.",
+        ),
+        Explanation(
+            "float-island",
+            "float island",
+            "A file that is to run in int8 throughout has float operations between its input "
+            "and its output, each with a conversion before and behind it.",
+            "Look at the layer that the message names in `optim.plan(model)`: it says why it "
+            "stays float. Replace the layer, or add a rule for it.",
+        ),
+        Explanation(
+            "flex-op",
+            "flex op",
+            "The file needs an operation that LiteRT does not have; it would run only with "
+            "TensorFlow's kernels linked in.",
+            "Replace the layer that makes the operation by one that LiteRT knows.",
+        ),
+        Explanation(
+            "runtime",
+            "runtime",
+            "The file was written, and the LiteRT runtime cannot load or run it.",
+            'Try other kernels (`optim.litert.Runtime(file, kernels="reference")`), and report '
+            "the operation that the message names upstream.",
         ),
         Explanation(
             "not-finite",

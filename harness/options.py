@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,19 @@ CASE: Mapping[str, Mapping[str, Any]] = {
         "default": Limits().memory_bytes / 2**30,
         "metavar": "GIB",
         "help": "resident memory one case may use (default: %(default)g)",
+    },
+    "--samples": {
+        "type": int,
+        "default": Options().samples,
+        "metavar": "N",
+        "help": "photographs that ranges are taken from and outputs compared on "
+        "(default: %(default)d)",
+    },
+    "--weights": {
+        "default": Options().weights,
+        "metavar": "KIND",
+        "help": "conditioned or random ones, imagenet, or a folder of files named "
+        "APPLICATION_VARIANT.weights.h5 (default: %(default)s)",
     },
     "--save-format": {
         "choices": ("h5", "keras"),
@@ -120,8 +134,8 @@ def split(values: list[str]) -> tuple[str, ...]:
 
 
 def options_of(given: Any) -> Options:
-    """Return what ``--input-size``, ``--batch``, ``--save-format`` and ``--seed`` say."""
-    return Options(given.input_size, given.batch, given.save_format, given.seed)
+    """Return what the options that change what a case does say."""
+    return Options(**{one.name: getattr(given, one.name) for one in fields(Options)})
 
 
 def limits_of(given: Any) -> Limits:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness import cases, progress, records, session
+from harness import cases, progress, records, reuse, session
 from harness.cases import Case, Selection
 from harness.options import MATRIX, limits_of, options_of, split
 from harness.paths import working_dir
@@ -232,7 +232,9 @@ def _is_left_out(
     """Whether what an earlier run left of a case is enough for this one."""
     if config.option.only_failed:
         return outcome is None or outcome.passed
-    return outcome is not None and outcome.status != Status.ERROR and outcome.key == _key(run, case)
+    if outcome is None or outcome.status == Status.ERROR or outcome.until != run.until:
+        return False
+    return outcome.key == reuse.key_of(outcome, case, run.until, run.options)
 
 
 def _done(run: session.Settings) -> dict[str, Record]:
@@ -248,12 +250,6 @@ def _worker_done(config: pytest.Config) -> dict[str, Record]:
     return _done(
         session.Settings(results=Path(config.workerinput["matrix_results"], "start"))  # type: ignore[attr-defined]
     )
-
-
-def _key(run: session.Settings, case: Case) -> str:
-    from harness import reuse
-
-    return reuse.key(case, run.until, run.options)
 
 
 def _case_of(item: pytest.Item) -> Case | None:
@@ -337,7 +333,9 @@ class _Controller:
         seconds = dict(reference.seconds())
         if not self.settings.fresh:
             for case in self.chosen:
-                if case.id in seconds and reference.lookup(case, _key(self.settings, case)):
+                if case.id in seconds and reference.lookup(
+                    case, self.settings.until, self.settings.options
+                ):
                     seconds[case.id] = 0.0
         return seconds
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from harness.applications import distribution_version, keras_module
 from harness.cases import Case, parse
 from harness.records import Record
-from harness.stages import up_to
+from harness.stages import DEPENDS_ON, up_to
 from harness.stages.bench import Options
 from harness.techniques import Technique
 from harness.words import Status, UsageError
@@ -34,31 +34,50 @@ from harness.words import Status, UsageError
 #: machine it ran on, and are tried again.
 _LASTING = {Status.PASS.value, Status.FAIL.value, Status.CRASH.value}
 
+#: Statuses after which no later stage was tried: what those would do does not count.
+_ENDED_EARLY = {Status.FAIL.value, Status.CRASH.value}
+
 #: A line and a character of a source.
 _Place = tuple[int, int]
 
 
-def key(case: Case, until: str, options: Options) -> str:
-    """Return the digest of everything the outcome of ``case`` depends on."""
+def key(case: Case, until: str, options: Options, reached: str | None = None) -> str:
+    """Return the digest of everything the outcome of ``case`` depends on.
+
+    Args:
+      case: the case.
+      until: the last stage of the run.
+      options: of the run.
+      reached: the stage at which the case failed, if it did: a change of a later one
+        leaves such an outcome as it is.
+    """
     technique = case.technique
+    tried = up_to(reached or until, technique.stages)
+    ours = technique.depends_on + (technique.exports_with if "export" in tried else ())
     facts = {
         "application": [case.application.module, case.application.function],
         "source": case.application.source,
         "technique": [technique.id, _class_code(type(technique)), *_settings(technique)],
-        "code": {name: module_code(name) for name in technique.depends_on},
+        "code": {name: module_code(name) for name in ours},
         "variant": case.variant,
-        "stages": {
-            name: module_code(f"harness.stages.{name}") for name in ("bench", *up_to(until))
-        },
+        "stages": {name: stage_code(name) for name in ("bench", *tried)},
+        # A run that goes on to a file builds without softmax (see `harness.stages.build`).
+        "exports": "export" in up_to(until, technique.stages),
         "options": asdict(options),
         "libraries": libraries(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def stage_code(name: str) -> list[str]:
+    """Digest a stage: its own source, and that of what it works with."""
+    modules = (f"harness.stages.{name}", *DEPENDS_ON.get(name, ()))
+    return [module_code(one) for one in modules]
+
+
 def libraries() -> dict[str, str]:
     """Return the versions of the libraries that decide an outcome."""
-    names = ("tensorflow", keras_module(), "tensorflow-model-optimization")
+    names = ("tensorflow", keras_module(), "tensorflow-model-optimization", "ai-edge-litert")
     return {name: distribution_version(name) for name in names}
 
 
@@ -184,14 +203,27 @@ class Reference:
                 found[record.application] = float(size)
         return found
 
-    def lookup(self, case: Case, wanted: str) -> Record | None:
+    def lookup(self, case: Case, until: str, options: Options) -> Record | None:
         """Return the record of ``case`` if it may stand for a new attempt."""
         if not case.technique.reusable:
             return None
         record = self._by_case.get(case.id)
-        if record is None or record.key != wanted or record.status not in _LASTING:
+        if record is None or not holds(record, case, until, options):
             return None
-        return taken_over(record)
+        return replace(taken_over(record), until=until)
+
+
+def key_of(record: Record, case: Case, until: str, options: Options) -> str:
+    """Return the key of an outcome."""
+    return key(case, until, options, record.stage if record.status in _ENDED_EARLY else None)
+
+
+def holds(record: Record, case: Case, until: str, options: Options) -> bool:
+    """Whether a run up to a stage would come to the same outcome as the record tells of."""
+    early = record.status in _ENDED_EARLY
+    comparable = record.stage in up_to(until) if early else record.until == until
+    lasting = record.status in _LASTING
+    return lasting and comparable and record.key == key_of(record, case, until, options)
 
 
 def still_holding(found: Iterable[Record]) -> list[Record]:
@@ -205,7 +237,7 @@ def still_holding(found: Iterable[Record]) -> list[Record]:
             case = parse(record.case)
         except UsageError:
             continue
-        if record.status in _LASTING and record.key == key(case, record.until, Options()):
+        if holds(record, case, record.until, Options()):
             kept.append(taken_over(record))
     return kept
 

@@ -55,13 +55,21 @@ def preload() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    # oneDNN's allocator keeps what it once had: a training step would take twice the memory.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     # Choosing the Keras module comes before TensorFlow.
     import optim  # noqa: F401  isort:skip
     import tensorflow
     import tensorflow_model_optimization
     import tf_keras.applications
 
-    for name in ("optim.quantize", "optim.recipe", "optim.pruning", "optim.engine"):
+    for name in (
+        "optim.quantize",
+        "optim.recipe",
+        "optim.pruning",
+        "optim.exporting",
+        "optim.verification",
+    ):
         importlib.import_module(name)
     techniques.registry()
     from tensorflow.python.eager import context
@@ -87,17 +95,21 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     """Run one case stage by stage; an exception means the stage failed."""
     import tensorflow as tf
 
+    _bound_memory()
     tf.config.threading.set_intra_op_parallelism_threads(request["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    technique = techniques.registry()[request["technique"]]
+    stages = up_to(request["until"], technique.stages)
     bench = Bench(
         module=request["module"],
         function=request["function"],
         variant=request["variant"],
-        technique=techniques.registry()[request["technique"]],
+        technique=technique,
         options=options_from(request["options"]),
         scratch=Path(request["scratch"]),
+        stages=stages,
     )
-    for name in up_to(request["until"]):
+    for name in stages:
         report({"event": "start", "stage": name})
         wall, cpu = time.perf_counter(), time.process_time()
         try:
@@ -113,4 +125,32 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
                 }
             )
         gc.collect()
+        _trim()
     return bench.metrics
+
+
+#: Blocks of this many bytes are the system's again as soon as they are freed. Left alone,
+#: glibc raises its own bound to the largest block freed, 32 MiB at most, and keeps the rest
+#: in holes that nothing fits: the largest cases would take 3 GiB more.
+_OWN_MAPPING = 4 * 2**20
+
+_M_MMAP_THRESHOLD = -3  # of malloc.h
+
+
+def _bound_memory() -> None:
+    """Have freed memory go back to the system, where the C library can."""
+    _c_library("mallopt", _M_MMAP_THRESHOLD, _OWN_MAPPING)
+
+
+def _trim() -> None:
+    """Give back what a stage has freed in small blocks: the next one allocates anew."""
+    _c_library("malloc_trim", 0)
+
+
+def _c_library(name: str, *arguments: int) -> None:
+    """Call a function of glibc's allocator; other libraries have none of the name."""
+    import ctypes
+
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*arguments)

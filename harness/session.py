@@ -22,6 +22,9 @@ from harness.words import CONTROL, STAGES, Status
 
 DEFAULT_RUNTIME = "harness.runtime"
 
+#: Metrics that compare a case with its control, and what they are the ratio of.
+RATIOS = {"file_ratio": "file_bytes", "latency_ratio": "latency_ms"}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -115,9 +118,9 @@ class Session:
         return record
 
     def _outcome(self, case: Case) -> Record:
-        key = reuse.key(case, self.settings.until, self.settings.options)
+        until, given = self.settings.until, self.settings.options
         earlier = find(self.settings.file, case.id)
-        known = None if earlier else self._reference.lookup(case, key)
+        known = None if earlier else self._reference.lookup(case, until, given)
         if known is not None:
             return errors.apply(
                 dataclasses.replace(
@@ -128,16 +131,21 @@ class Session:
         started = now()
         outcome = blocked or self._run_case(self.request(case))
         attempts = [r.attempt for r in earlier]
-        return from_outcome(
+        record = from_outcome(
             case,
             outcome,
-            until=self.settings.until,
+            until=until,
             run_id=self.settings.run_id,
-            key=key,
+            key="",
             started=started,
             attempt=max(attempts, default=0) + 1,
             repro=self.settings.repro(case),
-            environment={**environment.capture(), "seed": self.settings.options.seed},
+            environment={**environment.capture(), "seed": given.seed},
+        )
+        return dataclasses.replace(
+            record,
+            key=reuse.key_of(record, case, until, given),
+            metrics=self._with_ratios(case, record.metrics),
         )
 
     def request(self, case: Case) -> dict[str, Any]:
@@ -152,6 +160,17 @@ class Session:
             "options": asdict(self.settings.options),
             "threads": self.settings.threads,
         }
+
+    def _with_ratios(self, case: Case, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Add how size and latency of the file compare with those of the control's file."""
+        controls = find(self.settings.file, case.control)
+        known = controls[-1].metrics if controls else {}
+        ratios = {
+            name: metrics[figure] / known[figure]
+            for name, figure in RATIOS.items()
+            if metrics.get(figure) and known.get(figure)
+        }
+        return {**metrics, **ratios} if case.technique.id != CONTROL else metrics
 
     def _blocked(self, case: Case) -> Outcome | None:
         """Return the outcome of a case whose control is known to have failed in this run."""

@@ -52,7 +52,7 @@ class Exit(int, Enum):
 
 
 #: Every stage a case can have, in order. A run goes up to one of them.
-STAGES: tuple[str, ...] = ("build", "transform", "train", "save")
+STAGES: tuple[str, ...] = ("build", "transform", "train", "save", "export", "run", "parity")
 
 VARIANTS: dict[str, str] = {
     "notop": "include_top=False with input shape (None, None, 3)",

@@ -8,13 +8,21 @@ outcomes recorded without it untouched.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from harness.stages.bench import Bench, Options
 from harness.words import STAGES
 
 Stage = Callable[[Bench], None]
+
+#: Modules that a stage works with, beside its own and the technique's: an outcome depends on
+#: their source from that stage on.
+DEPENDS_ON: Mapping[str, tuple[str, ...]] = {
+    "build": ("harness.stages.weights", "harness.conditioning", "harness.photographs"),
+    "export": ("optim.exporting", "optim.batches"),
+    "run": ("optim.litert", "optim.verification"),
+}
 
 
 def stage(name: str) -> Stage:
@@ -23,9 +31,14 @@ def stage(name: str) -> Stage:
     return function
 
 
-def up_to(until: str) -> tuple[str, ...]:
-    """Return the stages of a run, in order."""
-    return STAGES[: STAGES.index(until) + 1]
+def up_to(until: str, of: Collection[str] = STAGES) -> tuple[str, ...]:
+    """Return the stages of a run, in order.
+
+    Args:
+      until: the last one.
+      of: those that the technique goes through.
+    """
+    return tuple(one for one in STAGES[: STAGES.index(until) + 1] if one in of)
 
 
 def options_from(data: Mapping[str, Any]) -> Options:

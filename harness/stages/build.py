@@ -1,4 +1,4 @@
-"""Stage ``build``: call the constructor, and see that what it built computes."""
+"""Stage ``build``: call the constructor, give it weights, and see that it computes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import inspect
 from typing import Any
 
+from harness.stages import weights
 from harness.stages.bench import Bench
 
 #: What the constructor is called with, per variant; names it does not take are left out.
@@ -32,14 +33,32 @@ def run(bench: Bench) -> None:
     import tf_keras as keras
 
     keras.utils.set_random_seed(bench.options.seed)
-    bench.model = construct(bench, **ARGUMENTS[bench.variant])
+    bench.model = construct(bench, **arguments(bench))
     if bench.variant == "notop":
         settle_input_size(bench)
     else:
         reduce_input_size(bench)
-    weights = bench.model.weights
-    bench.metrics["parameters"] = int(sum(w.shape.num_elements() for w in weights))
+    bench.samples = bench.images(bench.options.samples)
+    weights.give(bench)
+    if bench.exports:
+        bench.expected = bench.outputs(bench.batches())
+    own = bench.model.weights
+    bench.metrics["parameters"] = int(sum(w.shape.num_elements() for w in own))
     bench.metrics["layers"] = sum(1 for _ in bench.model._flatten_layers(include_self=False))
+
+
+def arguments(bench: Bench) -> dict[str, Any]:
+    """Return what to call the constructor with in this run.
+
+    Where outputs will be compared, `top` models end in logits: of softmax outputs over a
+    thousand classes, int8 keeps a few steps.
+    """
+    given = dict(ARGUMENTS[bench.variant])
+    if bench.options.weights == "imagenet":
+        given["weights"] = "imagenet"
+    if bench.exports:
+        given["classifier_activation"] = None
+    return given
 
 
 def construct(bench: Bench, **arguments: Any) -> Any:
@@ -65,7 +84,7 @@ def settle_input_size(bench: Bench) -> None:
             bench.metrics["input_size"] = bench.input_size
             return
     bench.input_size = size = bench.options.input_size
-    bench.model = construct(bench, **{**ARGUMENTS["notop"], "input_shape": (size, size, 3)})
+    bench.model = construct(bench, **{**arguments(bench), "input_shape": (size, size, 3)})
     bench.metrics["input_size"] = size
     bench.metrics["built_for"] = f"{size}x{size}"
 
@@ -102,7 +121,7 @@ def computes(bench: Bench) -> bool:
     import numpy as np
     import tensorflow as tf
 
-    images = tf.nest.map_structure(lambda one: np.zeros_like(one[:1]), bench.images())
+    images = tf.nest.map_structure(np.zeros_like, bench.images(1))
     try:
         bench.model(images, training=False)
     except (tf.errors.InvalidArgumentError, ValueError):

@@ -17,7 +17,7 @@ TOLERANCE = 1e-6
 def run(bench: Bench) -> None:
     import numpy as np
 
-    before = bench.outputs()
+    before = bench.outputs([bench.training_batch()])
     if not all(np.isfinite(one).all() for one in before):
         raise NotFiniteError("the trained model's output is not finite")
     path = bench.scratch / f"model.{bench.options.save_format}"
@@ -25,7 +25,7 @@ def run(bench: Bench) -> None:
     bench.metrics["saved_bytes"] = path.stat().st_size
     bench.model = None  # a loaded copy beside a live one doubles the memory of a case
     bench.model = bench.technique.load(path, custom_objects(bench.module, bench.function))
-    pairs = zip(bench.outputs(), before, strict=True)
+    pairs = zip(bench.outputs([bench.training_batch()]), before, strict=True)
     difference = max(relative_difference(after, before) for after, before in pairs)
     bench.metrics["save_difference"] = difference
     if not difference <= TOLERANCE:

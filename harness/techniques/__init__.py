@@ -32,6 +32,13 @@ class Technique(Protocol):
       reusable: whether an outcome may be taken from a reference run whose key matches.
         False for the control and for code under development.
       depends_on: modules whose source decides the outcome, besides the libraries.
+      exports_with: more of them, which decide it from the ``export`` stage on.
+      stages: those that a case of it goes through.
+      preserves: whether the result computes what the float model does, so that the two are
+        compared. Not so where weights are taken away.
+      int8: whether it promises a file with no float operation inside.
+      parity: least SQNR in dB of the exported file, against the ``simulation`` (the Keras
+        model exported) and the ``float`` model.
     """
 
     id: str
@@ -39,9 +46,29 @@ class Technique(Protocol):
     owner: str
     reusable: bool
     depends_on: tuple[str, ...]
+    exports_with: tuple[str, ...]
+    stages: tuple[str, ...]
+    preserves: bool
+    int8: bool
+    parity: Mapping[str, float]
 
     def transform(self, model: Any) -> Any:
         """Return the model with the technique applied."""
+
+    def calibrate(self, model: Any, data: Any) -> None:
+        """Set what the result has to know of data, in place.
+
+        Args:
+          data: a list of batches of inputs.
+        """
+
+    def export(self, model: Any, path: Path, input_shape: Any, data: Any) -> None:
+        """Write the result as a LiteRT file.
+
+        Args:
+          input_shape: of one sample; several inputs: a list.
+          data: a list of batches of inputs, for what is quantized now.
+        """
 
     def callbacks(self) -> list[Any]:
         """Return the Keras callbacks that training the result needs."""
@@ -64,7 +91,14 @@ REQUIRED = (
     "owner",
     "reusable",
     "depends_on",
+    "exports_with",
+    "stages",
+    "preserves",
+    "int8",
+    "parity",
     "transform",
+    "calibrate",
+    "export",
     "callbacks",
     "load",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.techniques import register
+from harness.words import STAGES
 
 
 class Float:
@@ -17,9 +18,32 @@ class Float:
     owner = "tf_keras"
     reusable = False
     depends_on: tuple[str, ...] = ()
+    exports_with: tuple[str, ...] = ("optim.engine",)  # lowered on the way to the file
+    preserves = True
+    int8 = False
+    stages = STAGES
+    parity: Mapping[str, float] = {"simulation": 60, "float": 60}
+
+    #: How `optim.export` quantizes a float model after training; None: not at all.
+    optimize: str | None = None
 
     def transform(self, model: Any) -> Any:
         return model
+
+    def calibrate(self, model: Any, data: Any) -> None:
+        pass
+
+    def export(self, model: Any, path: Path, input_shape: Any, data: Any) -> None:
+        from optim import export
+
+        representative = data if self.optimize in ("int8", "int16x8") else None
+        export(
+            model,
+            path,
+            input_shape=input_shape,
+            optimize=self.optimize,
+            representative_data=representative,
+        )
 
     def callbacks(self) -> list[Any]:
         return []
@@ -30,7 +54,24 @@ class Float:
         return load_model(path, custom_objects=dict(custom_objects))
 
 
-class QatTfmot(Float):
+class Quantized(Float):
+    """What the techniques for quantization-aware training share: ranges set from data."""
+
+    parity: Mapping[str, float] = {"simulation": 20, "float": 15}
+    exports_with = (
+        "optim.batches",
+        "optim.engine.calibrate",
+        "optim.engine.observers",
+        "optim.tapping",
+    )
+
+    def calibrate(self, model: Any, data: Any) -> None:
+        from optim import calibrate
+
+        calibrate(model, data)
+
+
+class QatTfmot(Quantized):
     """``tfmot.quantization.keras.quantize_model`` as shipped."""
 
     id = "qat-tfmot"
@@ -50,7 +91,7 @@ class QatTfmot(Float):
             return super().load(path, {})
 
 
-class QatAnnotate(Float):
+class QatAnnotate(Quantized):
     """The recipe in use today: BatchNormalization and its like annotated, then tfmot."""
 
     id = "qat-annotate"
@@ -77,18 +118,20 @@ class QatAnnotate(Float):
         return AnnotateRecipe(custom_objects=dict(custom_objects)).load_model(path)
 
 
-class Qat(Float):
+class Qat(Quantized):
     """``optim.quantize_model``: every tensor where LiteRT wants it, in linear time."""
 
     id = "qat"
     title = "optim.quantize_model(model)"
     owner = "optim"
+    int8 = True
     depends_on = (
         "optim._compile",
         "optim._repairs",
         "optim.configs",
         "optim.engine",
         "optim.scope",
+        "optim.selecting",
     )
 
     def transform(self, model: Any) -> Any:
@@ -102,7 +145,21 @@ class Qat(Float):
         return load_model(path, custom_objects=dict(custom_objects))
 
 
-class PruneTfmot(Float):
+class Pruned(Float):
+    """What the pruning techniques share: their result is another function than the model."""
+
+    preserves = False
+    parity: Mapping[str, float] = {"simulation": 60}
+    exports_with = (
+        "optim.engine",
+        "optim.pruning",
+        "optim.pruning_kernels",
+        "optim.pruning_wrapper",
+        "optim.stripping",
+    )
+
+
+class PruneTfmot(Pruned):
     """``tfmot.sparsity.keras.prune_low_magnitude`` as shipped."""
 
     id = "prune-tfmot"
@@ -127,7 +184,7 @@ class PruneTfmot(Float):
             return super().load(path, custom_objects)
 
 
-class Prune(Float):
+class Prune(Pruned):
     """``optim.prune_low_magnitude``: recursive, passes through what has no kernel."""
 
     id = "prune"
@@ -143,6 +200,7 @@ class Prune(Float):
         "optim.pruning_masks",
         "optim.pruning_wrapper",
         "optim.scope",
+        "optim.selecting",
     )
 
     def transform(self, model: Any) -> Any:
@@ -161,5 +219,43 @@ class Prune(Float):
         return load_model(path, custom_objects=dict(custom_objects))
 
 
-for _technique in (Float, QatTfmot, QatAnnotate, Qat, PruneTfmot, Prune):
+class Ptq(Float):
+    """Post-training quantization: the float model, quantized by the converter."""
+
+    owner = "LiteRT"
+    stages = ("build", "export", "run", "parity")
+
+
+class PtqInt8(Ptq):
+    """Full int8 with ranges from data; the control of what quantization costs."""
+
+    id = "ptq-int8"
+    title = 'optim.export(model, optimize="int8", representative_data=...)'
+    optimize = "int8"
+    int8 = True
+    parity: Mapping[str, float] = {"float": 15}
+
+
+class PtqDynamic(Ptq):
+    """int8 weights, float activations quantized as they come."""
+
+    id = "ptq-dynamic"
+    title = 'optim.export(model, optimize="dynamic")'
+    optimize = "dynamic"
+    parity: Mapping[str, float] = {"float": 20}
+
+
+class PtqFloat16(Ptq):
+    """float16 weights."""
+
+    id = "ptq-float16"
+    title = 'optim.export(model, optimize="float16")'
+    optimize = "float16"
+    parity: Mapping[str, float] = {"float": 40}
+
+
+for _technique in (
+    *(Float, QatTfmot, QatAnnotate, Qat, PtqInt8, PtqDynamic, PtqFloat16),
+    *(PruneTfmot, Prune),
+):
     register(_technique())

@@ -286,6 +286,21 @@ SEEN = {
         blocks=("op", "tfl.average_pool_2d", None),
     ),
     "converter": Seen("conversion", "Variable constant folding is failed.", "ConverterError"),
+    "exporter": Seen(
+        "conversion",
+        "the converter to LiteRT failed: net: Variable constant folding is failed",
+        "ExportError",
+        "export",
+    ),
+    "islands": Seen(
+        "float-island", "2 float islands between input and output", "FloatIslandError", "run"
+    ),
+    "flex": Seen(
+        "flex-op", "the file needs operations LiteRT does not have: Erf", "FlexOpError", "run"
+    ),
+    "file does not load": Seen(
+        "runtime", "the LiteRT runtime cannot run the model", "ModelFileError", "run"
+    ),
     "loss is nan": Seen(
         "not-finite", "the loss of the first training step is nan", "NotFiniteError", "train"
     ),

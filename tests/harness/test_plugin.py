@@ -128,7 +128,7 @@ def test_a_record_tells_the_run_and_how_to_repeat_the_case(story: Story) -> None
     assert {r.run_id for r in story.first_records.values()} == {found.run_id}
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", found.run_id)
     assert found.repro == "python -m harness case Nested0-qat-tfmot-notop"
-    assert (found.attempt, found.until, found.reused) == (1, "save", None)
+    assert (found.attempt, found.until, found.reused) == (1, "parity", None)
     assert [(s.name, s.status) for s in found.stages] == [("build", "pass"), ("transform", "fail")]
     assert found.failure is not None
     assert found.failure.frames[-1]["file"].endswith("fake_runtime.py")

@@ -22,7 +22,7 @@ from harness.records import Record
 from harness.reuse import Reference, code_digest, key
 from harness.stages.bench import Options
 from harness.techniques.builtin import Float, PruneTfmot, QatAnnotate
-from harness.words import Status
+from harness.words import STAGES, Status
 
 MakeRecord = Callable[..., Record]
 
@@ -222,7 +222,10 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     loaded: list[str] = []
 
     def write(name: str, body: str, depends_on: tuple[str, ...] = ()) -> Any:
-        text = f'class Mine:\n    id = "mine"\n    depends_on = {depends_on!r}\n{body}'
+        text = (
+            'class Mine:\n    id = "mine"\n    exports_with = ()\n    stages = ("build", "save")\n'
+            f"    depends_on = {depends_on!r}\n{body}"
+        )
         (tmp_path / f"{name}.py").write_text(text)
         importlib.invalidate_caches()
         loaded.append(name)
@@ -276,10 +279,10 @@ def test_a_key_changes_with_the_code_of_the_modules_a_technique_depends_on(
 
 
 def test_a_key_changes_with_the_code_of_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    digests = {name: name for name in ("build", "transform", "train", "save", "bench")}
+    digests: dict[str, str] = {}
 
     def code(name: str) -> str:
-        return digests[name.rpartition(".")[2]]
+        return digests.get(name.rpartition(".")[2], name)
 
     monkeypatch.setattr(reuse, "module_code", code)
     before = {until: key(case(), until, Options()) for until in ("build", "train", "save")}
@@ -289,6 +292,51 @@ def test_a_key_changes_with_the_code_of_a_stage(monkeypatch: pytest.MonkeyPatch)
     assert key(case(), "save", Options()) != before["save"]
     digests["bench"] = "changed"
     assert key(case(), "build", Options()) != before["build"]
+
+
+@pytest.mark.parametrize(
+    ("module", "stage"),
+    [("conditioning", "build"), ("exporting", "export"), ("engine", "export"), ("litert", "run")],
+)
+def test_a_key_changes_with_what_a_stage_works_with_from_that_stage_on(
+    monkeypatch: pytest.MonkeyPatch, module: str, stage: str
+) -> None:
+    digests: dict[str, str] = {}
+    monkeypatch.setattr(
+        reuse, "module_code", lambda name: digests.get(name.rpartition(".")[2], name)
+    )
+    before = {until: key(case(), until, Options()) for until in STAGES}
+    digests[module] = "changed"
+    changed = [until for until in STAGES if key(case(), until, Options()) != before[until]]
+    assert changed == list(STAGES[STAGES.index(stage) :])
+
+
+def test_what_failed_does_not_depend_on_the_stages_behind(
+    make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests: dict[str, str] = {}
+    monkeypatch.setattr(
+        reuse, "module_code", lambda name: digests.get(name.rpartition(".")[2], name)
+    )
+
+    def made(status: str, stage: str) -> Record:
+        record = make_record("Net-prune-tfmot-notop", status=status, stage=stage, until="parity")
+        return dataclasses.replace(record, key=reuse.key_of(record, case(), "parity", Options()))
+
+    failed, passed = made("fail", "transform"), made("pass", "parity")
+    digests["parity"] = "changed"
+    assert reuse.holds(failed, case(), "parity", Options())
+    assert not reuse.holds(passed, case(), "parity", Options())
+    # A shorter run comes to the same failure, if it comes that far ...
+    assert not reuse.holds(failed, case(), "build", Options())
+    digests["transform"] = "changed"
+    assert not reuse.holds(failed, case(), "parity", Options())
+
+
+def test_a_pass_says_nothing_of_a_run_that_goes_further(make_record: MakeRecord) -> None:
+    record = known(make_record)
+    assert reuse.holds(record, case(), "save", Options())
+    assert not reuse.holds(record, case(), "parity", Options())
 
 
 def test_the_code_of_a_technique_is_its_class_and_those_it_inherits_from() -> None:
@@ -314,7 +362,7 @@ def known(make_record: MakeRecord, **given: Any) -> Record:
 
 def look(record: Record, technique: Any = None) -> Record | None:
     one = case(technique)
-    return Reference([record]).lookup(one, key(case(), "save", Options()))
+    return Reference([record]).lookup(one, "save", Options())
 
 
 def test_a_matching_outcome_of_a_stock_column_is_taken_with_its_date(
@@ -337,7 +385,7 @@ def test_the_date_of_the_real_attempt_survives_every_reuse(make_record: MakeReco
 
 def test_another_key_is_no_match(make_record: MakeRecord) -> None:
     assert look(dataclasses.replace(known(make_record), key="other")) is None
-    assert Reference().lookup(case(), "any") is None
+    assert Reference().lookup(case(), "save", Options()) is None
 
 
 @pytest.mark.parametrize("technique", [Float(), techniques.registry()["prune"]])
@@ -345,7 +393,7 @@ def test_the_control_and_our_own_columns_are_always_run(technique: Any) -> None:
     one = case(technique)
     wanted = key(one, "save", Options())
     record = Record(one.id, "Net", "net", technique.id, "notop", "pass", "save", "save", key=wanted)
-    assert Reference([record]).lookup(one, wanted) is None
+    assert Reference([record]).lookup(one, "save", Options()) is None
 
 
 @pytest.mark.parametrize("status", Status)
@@ -427,3 +475,25 @@ def test_a_reference_that_cannot_be_read_is_none(
     for content in ("broken\n", json.dumps(newer)):
         (tmp_path / "reference.jsonl").write_text(content)
         assert worker().run(case()).reused is None
+
+
+def test_a_file_is_compared_with_that_of_its_control(
+    tmp_path: Path, fake_keras: Callable[..., Path]
+) -> None:
+    fake_keras(Pass=1)
+    sizes = {"float": 4000, "prune-tfmot": 1000}
+
+    def run_case(request: Any) -> session.Outcome:
+        metrics = {"file_bytes": sizes[request["technique"]]}
+        if request["technique"] == "float":
+            metrics["latency_ms"] = 2
+        return session.Outcome(Status.PASS, [{"name": "build", "status": "pass"}], metrics)
+
+    settings = session.Settings(results=tmp_path, expectations=tmp_path / "none", fresh=True)
+    worker = session.Session(settings, run_case)
+    alone = worker.run(case(variant="top"))
+    control = worker.run(case(Float()))
+    one = worker.run(case())
+    assert dict(one.metrics) == {"file_bytes": 1000, "file_ratio": 0.25}
+    assert set(control.metrics) == {"file_bytes", "latency_ms"}
+    assert set(alone.metrics) == {"file_bytes"}

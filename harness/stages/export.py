@@ -1,0 +1,28 @@
+"""Stage ``export``: write a LiteRT file, with the weights from before the training step."""
+
+from __future__ import annotations
+
+from harness.stages.bench import Bench, NotFiniteError
+
+
+def run(bench: Bench) -> None:
+    """Calibrate and export; what the model to be exported computes is kept for ``parity``.
+
+    A step on random targets moves every weight, and would be most of the difference to the
+    float model: so it is taken back first, where the two are to be compared.
+    """
+    import numpy as np
+
+    technique = bench.technique
+    if technique.preserves and "train" in bench.stages:
+        bench.restore()
+    samples = bench.batches()
+    technique.calibrate(bench.model, samples)
+    bench.simulated = bench.outputs(samples)
+    if not all(np.isfinite(one).all() for one in bench.simulated):
+        raise NotFiniteError("the output of the model to be exported is not finite")
+    shapes = bench.input_shapes
+    shape = shapes if len(shapes) > 1 else shapes[0]
+    technique.export(bench.model, bench.file, shape, samples)
+    bench.metrics["file_bytes"] = bench.file.stat().st_size
+    bench.model = None  # nothing after this needs it, and the file takes its place in memory
