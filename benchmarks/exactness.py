@@ -9,37 +9,78 @@ picture: the largest difference that lowering makes, over the largest value of t
 (features at `notop`, logits at `top`); how many layers the plan leaves float; and whether
 the quantized model is equal to the bit after being saved as `.keras` and as `.h5`.
 
-Each model has a process of its own, so that its memory is given back. The exit code is 1
-if any figure is not as it should be.
+Each model has a process of its own, so that its memory is given back; `--jobs 2` works on two
+at a time. The exit code is 1 if any figure is not as it should be.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import os
 import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests" / "engine")]
+HERE = Path(__file__).resolve().parent
+ENGINE_TESTS = HERE.parent / "tests" / "engine"
+sys.path[:0] = [str(HERE.parent), str(ENGINE_TESTS)]
 
 LIMIT = 1e-4  # of the largest value
-_ONE = "--one"
 
 
-def in_a_process(name: str, variant: str) -> dict[str, Any]:
-    """Measure one model in a process of its own; its last words, if it fails."""
-    command = [sys.executable, __file__, _ONE, name, variant]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return dict(json.loads(done.stdout.splitlines()[-1]))
-    # Errors of Keras have many lines, and the first of them says what is wrong.
-    words = done.stderr.rpartition("Traceback (most recent call last):")[2].splitlines()
-    errors = [text for text in words if text and not text.startswith((" ", "Call arg"))]
-    failure = " ".join(errors)[:500] or f"exit code {done.returncode}"
-    return {"model": name, "variant": variant, "failure": failure}
+# -- in the process of a model: this module is a runtime as `harness.runtime` is one ----------
+
+
+def check() -> None:
+    """Nothing that could be missing."""
+
+
+def preload() -> None:
+    from harness import runtime
+
+    runtime.preload()
+
+
+def run(request: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None]) -> Any:
+    import applications
+
+    return applications.measure(request["model"], request["variant"])
+
+
+# -- the benchmark ----------------------------------------------------------------------------
+
+
+class Measuring:
+    """Measures models, each in a process of its own, in as many threads as call it."""
+
+    def __init__(self) -> None:
+        self._threads = threading.local()
+        self._runners: list[Any] = []
+
+    def __call__(self, case: tuple[str, str]) -> dict[str, Any]:
+        """Return the figures of a model; its last words, if it fails."""
+        model, variant = case
+        outcome = self._runner().run({"model": model, "variant": variant})
+        if outcome.failure is None:
+            return dict(outcome.metrics)
+        failure = f"{outcome.failure.get('type')}: {outcome.failure.get('message')}"
+        return {"model": model, "variant": variant, "failure": failure[:500]}
+
+    def _runner(self) -> Any:
+        from harness.isolation import Limits, Runner
+
+        if not hasattr(self._threads, "runner"):
+            self._threads.runner = Runner(Path(__file__).stem, Limits(seconds=1800))
+            self._runners.append(self._threads.runner)
+        return self._threads.runner
+
+    def close(self) -> None:
+        for runner in self._runners:
+            runner.close()
 
 
 def is_good(row: dict[str, Any]) -> bool:
@@ -74,19 +115,39 @@ def known(path: Path | None) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["model"], row["variant"]): row for row in rows if "failure" not in row}
 
 
+def measured(
+    cases: list[tuple[str, str]], file: Path | None, jobs: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the figures of each case in order, taken from the file or added to it."""
+    earlier = known(file)
+    # Runners import this module, and what it needs, in a process of their own.
+    os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, (HERE, ENGINE_TESTS)), *sys.path[:1]])
+    measuring = Measuring()
+    with ThreadPoolExecutor(jobs) as pool:
+        missing = [case for case in cases if case not in earlier]
+        new = dict(zip(missing, (pool.submit(measuring, case) for case in missing), strict=True))
+        try:
+            for case in cases:
+                row = earlier.get(case) or new[case].result()
+                if case in new and file:
+                    with file.open("a") as lines:
+                        lines.write(json.dumps(row) + "\n")
+                yield row
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            measuring.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", nargs="+", help="default: all 71")
     parser.add_argument("--variants", nargs="+", choices=["notop", "top"])
     parser.add_argument("--json", type=Path, help="JSON lines; models found there are done")
-    parser.add_argument(_ONE, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--jobs", type=int, default=1, help="models at a time (default: 1)")
     given = parser.parse_args()
 
     import applications
 
-    if given.one:
-        print(json.dumps(applications.measure(*given.one)))
-        return 0
     unknown = set(given.models or ()) - set(applications.NAMES)
     if unknown:
         parser.error(f"not in keras.applications: {', '.join(sorted(unknown))}")
@@ -95,15 +156,8 @@ def main() -> int:
         for name in given.models or applications.NAMES
         for variant in given.variants or applications.VARIANTS
     ]
-    earlier = known(given.json)
     rows = []
-    for number, case in enumerate(cases, 1):
-        row = earlier.get(case)
-        if row is None:
-            row = in_a_process(*case)
-            if given.json:
-                with given.json.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+    for number, row in enumerate(measured(cases, given.json, given.jobs), 1):
         rows.append(row)
         print(f"[{number}/{len(cases)}] {line(row)}", flush=True)
     errors = [row["error"] for row in rows if "error" in row]
