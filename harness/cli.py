@@ -19,7 +19,8 @@ from harness.words import STAGES, VARIANTS, Exit, UsageError
 EPILOG = """\
 exit codes: 0 as expected · 1 regression · 2 usage · 3 newly passing only · 4 the harness failed
 words: an application (MobileNetV2) x a technique (qat-tfmot) x a variant (notop, top) is a case,
-MobileNetV2-qat-tfmot-notop; it goes through the stages build, transform, train, save.
+MobileNetV2-qat-tfmot-notop; it goes through the stages
+build, transform, train, save, export, run, parity.
 """
 
 

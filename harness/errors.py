@@ -187,6 +187,7 @@ RULES: tuple[Rule, ...] = (
         blocker="op",
     ),
     Rule("conversion", type=r"ConverterError|ConversionError"),
+    Rule("conversion", type="ExportError", message=r"operation (?P<op>\w+): ", blocker="op"),
     Rule("conversion", type="ExportError"),
     # the file
     Rule("flex-op", type="FlexOpError"),
@@ -316,6 +317,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "conversion",
             "The LiteRT converter refused the model.",
             "Leave the named op, or the layer that made it, out of quantization.",
+            handled="`optim.quantize_model` plans by what LiteRT can run, and gives tensors that "
+            "have to share a scale one range.",
         ),
         Explanation(
             "float-island",
@@ -354,8 +357,12 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         Explanation(
             "numeric-mismatch",
             "numeric mismatch",
-            "Two models that should compute the same do not.",
-            "Compare the two layer by layer and report the first that differs.",
+            "Two models that should compute the same do not: the exported file and the model it "
+            "was made from, or the file and the float model.",
+            "`optim.debug(model, data)` shows layer by layer where the signal is lost; "
+            "`optim.verify(file, references, data)` says against which of the two.",
+            handled="`optim.quantize_model` keeps the order of every layer's inputs, and has no "
+            "fake-quant inside what LiteRT runs as one operation.",
         ),
         Explanation(
             "timeout",

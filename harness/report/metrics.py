@@ -79,6 +79,8 @@ VOCABULARY: tuple[Metric, ...] = (
            "Median time of one run of the file on one input."),
     Metric("latency_ratio", "latency vs. float", COST, "ratio", "ratio", LOWER, LINEAR,
            "Latency of the file over that of the float model's file."),
+    Metric("latency_repeats", "runs measured", COST, "count", "number", NEUTRAL, LOG,
+           "Runs that the latency is the median of."),
     Metric("parameters", "parameters", COST, "count", "number", NEUTRAL, LOG,
            "Number of weights of the application, before the technique."),
     Metric("layers", "layers", COST, "count", "number", NEUTRAL, LOG,

@@ -37,6 +37,7 @@ def numbers(record: Record) -> dict[str, float]:
         "file_bytes": int(4 * parameters * ratio),
         "file_ratio": round(ratio * dice.uniform(0.97, 1.05), 4),
         "latency_ms": round(latency * (0.4 if share else 1.0) * dice.uniform(0.8, 1.3), 3),
+        "latency_repeats": 50,
         "latency_ratio": round((0.4 if share else 1.0) * dice.uniform(0.8, 1.3), 3),
     }
     if share:

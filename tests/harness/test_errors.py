@@ -292,6 +292,13 @@ SEEN = {
         "ExportError",
         "export",
     ),
+    "exporter names an op": Seen(
+        "conversion",
+        "- gelu: operation Erfc: LiteRT has no such operation -> replace the layer",
+        "ExportError",
+        "export",
+        blocks=("op", "Erfc", None),
+    ),
     "islands": Seen(
         "float-island", "2 float islands between input and output", "FloatIslandError", "run"
     ),
