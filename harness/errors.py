@@ -98,7 +98,7 @@ RULES: tuple[Rule, ...] = (
         "weights-unavailable",
         stage="build",
         message=r"(URL fetch failure|Name or service not known|urlopen error|"
-        r"weights. argument should be|No such file .*\.(h5|keras|tgz))",
+        r"weights. argument should be|No such file .*\.(h5|keras|tgz)|no weights for \w)",
     ),
     Rule(
         "invalid-input-shape",
@@ -295,8 +295,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         Explanation(
             "weights-unavailable",
             "weights unavailable",
-            "The constructor could not get its pretrained weights.",
-            "Build with weights=None, or put the weight files where Keras looks for them.",
+            "The trained weights that were asked for are not there.",
+            "Build with weights=None, put the weight files where Keras looks for them, or name "
+            "their folder with --weights.",
         ),
         Explanation(
             "invalid-input-shape",

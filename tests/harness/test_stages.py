@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,11 +32,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         Settings(results=folder, fresh=True, limits=Limits(300), options=Options(input_size=96))
     )
 
-    def go(application: str, technique: str = "float", variant: str = "notop") -> Record:
+    def go(
+        application: str, technique: str = "float", variant: str = "notop", **options: Any
+    ) -> Record:
         case = cases.parse(
             f"{application}-{technique}-{variant}", [f"toy_applications:{application}"]
         )
-        return session.run(case)
+        given = dataclasses.replace(session.settings.options, **options)
+        one = Session(dataclasses.replace(session.settings, options=given), session._run_case)
+        return one.run(case)
 
     yield go
     session.close()
@@ -51,6 +57,48 @@ def test_a_sound_model_passes_every_stage_and_leaves_its_figures(run: Run) -> No
     assert record.metrics["save_difference"] == 0
     assert record.metrics["loss"] > 0
     assert record.peak_rss_bytes > 100 * 2**20
+
+
+def test_a_file_is_written_run_and_compared(run: Run) -> None:
+    control, qat = run("Sound", "float"), run("Sound", "qat")
+    assert qat.passed, qat.failure
+    figures = qat.metrics
+    assert (figures["int8_ops"], figures["int8_macs"], figures["float_islands"]) == (1, 1, 0)
+    assert float(figures["sqnr_simulation_db"]) > 30  # a text where it is infinite
+    assert figures["sqnr_float_db"] > 30
+    assert figures["max_lsb"] <= 1.01
+    assert figures["latency_repeats"] == 50
+    assert figures["file_ratio"] == figures["file_bytes"] / control.metrics["file_bytes"]
+    assert figures["latency_ratio"] == figures["latency_ms"] / control.metrics["latency_ms"]
+    assert "top1_agreement" not in figures
+    # The step of the train stage is taken back, or this would be a comparison of two models.
+    assert float(control.metrics["sqnr_float_db"]) > 100
+
+
+def test_post_training_quantization_goes_from_build_to_export(run: Run) -> None:
+    record = run("Sound", "ptq-int8", variant="top")
+    assert record.passed, record.failure
+    assert [s.name for s in record.stages] == ["build", "export", "run", "parity"]
+    assert record.metrics["int8_macs"] == 1
+    assert record.metrics["sqnr_float_db"] == record.metrics["sqnr_simulation_db"] > 25
+    assert 0 <= record.metrics["top1_agreement"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("application", "technique", "stage", "label", "told"),
+    [
+        ("NoSuchOperation", "ptq-dynamic", "export", "conversion", "MatrixDeterminant"),
+        ("StaysFloat", "qat", "run", "float-island", "threshold"),
+        ("Chaotic", "ptq-dynamic", "parity", "numeric-mismatch", "of 20 dB wanted"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(
+    run: Run, application: str, technique: str, stage: str, label: str, told: str
+) -> None:
+    record = run(application, technique)
+    assert (record.status, record.stage, record.label) == ("fail", stage, label), record.failure
+    assert record.failure is not None
+    assert told in record.failure.message
 
 
 def test_top_is_built_with_the_constructors_own_shape(run: Run) -> None:
@@ -70,6 +118,8 @@ def test_a_default_size_that_does_not_fit_is_reduced_and_the_record_says_so(
     assert record.metrics["input_size"] == 64
     assert record.metrics["reduced_from"] == "96x96"
     assert record.metrics["kernels_changed"] == 2
+    # Only training needs the memory: the file is of the default size.
+    assert record.metrics["sqnr_simulation_db"] > 20
 
 
 @pytest.mark.parametrize(
@@ -125,3 +175,20 @@ def test_nothing_of_a_case_reaches_this_process(run: Run) -> None:
     before = dict(os.environ)
     run("Sound")
     assert dict(os.environ) == before
+
+
+def test_weights_come_from_a_folder_where_one_is_given(run: Run, tmp_path: Path) -> None:
+    import toy_applications
+
+    model = toy_applications.Sound(include_top=False, input_shape=(None, None, 3))
+    for weight in model.weights:
+        weight.assign(weight * 0 + 0.5)
+    model.save_weights(tmp_path / "Sound_notop.weights.h5")
+    found = run("Sound", "float", weights=str(tmp_path))
+    assert found.passed, found.failure
+    assert found.metrics["weights"] == "Sound_notop.weights.h5"
+    assert found.metrics["loss"] != run("Sound", "float").metrics["loss"]
+    missing = run("WantsOddSizes", "float", weights=str(tmp_path))
+    assert (missing.stage, missing.label) == ("build", "weights-unavailable")
+    assert missing.failure is not None
+    assert "expected one of WantsOddSizes_notop.weights.h5, " in missing.failure.message

@@ -104,3 +104,30 @@ def TwoInputsTwoOutputs() -> Any:
     a, b = keras.Input((16, 16, 3)), keras.Input((16, 16, 1))
     x = layers.Conv2D(2, 3)(layers.Concatenate()([a, b]))
     return keras.Model([a, b], [x, layers.Dense(3)(layers.Flatten()(x))])
+
+
+class Determinant(layers.Layer):
+    """Multiplies by what LiteRT has no operation for."""
+
+    def call(self, inputs: Any) -> Any:
+        corner = inputs[:, :2, :2, 0] + 2.0 * tf.eye(2)
+        return inputs * tf.linalg.det(corner)[:, None, None, None]
+
+
+def NoSuchOperation(input_shape: Any = None) -> Any:
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, Determinant()(layers.Conv2D(2, 1)(inputs)))
+
+
+def StaysFloat(input_shape: Any = None) -> Any:
+    """Has a layer that no rule lowers, between two that are quantized."""
+    inputs = keras.Input(input_shape)
+    x = layers.ThresholdedReLU(0.1, name="threshold")(layers.Conv2D(4, 3)(inputs))
+    return keras.Model(inputs, layers.Conv2D(4, 3)(x))
+
+
+def Chaotic(include_top: bool = True, input_shape: Any = None) -> Any:
+    """Tells from the last bits of its input: int8 keeps nothing of it."""
+    inputs = keras.Input(input_shape or (32, 32, 3))
+    x = layers.Conv2D(4, 3)(inputs)
+    return keras.Model(inputs, layers.Lambda(tf.sin)(layers.Rescaling(1e4)(x)))
