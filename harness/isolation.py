@@ -47,7 +47,7 @@ class Limits:
     """What one case may use: wall seconds and bytes of resident memory."""
 
     seconds: float = 1800.0
-    memory_bytes: int = 10 * 2**30
+    memory_bytes: int = 16 * 2**30
 
 
 @dataclass

@@ -194,6 +194,10 @@ class Reference:
         """Return how long each case took, by case id, for ordering and estimates."""
         return {case: r.seconds for case, r in self._by_case.items() if r.seconds}
 
+    def peaks(self) -> Mapping[str, int]:
+        """Return how much memory each case took, in bytes, by case id."""
+        return {case: r.peak_rss_bytes for case, r in self._by_case.items() if r.peak_rss_bytes}
+
     def sizes(self) -> Mapping[str, float]:
         """Return the number of parameters by application."""
         found: dict[str, float] = {}

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import compare, environment, errors, expectations, records, reuse
+from harness import admission, compare, environment, errors, expectations, records, reuse
 from harness.cases import Case
 from harness.expectations import Expectations
 from harness.isolation import Limits, Outcome, Runner
@@ -98,9 +98,9 @@ class Session:
     ) -> None:
         self.settings = settings
         self._baseline = expectations.read(settings.expectations)
-        self._reference = (
-            reuse.Reference() if settings.fresh else load_reference(settings.reference)
-        )
+        reference = load_reference(settings.reference)
+        self._peaks = reference.peaks()
+        self._reference = reuse.Reference() if settings.fresh else reference
         self._runner: Runner | None = None
         if run_case is None:
             self._runner = Runner(settings.runtime, settings.limits)
@@ -129,7 +129,7 @@ class Session:
             )
         blocked = self._blocked(case)
         started = now()
-        outcome = blocked or self._run_case(self.request(case))
+        outcome = blocked or self._attempt(case)
         attempts = [r.attempt for r in earlier]
         record = from_outcome(
             case,
@@ -147,6 +147,12 @@ class Session:
             key=reuse.key_of(record, case, until, given),
             metrics=self._with_ratios(case, record.metrics),
         )
+
+    def _attempt(self, case: Case) -> Outcome:
+        """Run a case, alone on the machine if it took most of its memory before."""
+        alone = admission.needs_all(self._peaks.get(case.id))
+        with admission.admitted(self.settings.results / "locks", alone=alone):
+            return self._run_case(self.request(case))
 
     def request(self, case: Case) -> dict[str, Any]:
         """Return what the runtime is told of a case."""
