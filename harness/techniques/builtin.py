@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,12 @@ class Qat(Quantized):
 
 
 class Pruned(Float):
-    """What the pruning techniques share: their result is another function than the model."""
+    """What the pruning techniques share: their result is another function than the model.
+
+    It is exported with the masks of the training step and the weights from before it: random
+    targets can throw a network so far off that a file and a model, which add in another
+    order, have nothing in common any more.
+    """
 
     preserves = False
     parity: Mapping[str, float] = {"simulation": 60}
@@ -157,6 +163,33 @@ class Pruned(Float):
         "optim.pruning_wrapper",
         "optim.stripping",
     )
+
+    #: Variables that the training step is for.
+    state = ("mask", "threshold", "pruning_step")
+
+    _before: Any = None  # a file of the weights, in their order
+
+    def callbacks(self) -> list[Any]:
+        import numpy as np
+        from tf_keras.callbacks import LambdaCallback
+
+        self._before = tempfile.TemporaryFile()  # noqa: SIM115  # open until `calibrate`
+
+        def remember(logs: Any = None) -> None:
+            for weight in callback.model.weights:
+                np.save(self._before, weight.numpy())
+
+        callback = LambdaCallback(on_train_begin=remember)
+        return [callback]
+
+    def calibrate(self, model: Any, data: Any) -> None:
+        import numpy as np
+
+        self._before.seek(0)
+        for weight in model.weights:
+            value = np.load(self._before)
+            if not any(part in weight.name for part in self.state):
+                weight.assign(value)
 
 
 class PruneTfmot(Pruned):
@@ -175,7 +208,7 @@ class PruneTfmot(Pruned):
     def callbacks(self) -> list[Any]:
         import tensorflow_model_optimization as tfmot
 
-        return [tfmot.sparsity.keras.UpdatePruningStep()]
+        return [*super().callbacks(), tfmot.sparsity.keras.UpdatePruningStep()]
 
     def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
         import tensorflow_model_optimization as tfmot
@@ -211,7 +244,7 @@ class Prune(Pruned):
     def callbacks(self) -> list[Any]:
         from optim import get_pruning_callbacks
 
-        return get_pruning_callbacks()
+        return [*super().callbacks(), *get_pruning_callbacks()]
 
     def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
         from optim import load_model
