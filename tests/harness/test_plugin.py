@@ -119,8 +119,9 @@ def test_progress_counts_names_and_guesses(story: Story) -> None:
         line.startswith("[") and "transform: nested-model  <- new  · about " in line
         for line in told
     )
-    # Controls first: whatever a row does depends on them.
-    assert {m[5] for m in lines[:3]} == {"float"}
+    # Controls first: whatever a row does depends on them. Which of two workers is the faster
+    # is open, so only the first line is sure to be of one.
+    assert lines[0][5] == "float"
 
 
 def test_a_record_tells_the_run_and_how_to_repeat_the_case(story: Story) -> None:
