@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +13,22 @@ from harness.paths import EXPECTATIONS, REPORTS
 from harness.records import RESULTS_NAME
 from harness.session import DEFAULT_RUNTIME
 from harness.stages.bench import Options
-from harness.words import STAGES, VARIANTS
+from harness.stages.weights import WORDS as WEIGHTS
+from harness.words import STAGES, VARIANTS, unknown
+
+
+def _at_least_one(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
+    return int(value)
+
+
+def _weights(value: str) -> str:
+    """One of the words, or a folder that is there: else every case would fail for itself."""
+    if value not in WEIGHTS and not Path(value).is_dir():
+        raise argparse.ArgumentTypeError(f"{unknown('weights or folder', value, WEIGHTS)}")
+    return value
+
 
 _WORDS = {"action": "append", "default": [], "metavar": "A,B"}
 
@@ -45,13 +61,14 @@ CASE: Mapping[str, Mapping[str, Any]] = {
         "help": "resident memory one case may use (default: %(default)g)",
     },
     "--samples": {
-        "type": int,
+        "type": _at_least_one,
         "default": Options().samples,
         "metavar": "N",
         "help": "photographs that ranges are taken from and outputs compared on "
         "(default: %(default)d)",
     },
     "--weights": {
+        "type": _weights,
         "default": Options().weights,
         "metavar": "KIND",
         "help": "conditioned or random ones, imagenet, or a folder of files named "

@@ -541,3 +541,27 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, buffered: str
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--weights", "imagnet"], "unknown weights or folder 'imagnet': did you mean imagenet"),
+        (["--weights", "no/such/folder"], "unknown weights or folder 'no/such/folder'"),
+        (["--samples", "0"], "'0' is not a whole number of at least 1"),
+        (["--samples", "many"], "'many' is not a whole number of at least 1"),
+    ],
+)
+@pytest.mark.parametrize("command", [["run"], ["case", "MobileNetV2-float-notop"]])
+def test_what_every_case_would_fail_for_is_said_before_the_first(
+    command: list[str], words: list[str], told: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *command, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
