@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from optim.exporting import export as export
     from optim.pruning import get_pruning_callbacks as get_pruning_callbacks
     from optim.pruning import prune_low_magnitude as prune_low_magnitude
+    from optim.pruning import sparsify as sparsify
     from optim.pruning import unprune as unprune
     from optim.pruning_wrapper import PruneLowMagnitude as PruneLowMagnitude
     from optim.pruning_wrapper import register_prunable as register_prunable
@@ -64,6 +65,7 @@ _PUBLIC: dict[str, str] = {
     "register_prunable": "optim.pruning_wrapper",
     "sparsity_report": "optim.sparsity",
     "uncluster": "optim.clustering",
+    "sparsify": "optim.pruning",
     "unprune": "optim.pruning",
     "verify": "optim.verification",
     "calibrate": "optim.engine",

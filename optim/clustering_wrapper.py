@@ -14,6 +14,7 @@ from optim._keras import keras, tf
 from optim.errors import ConfigError
 from optim.pruning_calls import CallArguments, in_construction
 from optim.pruning_kernels import Slot, built_slots, kernel_table, paths, with_depthwise
+from optim.pulling import pull
 
 __all__ = [
     "CLUSTERABLE",
@@ -226,33 +227,10 @@ class _Cluster:
     def values(self, average: bool) -> Any:
         """The kernel with every value replaced by its centroid."""
         kernel = tf.convert_to_tensor(self.kernel)
-        values = _pull(kernel, tf.sort(self.centroids), average)
+        values = pull(kernel, tf.sort(self.centroids), average)
         if self.mask is None:
             return values
         return tf.where(tf.convert_to_tensor(self.mask), values, tf.zeros_like(values))
-
-
-def _pull(kernel: Any, centroids: Any, average: bool) -> Any:
-    """Take the nearest of the sorted centroids for each value of the kernel."""
-    limits = (centroids[:-1] + centroids[1:]) / 2
-    index = tf.searchsorted(tf.stop_gradient(limits), tf.reshape(kernel, [-1]))
-    count = int(centroids.shape[0])
-
-    @tf.custom_gradient
-    def pull(kernel: Any, centroids: Any) -> Any:
-        def gradient(upstream: Any) -> tuple[Any, Any]:
-            flat = tf.reshape(upstream, [-1])
-            total = tf.math.unsorted_segment_sum(flat, index, count)
-            if average:
-                sizes = tf.math.unsorted_segment_sum(tf.ones_like(flat), index, count)
-                total = tf.math.divide_no_nan(total, sizes)
-            return upstream, total
-
-        return tf.reshape(tf.gather(centroids, index), tf.shape(kernel)), gradient
-
-    values = pull(kernel, centroids)
-    values.set_shape(kernel.shape)
-    return values
 
 
 def _set_untracked(layer: Any, name: str, value: Any) -> None:

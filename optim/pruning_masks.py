@@ -195,6 +195,13 @@ class Pruning(pruning_impl.Pruning):  # type: ignore[misc]  # tfmot is untyped
     def _validate_block(self) -> None:
         pass  # blocks of kernels of any rank
 
+    def update_masks(self) -> None:
+        """Set masks and thresholds for the step there is, whether or not it is their turn."""
+        for weight, mask, threshold in self._pruning_vars:
+            limit, keep = self._maybe_update_block_mask(weight)
+            threshold.assign(limit)
+            mask.assign(keep)
+
     def _maybe_update_block_mask(self, weights: Any) -> tuple[Any, Any]:
         if self._m_by_n:
             axis = self._axis_of[id(weights)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from optim.engine import Plan, Scheme, plan, quantize_model
 from optim.engine.overrides import Configs, Skip, check_configs, check_skip
+from optim.engine.preserving import check_preserve
 from optim.engine.schemes import get_scheme
 from optim.recipe import AnnotateRecipe
 from optim.scope import custom_object_scope, default_custom_objects, load_model, own_classes
@@ -27,13 +28,13 @@ class Quantize:
     Args:
         configs: layer class or name pattern -> factory of a tfmot `QuantizeConfig` (its
             class will do), or such a config; see `quantize_model`.
-        scheme, skip, calibration_data: as `quantize_model` takes them.
+        scheme, skip, preserve, calibration_data: as `quantize_model` takes them.
         custom_objects: objects by name that Keras needs in order to read the models back;
             added to the ones known by default (see `optim.scope`). The classes in
             `configs` need not be named.
 
     Raises:
-        ConfigError: a scheme, a key or a value of `configs` that makes no sense.
+        ConfigError: a scheme, `preserve`, a key or a value of `configs` that makes no sense.
     """
 
     def __init__(
@@ -42,12 +43,15 @@ class Quantize:
         *,
         scheme: str | Scheme = "int8",
         skip: Skip | Iterable[Skip] = (),
+        preserve: str | None = None,
         calibration_data: Any = None,
         custom_objects: Mapping[str, Any] | None = None,
     ) -> None:
         self.configs = check_configs(configs)
         self.scheme = get_scheme(scheme)
         self.skip = check_skip(skip)
+        check_preserve(preserve)
+        self.preserve = preserve
         self.calibration_data = calibration_data
         self.custom_objects: dict[str, Any] = {
             **default_custom_objects(),
@@ -68,12 +72,15 @@ class Quantize:
                 scheme=self.scheme,
                 skip=self.skip,
                 configs=self.configs,
+                preserve=self.preserve,
                 calibration_data=self.calibration_data,
             )
 
     def plan(self, model: Any) -> Plan:
         """Return what would be done to a model, and why; nothing is built."""
-        return plan(model, self.scheme, skip=self.skip, configs=self.configs)
+        return plan(
+            model, self.scheme, skip=self.skip, configs=self.configs, preserve=self.preserve
+        )
 
     def annotate(self, layer_or_model: Any) -> Any:
         """Annotate for tfmot's `quantize_apply`, as the annotate recipe does.

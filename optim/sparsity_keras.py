@@ -1,4 +1,4 @@
-"""The kernels of a Keras model, with or without pruning and clustering wrappers."""
+"""The kernels of a Keras model, with or without wrappers that prune, cluster or quantize."""
 
 from __future__ import annotations
 
@@ -8,15 +8,27 @@ from typing import Any
 import numpy as np
 
 from optim._clone import plain_variable, walk
+from optim._keras import tf
 from optim.clustering_wrapper import CLUSTERABLE, ClusterWeights
+from optim.engine.preserving import PreservingQuantizer
 from optim.pruning_kernels import Slot, input_axis, slots, with_depthwise
 from optim.pruning_wrapper import PRUNABLE, AnyPruneLowMagnitude, kernel_names
 from optim.pruning_wrapper import kernels as prunable_kernels
 from optim.sparsity import KernelSparsity, measure
 
+# Not part of tfmot's public API. After the handles: they choose the Keras module.
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import (  # isort: skip
+    QuantizeWrapperV2,
+)
+
 __all__ = ["kernels"]
 
 Pattern = tuple[int, int]
+
+
+def _slots(layer: Any) -> list[Slot]:
+    """All kernels of a layer; `register_prunable` may have added some since the import."""
+    return slots(layer, with_depthwise({**CLUSTERABLE, **PRUNABLE}))
 
 
 def kernels(model: Any, m_by_n: Pattern) -> Iterator[KernelSparsity]:
@@ -40,7 +52,7 @@ def _inner(path: str, wrapper: Any) -> str:
 
 
 def _plain(layer: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSparsity]:
-    for slot in slots(layer, with_depthwise({**CLUSTERABLE, **PRUNABLE})):
+    for slot in _slots(layer):
         values = plain_variable(slot.value).numpy()
         axis = input_axis(slot, values.ndim)
         yield KernelSparsity(path, _name(slot), **measure(values, 0, axis, m_by_n))
@@ -84,4 +96,28 @@ def _clustered(wrapper: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSpars
         )
 
 
-_READERS = {AnyPruneLowMagnitude: _pruned, ClusterWeights: _clustered}
+def _quantized(wrapper: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSparsity]:
+    """Kernels as they go to their quantizers: with what is preserved of them in place."""
+    known = {id(plain_variable(s.value)): s for s in _slots(wrapper.layer)}
+    for weight, quantizer, variables in wrapper._weight_vars:
+        values = plain_variable(weight).numpy()
+        target = clusters = None
+        if isinstance(quantizer, PreservingQuantizer):
+            values = quantizer.preserved(tf.convert_to_tensor(values), variables).numpy()
+            target = _share_of_zeros(variables["mask_var"]) if quantizer.zeros else None
+            clusters = quantizer.values + quantizer.zeros if quantizer.values else None
+        slot = known.get(id(plain_variable(weight)))
+        name = _name(slot) if slot else weight.name.split("/")[-1].partition(":")[0]
+        measured = measure(values, 0, input_axis(slot, values.ndim), m_by_n)
+        yield KernelSparsity(path, name, target=target, clusters=clusters, **measured)
+
+
+def _share_of_zeros(mask: Any) -> float:
+    return 1.0 - float(np.mean(mask.numpy()))
+
+
+_READERS = {
+    AnyPruneLowMagnitude: _pruned,
+    ClusterWeights: _clustered,
+    QuantizeWrapperV2: _quantized,
+}

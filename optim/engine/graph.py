@@ -134,6 +134,7 @@ class Graph:
         self.inputs: Structure = None
         self.outputs: Structure = None
         self.output_names: list[str] = []
+        self.keeps_values = False  # no rule may give a kernel more values than it has
         self.layer_uses: dict[int, int] = {}
         self.history: list[Node] = []
         self._nodes: dict[Node, None] = {}

@@ -8,11 +8,12 @@ from typing import Any
 
 from optim._keras import keras
 from optim.engine.graph import Graph, Node, Value, is_input
-from optim.engine.kinds import FIXED, activation_name, hierarchy, kernel_attribute
+from optim.engine.kinds import FIXED, activation_name, hierarchy, kernel_attribute, weights_of
 from optim.engine.layers import Convolve
 from optim.engine.lower import lower
 from optim.engine.lower.affine import operands
 from optim.engine.overrides import SKIPPED, Configs, Skip, check_configs, config_for, mark
+from optim.engine.preserving import PreservingQuantizer, check_preserve, kept
 from optim.engine.quantizers import TensorQuantizeConfig
 from optim.engine.read import read
 from optim.engine.roles import DIVISIONS, DIVISOR, Assignment, Role, assign
@@ -128,6 +129,11 @@ def describe(quantizer: Any) -> str:
     """One or two words for a quantizer: bits, granularity, fixed range."""
     if quantizer is None:
         return "-"
+    if isinstance(quantizer, PreservingQuantizer):
+        keeps = ["zeros"] * quantizer.zeros + [f"{quantizer.values} values"] * bool(
+            quantizer.values
+        )
+        return f"{describe(quantizer.quantizer)}, keeps {' and '.join(keeps)}"
     bits = f"int{quantizer.num_bits}"
     if hasattr(quantizer, "init_min"):
         return f"{bits} [{quantizer.init_min:g}, {quantizer.init_max:g}]"
@@ -142,6 +148,7 @@ def plan(
     *,
     skip: Skip | Iterable[Skip] = (),
     configs: Configs | None = None,
+    preserve: str | None = None,
 ) -> Plan:
     """Decide which tensors are quantized, how and why; nothing is built.
 
@@ -152,22 +159,25 @@ def plan(
             a layer; one or several (see `optim.engine.overrides`).
         configs: layer name pattern, class or predicate -> tfmot `QuantizeConfig` (or a
             factory of one) to use for it instead.
+        preserve: what kernels keep of themselves in training: "sparsity", "clusters",
+            "both", or None.
 
     Returns:
         A `Plan`. `print(plan(model))` shows it as a table.
 
     Raises:
-        ConfigError: no such scheme; or `skip` or `configs` make no sense.
+        ConfigError: no such scheme; or `skip`, `configs` or `preserve` make no sense.
         UnsupportedModelError: LiteRT lacks kernels of this scheme; all of them listed.
     """
-    chosen = get_scheme(scheme)
+    chosen, keeps = get_scheme(scheme), check_preserve(preserve)
     if isinstance(model, Graph):
         graph = model
     else:
         graph = read(model)
         mark(graph, skip, configs)
+        graph.keeps_values = keeps[1]
         lower(graph)
-    entries = _Planner(graph, chosen, check_configs(configs)).run()
+    entries = _Planner(graph, chosen, check_configs(configs), keeps).run()
     _check_kernels(entries, chosen)
     return Plan(graph, chosen, entries)
 
@@ -199,10 +209,13 @@ def _lacking(entry: Entry, what: str, remedy: str, scheme: Scheme) -> Problem:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, scheme: Scheme, configs: Configs) -> None:
+    def __init__(
+        self, graph: Graph, scheme: Scheme, configs: Configs, keeps: tuple[bool, bool]
+    ) -> None:
         self.graph = graph
         self.scheme = scheme
         self.configs = configs
+        self.keeps = keeps
         self.entries: dict[Node, Entry] = {}
         self.groups = 0
 
@@ -278,9 +291,20 @@ class _Planner:
         after = self.graph.sole_use(node.output)
         folded = after is not None and assignments[after].role is Role.NORM
         quantizer = self.scheme.folded_weight if folded else self.scheme.weight
-        entry.weights = {attribute: quantizer(axes)}
+        entry.weights = {attribute: self._preserving(node, axes) or quantizer(axes)}
         if activation_name(node.layer.activation) in FIXED:
             entry.activation = self.scheme.activation()
+
+    def _preserving(self, node: Node, axes: tuple[int, ...]) -> Any:
+        """A quantizer that keeps what there is to keep of a kernel; None for nothing."""
+        if not any(self.keeps):
+            return None
+        found = kept(weights_of(node)[0], *self.keeps)
+        if not found:
+            return None
+        # Ranges per channel would make other numbers of the values in each channel.
+        inner = self.scheme.one_range(axes) if found.values else self.scheme.folded_weight(axes)
+        return PreservingQuantizer(inner, found.zeros, found.values)
 
     # -- outputs ------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from optim.engine.build import build
 from optim.engine.calibrate import calibrate, set_weight_ranges
 from optim.engine.overrides import Configs, Skip
 from optim.engine.plan import Plan, plan
+from optim.engine.preserving import take
 from optim.engine.schemes import Scheme
 
 
@@ -18,6 +20,7 @@ def quantize_model(
     scheme: str | Scheme = "int8",
     skip: Skip | Iterable[Skip] = (),
     configs: Configs | None = None,
+    preserve: str | None = None,
     calibration_data: Any = None,
 ) -> Any:
     """Return a quantization-aware-training model made from a float one.
@@ -31,6 +34,9 @@ def quantize_model(
             layer; one or several.
         configs: layer name pattern, layer class or predicate -> tfmot `QuantizeConfig` for
             it, or a factory of one. Such a layer is wrapped as it is; no rule touches it.
+        preserve: what training must not undo: "sparsity", the zeros of a pruned model
+            (`unprune` it first); "clusters", the few values of each kernel of a clustered
+            one (`uncluster` it first), which then has one range; or "both". None: nothing.
         calibration_data: batches to take activation ranges from (see `calibrate`). None:
             ranges start at -6 and 6, as in tfmot, and training moves them.
 
@@ -40,12 +46,18 @@ def quantize_model(
 
     Raises:
         KerasModelError: not a model of the chosen Keras module.
-        ConfigError: no such scheme; `skip` or `configs` make no sense; a calibration batch
-            does not fit the model.
+        ConfigError: no such scheme; `skip`, `configs` or `preserve` make no sense; a
+            calibration batch does not fit the model.
         UnsupportedModelError: what cannot be quantized: all of it, with remedies.
     """
-    decided: Plan = plan(model, scheme, skip=skip, configs=configs)
+    decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
     quantized = build(decided.graph, decided)
+    if preserve is not None and not take(quantized):
+        warnings.warn(
+            f"quantize_model: preserve={preserve!r}, but no kernel of {model.name!r} has any "
+            "to preserve: prune or cluster it first",
+            stacklevel=2,
+        )
     set_weight_ranges(quantized)
     if calibration_data is not None:
         calibrate(quantized, calibration_data)

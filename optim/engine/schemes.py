@@ -70,8 +70,10 @@ class Scheme:
 
     def folded_weight(self, axes: tuple[int, ...]) -> Any:
         """A quantizer for a kernel into which a normalization is folded at export."""
-        if self.per_channel:
-            return self.weight(axes)
+        return self.weight(axes) if self.per_channel else self.one_range(axes)
+
+    def one_range(self, axes: tuple[int, ...]) -> Any:
+        """A quantizer for a kernel with one range, in a form that lasts when it is folded."""
         return KernelQuantizer(num_bits=self.weight_bits, axes=axes)
 
 

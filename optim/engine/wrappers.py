@@ -163,11 +163,15 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
 
     @property
     def trainable_weights(self) -> Any:
-        return self.layer.trainable_weights
+        own = self._trainable_weights if self.trainable else []
+        return self.layer.trainable_weights + own
 
     @property
     def non_trainable_weights(self) -> Any:
-        return self.layer.non_trainable_weights + self._non_trainable_weights
+        own = self._non_trainable_weights
+        return self.layer.non_trainable_weights + (
+            own if self.trainable else self._trainable_weights + own
+        )
 
 
 def _read(weight: Any, layer: Any) -> Any:

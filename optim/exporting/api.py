@@ -14,7 +14,10 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
 )
 
 from optim._keras import check_model
+from optim.clustering import uncluster
+from optim.clustering_wrapper import clustered_layers
 from optim.engine import build, lower, read
+from optim.engine.preserving import kept_numbers, settled
 from optim.errors import UnsupportedModelError
 from optim.exporting import checks
 from optim.exporting.convert import convert
@@ -22,6 +25,7 @@ from optim.exporting.flatbuffer import pack, repair_biases, unpack
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.exporting.interface import Interface, interface
 from optim.exporting.metadata import annotate
+from optim.exporting.own_steps import restore_steps
 from optim.exporting.ranges import warn_if_uncalibrated
 from optim.pruning import unprune
 from optim.pruning_wrapper import pruned_layers
@@ -48,8 +52,8 @@ def export(
 
     Args:
         model: a built `tf_keras.Model`: a float one; one for quantization-aware training,
-            made by `optim.quantize_model` or by tfmot; or a pruned one, whose wrappers are
-            left behind. Not modified.
+            made by `optim.quantize_model` or by tfmot; or a pruned or clustered one, whose
+            wrappers are left behind. Not modified.
         path: where to write the file; None: nowhere. The file appears complete or not at all.
         input_shape: sizes of the input, such as `(224, 224, 3)`, where the model leaves them
             open; several inputs: a list of shapes, or a dict by input name. A shape of full
@@ -84,7 +88,7 @@ def export(
     """
     check_model(model, "export")
     target = checks.check_path(path)
-    pruned = bool(pruned_layers(model))
+    pruned, clustered = bool(pruned_layers(model)), bool(clustered_layers(model))
     qat_bits = _activation_bits(model)
     mode = checks.check_mode(qat_bits, optimize)
     checks.check_io_dtype(io_dtype, mode)
@@ -93,7 +97,9 @@ def export(
 
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
-    frozen = _freeze(model, pruned, mode.lowers, io)
+    numbers = kept_numbers(model) if mode.scheme == "int8" else []
+    with settled(model):
+        frozen = _freeze(model, pruned, clustered, mode.lowers, io)
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
@@ -101,9 +107,10 @@ def export(
     content = convert(frozen, mode, io_dtype, feeds)
     file = unpack(content)
     repair_biases(file)
+    restore_steps(file, numbers)
     facts = {
         "model": frozen.model_name,
-        "techniques": ["prune"] * pruned + [mode.technique],
+        "techniques": ["prune"] * pruned + ["cluster"] * clustered + [mode.technique],
         "scheme": mode.scheme,
         "io_dtype": io_dtype,
     }
@@ -114,9 +121,11 @@ def export(
     return content
 
 
-def _freeze(model: Any, pruned: bool, lowers: bool, io: Interface) -> Frozen:
+def _freeze(model: Any, pruned: bool, clustered: bool, lowers: bool, io: Interface) -> Frozen:
     if pruned:
         model = unprune(model)
+    if clustered:
+        model = uncluster(model)
     return freeze(_lowered(model) if lowers else model, io)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from optim.pruning.callbacks import PruningSummaries, get_pruning_callbacks
 from optim.pruning.policies import LatencyXNNPack
-from optim.pruning.transform import prune_low_magnitude, unprune
+from optim.pruning.transform import prune_low_magnitude, sparsify, unprune
 
 __all__ = [
     "LatencyXNNPack",
     "PruningSummaries",
     "get_pruning_callbacks",
     "prune_low_magnitude",
+    "sparsify",
     "unprune",
 ]

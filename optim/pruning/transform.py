@@ -22,7 +22,7 @@ from optim.pruning_wrapper import (
 from optim.scope import custom_object_scope
 from optim.stripping import strip
 
-__all__ = ["prune_low_magnitude", "unprune"]
+__all__ = ["prune_low_magnitude", "sparsify", "unprune"]
 
 _SETTINGS = {*NAMES, "pruning_schedule"}
 
@@ -170,6 +170,32 @@ class _Rules:
         ):
             return layer
         return PruneLowMagnitude(layer, **self.arguments(settings), **options)
+
+
+def sparsify(model: Any, **options: Any) -> Any:
+    """Return a plain copy of a model with its smallest weights set to zero, at once.
+
+    Pruning without training: for a model that is trained, or quantized with
+    `preserve="sparsity"` and trained, afterwards.
+
+    Args:
+        model: a Functional or Sequential model; not modified.
+        **options: those of `prune_low_magnitude`; of a schedule what it says at its end.
+
+    Returns:
+        A model of plain layers, as `unprune` returns it.
+
+    Raises:
+        KerasModelError, UnsupportedModelError, ConfigError, TypeError: as
+            `prune_low_magnitude`.
+    """
+    check_model(model, "sparsify")
+    pruned = prune_low_magnitude(model, **options)
+    for wrapper in pruned_layers(pruned):
+        ends = (getattr(wrapper.pruning_schedule, name, 0) for name in ("begin_step", "end_step"))
+        wrapper.pruning_step.assign(max(0, *ends))
+        wrapper.pruning_obj.update_masks()
+    return unprune(pruned)
 
 
 def unprune(model: Any) -> Any:

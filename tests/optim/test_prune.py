@@ -557,3 +557,30 @@ def test_it_is_faster_than_tfmot(keras, tfmot):
 
     ours, theirs = cpu(prune_low_magnitude), cpu(tfmot.sparsity.keras.prune_low_magnitude)
     assert ours < 0.6 * theirs, json.dumps({"ours": ours, "tfmot": theirs})
+
+
+@pytest.mark.parametrize(
+    ("options", "share"),
+    [
+        ({}, 0.5),
+        ({"sparsity": 0.75}, 0.75),
+        ({"schedule": "polynomial", "sparsity": 0.8, "begin_step": 3, "end_step": 100}, 0.8),
+        ({"sparsity_m_by_n": (2, 4)}, 0.5),
+    ],
+)
+def test_sparsify_needs_no_training(keras, options, share):
+    K = keras.layers
+    model = keras.Sequential([K.Conv2D(8, 3, input_shape=(8, 8, 4)), K.Flatten(), K.Dense(10)])
+    before = [w.numpy() for w in model.weights]
+    plain = optim.sparsify(model, **options)
+    for old, new, mine in zip(before, plain.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(old, mine.numpy())
+        new = new.numpy()
+        if old.ndim == 1:
+            np.testing.assert_array_equal(old, new)
+            continue
+        assert float((new == 0).mean()) == pytest.approx(share, abs=1 / new.size)
+        np.testing.assert_array_equal(new[new != 0], old[new != 0])
+        if "sparsity_m_by_n" not in options:
+            assert np.abs(old[new == 0]).max() <= np.abs(old[new != 0]).min()
+    assert {type(layer) for layer in plain.layers} == {type(layer) for layer in model.layers}

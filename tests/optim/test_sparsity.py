@@ -7,7 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from optim import cluster_weights, prune_low_magnitude, sparsity_report, uncluster, unprune
+from optim import (
+    cluster_weights,
+    prune_low_magnitude,
+    quantize_model,
+    sparsify,
+    sparsity_report,
+    uncluster,
+    unprune,
+)
 from optim.errors import ConfigError, KerasModelError, ModelFileError
 from optim.pruning_wrapper import pruned_layers
 from optim.sparsity import SparsityReport, count_unique, measure
@@ -190,3 +198,29 @@ def test_what_cannot_be_reported(network, tmp_path):
         sparsity_report(b"something else")
     with pytest.raises(ConfigError, match="0 < m < n"):
         sparsity_report(network, m_by_n=(4, 2))
+
+
+def test_a_quantized_model_is_measured_with_what_it_preserves(keras):
+    K = keras.layers
+    model = keras.Sequential(
+        [K.Conv2D(16, 3, input_shape=(8, 8, 4)), K.GlobalAveragePooling2D(), K.Dense(20)]
+    )
+    sparse = sparsify(model, sparsity=0.75)
+    few = uncluster(cluster_weights(sparse, 8, preserve_sparsity=True))
+    quantized = quantize_model(few, preserve="both")
+    report = sparsity_report(quantized)
+    assert len(report.kernels) == 2
+    for kernel in report.kernels:
+        assert kernel.sparsity == kernel.target == 0.75
+        assert kernel.unique == kernel.clusters == 8
+    for layer in quantized.layers:  # what training does to the kernels themselves is not it
+        for weight, _, _ in getattr(layer, "_weight_vars", ()):
+            weight.assign_add(1e-4 * np.random.default_rng(0).normal(size=weight.shape))
+    for kernel in sparsity_report(quantized).kernels:
+        assert (kernel.sparsity, kernel.unique) == (0.75, 8)
+
+
+def test_a_quantized_model_without_is_measured_as_it_is(keras):
+    model = keras.Sequential([keras.layers.Dense(20, input_shape=(8,))])
+    kernel = sparsity_report(quantize_model(model)).kernels[0]
+    assert (kernel.shape, kernel.target, kernel.clusters) == ((8, 20), None, None)

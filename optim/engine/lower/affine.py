@@ -238,6 +238,8 @@ def _fold_into_linear(graph: Graph, node: Node, scale: Any, offset: Any) -> Resu
         None, "channels_last",
     ):  # fmt: skip
         return None
+    if graph.keeps_values and np.unique(scale).size > 1:
+        return None  # the few values of a clustered kernel would be others in each channel
     kernel, *rest = weights_of(node)
     if isinstance(layer, (K.DepthwiseConv2D, K.DepthwiseConv1D)):
         factor = scale.reshape(kernel.shape[-2:])

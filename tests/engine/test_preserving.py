@@ -1,0 +1,185 @@
+"""Pruned and clustered models stay so in quantization-aware training, and in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optim
+from optim import cluster_weights, litert, quantize_model, uncluster
+from optim._keras import keras, tf
+from optim.engine.preserving import PreservingQuantizer
+from optim.errors import ConfigError
+
+K = keras.layers
+
+SPARSITY, CLUSTERS = 0.5, 8
+KERNELS = 4
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    keras.utils.set_random_seed(3)
+
+
+def network() -> Any:
+    """All kinds of kernels, with and without a normalization to be folded into them."""
+    inputs = keras.Input((16, 16, 3))
+    x = K.Conv2D(16, 3, use_bias=False, name="conv")(inputs)
+    x = K.ReLU()(K.BatchNormalization(name="norm")(x))
+    x = K.DepthwiseConv2D(3, use_bias=False, name="depthwise")(x)
+    x = K.ReLU(6.0)(K.BatchNormalization()(x))
+    x = K.Conv2D(24, 1, activation="relu", name="pointwise")(x)
+    x = K.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, K.Dense(5, name="dense")(x))
+    for layer in model.layers:
+        if isinstance(layer, K.BatchNormalization):
+            size = int(layer.gamma.shape[0])
+            layer.gamma.assign(np.linspace(0.5, 2.0, size))
+            layer.moving_variance.assign(np.linspace(0.2, 3.0, size))
+    return model
+
+
+def images(count: int = 32) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(count, 16, 16, 3)).astype("float32")
+
+
+def kernels(model: Any) -> dict[str, np.ndarray]:
+    """The kernels of a float model by layer."""
+    return {
+        layer.name: layer.weights[0].numpy()
+        for layer in model.layers
+        if layer.name in ("conv", "depthwise", "pointwise", "dense")
+    }
+
+
+def effective(model: Any) -> dict[str, np.ndarray]:
+    """The kernels of a quantized model as they go to the quantizers."""
+    return {
+        layer.name: q.preserved(tf.convert_to_tensor(w), v).numpy()
+        for layer in model.layers
+        for w, q, v in getattr(layer, "_weight_vars", ())
+        if isinstance(q, PreservingQuantizer)
+    }
+
+
+def sparse() -> Any:
+    model = network()
+    for layer in model.layers:
+        if layer.name in kernels(model):
+            kernel = layer.weights[0].numpy()
+            limit = np.quantile(np.abs(kernel), SPARSITY)
+            layer.weights[0].assign(np.where(np.abs(kernel) < limit, 0, kernel))
+    return model
+
+
+def clustered(of: Any) -> Any:
+    zeros = any((kernel == 0).any() for kernel in kernels(of).values())
+    options = {"preserve_sparsity": zeros, "depthwise": True}
+    return uncluster(cluster_weights(of, CLUSTERS, **options))
+
+
+MODELS = {
+    "sparsity": sparse,
+    "clusters": lambda: clustered(network()),
+    "both": lambda: clustered(sparse()),
+}
+
+
+def trained(model: Any, steps: int = 20) -> Any:
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
+    x = images()
+    model.fit(x, np.random.default_rng(1).normal(size=(32, 5)), batch_size=8, epochs=steps // 4,
+              verbose=0)  # fmt: skip
+    return model
+
+
+def stored(content: bytes) -> dict[str, np.ndarray]:
+    """The int8 kernels of a file, in order."""
+    runtime = litert.Runtime(content, kernels="reference", keep_tensors=True)
+    wanted = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+    report = optim.verify(content)
+    return {
+        str(number): runtime.tensor(op.inputs[1])
+        for number, op in enumerate(report.operations)
+        if op.name in wanted
+    }
+
+
+@pytest.mark.parametrize("preserve", MODELS)
+def test_what_is_kept_lasts_through_training_file_and_export(preserve: str, tmp_path: Path) -> None:
+    model = MODELS[preserve]()
+    before = {name: kernel.copy() for name, kernel in kernels(model).items()}
+    quantized = quantize_model(model, preserve=preserve, calibration_data=[images()])
+    assert len(effective(quantized)) == KERNELS
+    for name, kernel in effective(quantized).items():  # nothing is changed by itself
+        np.testing.assert_allclose(kernel, before[name].reshape(kernel.shape), atol=1e-6)
+    trained(quantized)
+    check(preserve, before, effective(quantized))
+    moved = [np.abs(k - before[n].reshape(k.shape)).max() for n, k in effective(quantized).items()]
+    assert min(moved) > 1e-3
+
+    content = optim.export(quantized)
+    report = optim.verify(content, quantized, images())
+    assert (report.int8_ops, report.int8_macs) == (1, 1)
+    assert report.comparisons[0].sqnr > 30
+    check(preserve, before, stored(content))
+
+    for suffix in ("h5", "keras"):
+        path = tmp_path / f"model.{suffix}"
+        quantized.save(path)
+        loaded = optim.load_model(path)
+        np.testing.assert_array_equal(loaded.predict(images(), verbose=0),
+                                      quantized.predict(images(), verbose=0))  # fmt: skip
+        check(preserve, before, effective(trained(loaded, 4)))
+
+
+def check(preserve: str, before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> None:
+    assert len(after) == KERNELS
+    for name, kernel in zip(before, after.values(), strict=True):
+        if preserve != "clusters":
+            was = float((before[name] == 0).mean())
+            assert float((kernel == 0).mean()) >= was > 0.4, name
+        if preserve != "sparsity":
+            assert len(np.unique(kernel)) <= CLUSTERS, name
+
+
+def test_without_it_training_undoes_both() -> None:
+    """What tfmot's and our plain schemes do: the test above can fail."""
+    quantized = trained(quantize_model(clustered(sparse()), calibration_data=[images()]))
+    for kernel in stored(optim.export(quantized)).values():
+        assert len(np.unique(kernel)) > CLUSTERS
+
+
+def test_export_leaves_the_model_as_it_was() -> None:
+    quantized = trained(quantize_model(clustered(sparse()), preserve="both"), 4)
+    before = [w.numpy() for w in quantized.weights]
+    optim.export(quantized)
+    for old, new in zip(before, quantized.weights, strict=True):
+        np.testing.assert_array_equal(old, new.numpy())
+    trained(quantized, 4)
+    assert any(
+        (old != new.numpy()).any() for old, new in zip(before, quantized.weights, strict=True)
+    )
+
+
+def test_the_plan_says_what_is_kept() -> None:
+    told = str(optim.plan(clustered(sparse()), preserve="both"))
+    assert told.count("keeps zeros and 7 values") == KERNELS
+    assert "keeps" not in str(optim.plan(network(), preserve="both"))
+    assert "keeps" not in str(optim.plan(clustered(sparse())))
+
+
+def test_nothing_to_preserve_is_said() -> None:
+    with pytest.warns(UserWarning, match="no kernel of .* has any to preserve"):
+        quantize_model(network(), preserve="sparsity")
+
+
+def test_an_unknown_word_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="sparsity, clusters, both"):
+        quantize_model(network(), preserve="zeros")
+    with pytest.raises(ConfigError, match="sparsity, clusters, both"):
+        optim.Quantize(preserve="zeros")
