@@ -85,7 +85,9 @@ _UNSUPPORTED = (
     r"Layer (?P<layer>\S+?):<class '[\w.]*\b(?P<cls>\w+)'> is not supported\. "
     r"You can quantize this layer"
 )
-_UNPRUNABLE = r"Please initialize `Prune` with a supported layer.*<class '[\w.]*\b(?P<cls>\w+)'>"
+_UNPRUNABLE = (
+    r"Please initialize `(Prune|Cluster)` with a supported layer.*<class '[\w.]*\b(?P<cls>\w+)'>"
+)
 
 #: First match wins: deaths of the process, then what names its cause, then what only hints.
 RULES: tuple[Rule, ...] = (
@@ -192,6 +194,11 @@ RULES: tuple[Rule, ...] = (
     # the file
     Rule("flex-op", type="FlexOpError"),
     Rule("float-island", type="FloatIslandError"),
+    # what pruning and clustering promise
+    Rule("mask-missing", type="MaskMissingError"),
+    Rule("sparsity-lost", type="SparsityLostError"),
+    Rule("pattern-lost", type="PatternLostError"),
+    Rule("clusters-lost", type="ClustersLostError"),
     Rule("runtime", stage="run", type="ModelFileError|RuntimeError|ValueError"),
     # checks
     Rule("not-finite", type="NotFiniteError"),
@@ -335,6 +342,48 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "The file needs an operation that LiteRT does not have; it would run only with "
             "TensorFlow's kernels linked in.",
             "Replace the layer that makes the operation by one that LiteRT knows.",
+        ),
+        Explanation(
+            "mask-missing",
+            "mask missing",
+            "Training ended and no weight was pruned: no mask was ever set. Masks are set by "
+            "tfmot's UpdatePruningStep callback, and by default first at step 100.",
+            "Train with `optim.get_pruning_callbacks()`; for a short training give "
+            "`prune_low_magnitude` a smaller `frequency`, or use `optim.sparsify`, which needs "
+            "no training.",
+            handled="`optim.unprune` warns when no mask was ever updated, and the masks of "
+            "`optim.prune_low_magnitude` are set at the last step of a schedule too.",
+        ),
+        Explanation(
+            "sparsity-lost",
+            "sparsity lost",
+            "Weights that were pruned are not zero any more, in the trained model or in its file.",
+            "`unprune` before saving or converting, and quantize with "
+            '`quantize_model(preserve="sparsity")`: plain quantization-aware training moves the '
+            "zeros. `optim.sparsity_report` shows where, layer by layer.",
+            handled='`optim.quantize_model(preserve="sparsity")` masks every kernel in each step '
+            "of training, depthwise ones included.",
+        ),
+        Explanation(
+            "pattern-lost",
+            "pattern lost",
+            "Groups of weights have fewer zeros than the m-by-n pattern asks for, so a sparse "
+            "matrix unit cannot take the kernel.",
+            "Prune with `optim.prune_low_magnitude(sparsity_m_by_n=...)`, which counts along the "
+            "inputs as the file does; `optim.sparsity_report(file)` shows the layers.",
+            handled="`optim.prune_low_magnitude` knows for each class of layer which axis is "
+            "the innermost in a LiteRT file, and the pattern survives saving and loading.",
+        ),
+        Explanation(
+            "clusters-lost",
+            "clusters lost",
+            "A kernel has more different values than its clustering allows, so its file hardly "
+            "compresses better than without.",
+            "`uncluster` before saving or converting, and quantize with "
+            '`quantize_model(preserve="clusters")`: with a range per channel, the few values '
+            "become other numbers in each channel.",
+            handled='`optim.quantize_model(preserve="clusters")` trains the few values '
+            "themselves, and `optim.export` puts them into the file as few numbers.",
         ),
         Explanation(
             "runtime",

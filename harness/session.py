@@ -22,8 +22,12 @@ from harness.words import CONTROL, STAGES, Status
 
 DEFAULT_RUNTIME = "harness.runtime"
 
-#: Metrics that compare a case with its control, and what they are the ratio of.
-RATIOS = {"file_ratio": "file_bytes", "latency_ratio": "latency_ms"}
+#: Metrics that compare a case with its control: which figure of the one with which of the other.
+RATIOS = {
+    "file_ratio": ("file_bytes", "file_bytes"),
+    "deflated_ratio": ("deflated_bytes", "file_bytes"),
+    "latency_ratio": ("latency_ms", "latency_ms"),
+}
 
 
 @dataclass(frozen=True)
@@ -172,9 +176,9 @@ class Session:
         controls = find(self.settings.file, case.control)
         known = controls[-1].metrics if controls else {}
         ratios = {
-            name: metrics[figure] / known[figure]
-            for name, figure in RATIOS.items()
-            if metrics.get(figure) and known.get(figure)
+            name: metrics[figure] / known[base]
+            for name, (figure, base) in RATIOS.items()
+            if metrics.get(figure) and known.get(base)
         }
         return {**metrics, **ratios} if case.technique.id != CONTROL else metrics
 

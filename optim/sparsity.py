@@ -35,6 +35,10 @@ class KernelSparsity:
         blocks: number of full groups of n values along the inputs.
         satisfied: share of these with at least m zeros; None if there is no such group.
         unique: number of different values; None if there are more than 1024.
+        dtype: of the values as they are stored.
+        unique_per_channel: the most that one output channel has, in a LiteRT file; a float
+            file has normalizations folded into its kernels, each channel scaled by its own
+            factor. None if there are more than 1024, or for a Keras model.
         clusters: number of values that its clustering allows; None if it is not wrapped.
     """
 
@@ -49,6 +53,8 @@ class KernelSparsity:
     satisfied: float | None = None
     unique: int | None = None
     clusters: int | None = None
+    dtype: str = "float32"
+    unique_per_channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -255,6 +261,17 @@ def count_unique(values: np.ndarray) -> int | None:
         if len(known) > MANY:
             return None
     return len(known)
+
+
+def count_unique_by_channel(values: np.ndarray, axis: int) -> int | None:
+    """Return the most different values that one slice along an axis has; None above `MANY`."""
+    most = 0
+    for channel in np.moveaxis(values, axis, 0):
+        count = count_unique(channel)
+        if count is None:
+            return None
+        most = max(most, count)
+    return most
 
 
 def _parts(flat: np.ndarray) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from optim import litert
-from optim.sparsity import KernelSparsity, count_unique, measure
+from optim.sparsity import KernelSparsity, count_unique, count_unique_by_channel, measure
 from optim.verification.naming import layer_of
 
 __all__ = ["kernels"]
@@ -28,6 +28,15 @@ WEIGHTS: dict[str, dict[int, int | None]] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": dict.fromkeys(range(1, 9), 1),
 }
 """Operation -> its operands that are kernels -> the axis of their inputs, None if none."""
+
+_CHANNELS = {
+    "CONV_2D": 0,
+    "CONV_3D": 4,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 0,
+    "TRANSPOSE_CONV": 0,
+}
+"""Operation -> the axis of its kernel that counts the outputs."""
 
 _DTYPES = {"float32": "<f4", "float16": "<f2", "float64": "<f8", "int8": "i1", "uint8": "u1",
            "int16": "<i2"}  # fmt: skip
@@ -64,7 +73,7 @@ def kernels(
                 seen.add(index)
                 kernel = name.lower() if operand < 2 else f"{name.lower()} {operand}"
                 layer = _layer(graph.Tensors(operator.Outputs(0)), tensor)
-                yield _measured(layer, kernel, tensor, data, axis, m_by_n)
+                yield _measured(layer, kernel, tensor, data, (axis, _CHANNELS.get(name)), m_by_n)
 
 
 def _layer(output: Any, kernel: Any) -> str:
@@ -104,9 +113,12 @@ def _measured(
     kernel: str,
     tensor: Any,
     data: np.ndarray,
-    axis: int | None,
+    axes: tuple[int | None, int | None],
     m_by_n: tuple[int, int],
 ) -> KernelSparsity:
+    """Measure one kernel, of which `axes` are that of the inputs and that of the outputs."""
+    axis, channels = axes
+    dtype = litert.dtype_name(tensor.Type())
     shape = tuple(int(size) for size in tensor.ShapeAsNumpy())
     size = int(np.prod(shape))
     zero = _zero(tensor, len(shape))
@@ -114,10 +126,12 @@ def _measured(
         stored = int(np.count_nonzero(data != np.min(zero)))
         unique = count_unique(data)
         return KernelSparsity(
-            layer, kernel, shape, size, 1 - stored / size, unique=unique and unique + 1
+            layer, kernel, shape, size, 1 - stored / size, unique=unique and unique + 1, dtype=dtype
         )
     values = data[:size].reshape(shape)
-    return KernelSparsity(layer, kernel, **measure(values, zero, axis, m_by_n))
+    by_channel = None if channels is None else count_unique_by_channel(values, channels)
+    measured = measure(values, zero, axis, m_by_n)
+    return KernelSparsity(layer, kernel, **measured, dtype=dtype, unique_per_channel=by_channel)
 
 
 def _zero(tensor: Any, rank: int) -> Any:

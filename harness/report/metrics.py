@@ -61,6 +61,10 @@ VOCABULARY: tuple[Metric, ...] = (
            "Places between input and output where the file goes to float and back."),
     Metric("sparsity", "sparsity", EXPORT, "share of 1", "share", NEUTRAL, LINEAR,
            "Share of the kernels' weights that are zero."),
+    Metric("pattern", "m-by-n groups", EXPORT, "share of 1", "share", HIGHER, LINEAR,
+           "Share of the groups of weights that have the zeros of their m-by-n pattern."),
+    Metric("unique_weights", "different weights", EXPORT, "count", "number", LOWER, LOG,
+           "Most different values that a clustered kernel has."),
     Metric("sqnr_simulation_db", "SQNR vs. simulation", NUMBERS, "dB", "decibel", HIGHER,
            LINEAR, "Signal to noise of the file against the fake-quant model it is made of.", 60),
     Metric("sqnr_float_db", "SQNR vs. float", NUMBERS, "dB", "decibel", HIGHER, LINEAR,
@@ -75,6 +79,10 @@ VOCABULARY: tuple[Metric, ...] = (
            "Size of the exported file."),
     Metric("file_ratio", "size vs. float", COST, "ratio", "ratio", LOWER, LINEAR,
            "Size of the exported file over that of the float model's file."),
+    Metric("deflated_bytes", "compressed size", COST, "bytes", "size", LOWER, LOG,
+           "Size of the exported file after compression (DEFLATE)."),
+    Metric("deflated_ratio", "compressed size vs. float", COST, "ratio", "ratio", LOWER, LINEAR,
+           "Size of the compressed file over that of the float model's file, not compressed."),
     Metric("latency_ms", "latency", COST, "ms", "milliseconds", LOWER, LOG,
            "Median time of one run of the file on one input."),
     Metric("latency_ratio", "latency vs. float", COST, "ratio", "ratio", LOWER, LINEAR,
@@ -102,8 +110,9 @@ OWN: tuple[str, ...] = ("seconds", "cpu_seconds", "peak_rss_bytes")
 
 #: What a summary tells of each technique; the rest is in the CSV.
 SUMMARISED: tuple[str, ...] = (
-    "int8_ops", "int8_macs", "float_islands", "sparsity", "sqnr_simulation_db", "sqnr_float_db",
-    "max_lsb", "top1_agreement", "file_bytes", "file_ratio", "latency_ms", "latency_ratio",
+    "int8_ops", "int8_macs", "float_islands", "sparsity", "unique_weights",
+    "sqnr_simulation_db", "sqnr_float_db", "max_lsb", "top1_agreement", "file_bytes", "file_ratio",
+    "deflated_ratio", "latency_ms", "latency_ratio",
 )  # fmt: skip
 
 #: What a terminal has room for.

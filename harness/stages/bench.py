@@ -141,13 +141,19 @@ class Bench:
             for weight in self.model.weights:
                 np.save(file, weight.numpy())
 
-    def restore(self) -> None:
-        """Set the weights to what they were when they were written."""
+    def restore(self, but: tuple[str, ...] = ()) -> None:
+        """Set the weights to what they were when they were written.
+
+        Args:
+          but: parts of the names of those that stay as they are.
+        """
         import numpy as np
 
         with (self.scratch / "weights.npy").open("rb") as file:
             for weight in self.model.weights:
-                weight.assign(np.load(file))
+                value = np.load(file)
+                if not any(part in weight.name for part in but):
+                    weight.assign(value)
 
 
 class CheckError(AssertionError):

@@ -9,13 +9,13 @@ def run(bench: Bench) -> None:
     """Calibrate and export; what the model to be exported computes is kept for ``parity``.
 
     A step on random targets moves every weight, and would be most of the difference to the
-    float model: so it is taken back first, where the two are to be compared.
+    float model: so it is taken back first, but for what training is for, such as masks.
     """
     import numpy as np
 
     technique = bench.technique
-    if technique.preserves and "train" in bench.stages:
-        bench.restore()
+    if "train" in bench.stages:
+        bench.restore(but=technique.state)
     samples = bench.batches()
     technique.calibrate(bench.model, samples)
     bench.simulated = bench.outputs(samples)

@@ -37,6 +37,7 @@ def run(bench: Bench) -> None:
     latency = runtime.latency(repeats, warmup=repeats // 10)
     bench.metrics["latency_ms"] = latency.median
     bench.metrics["latency_repeats"] = latency.repeats
+    bench.metrics.update(bench.technique.inspect(bench.file, bench.metrics))
     if bench.technique.int8:
         check_int8(report)
 

@@ -1,6 +1,6 @@
-"""Stage ``train``: one real optimizer step.
+"""Stage ``train``: one real optimizer step, or as many as the technique needs.
 
-The step runs eagerly: compiling a training function for one step costs tens of
+They run eagerly: compiling a training function for one step costs tens of
 seconds on a deep network and shows nothing more.
 """
 
@@ -18,7 +18,7 @@ def run(bench: Bench) -> None:
     import tensorflow as tf
     import tf_keras as keras
 
-    if bench.exports and bench.technique.preserves:
+    if bench.exports:
         bench.remember()
     model, images = bench.model, bench.training_batch()
     shapes = [one.shape for one in tf.nest.flatten(model(images, training=False))]
@@ -36,7 +36,7 @@ def run(bench: Bench) -> None:
         images,
         targets if len(targets) > 1 else targets[0],
         batch_size=targets[0].shape[0],
-        epochs=1,
+        epochs=bench.technique.steps,
         verbose=0,
         callbacks=bench.technique.callbacks(),
     )
@@ -49,6 +49,7 @@ def run(bench: Bench) -> None:
     bench.metrics["kernels_changed"] = changed
     if not changed:
         raise NothingTrainedError(f"one optimizer step changed none of {len(kernels)} kernels")
+    bench.metrics.update(bench.technique.inspect(model, bench.metrics))
 
 
 def digest(weight: Any) -> bytes:

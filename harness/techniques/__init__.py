@@ -39,6 +39,9 @@ class Technique(Protocol):
       int8: whether it promises a file with no float operation inside.
       parity: least SQNR in dB of the exported file, against the ``simulation`` (the Keras
         model exported) and the ``float`` model.
+      state: parts of the names of variables that keep what training made of them; all
+        others are exported with the values from before it.
+      steps: how many steps of training it takes to do its work.
     """
 
     id: str
@@ -51,6 +54,8 @@ class Technique(Protocol):
     preserves: bool
     int8: bool
     parity: Mapping[str, float]
+    state: tuple[str, ...]
+    steps: int
 
     def transform(self, model: Any) -> Any:
         """Return the model with the technique applied."""
@@ -72,6 +77,17 @@ class Technique(Protocol):
 
     def callbacks(self) -> list[Any]:
         """Return the Keras callbacks that training the result needs."""
+
+    def inspect(self, result: Any, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return metrics of the result: of the trained model, and later of the file.
+
+        Args:
+          result: a Keras model, or the path of a LiteRT file.
+          known: metrics of the case so far.
+
+        Raises:
+          CheckError: it is not what the technique promises.
+        """
 
     def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
         """Read a saved result back through the technique's public API.
@@ -96,10 +112,13 @@ REQUIRED = (
     "preserves",
     "int8",
     "parity",
+    "state",
+    "steps",
     "transform",
     "calibrate",
     "export",
     "callbacks",
+    "inspect",
     "load",
 )
 

@@ -53,7 +53,9 @@ class _KernelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-define
             high = high.assign(tf.reshape(found, high.shape))
             low = low.assign(-high)
         if axes == [3]:
-            low, high = (tf.broadcast_to(end, inputs.shape[3:]) for end in (low, high))
+            # Not `broadcast_to`: the converter leaves an operation that makes more than 10 kB
+            # of a single number to the runtime, which cannot do with a range like that.
+            low, high = (end + tf.zeros(inputs.shape[3:]) for end in (low, high))
             return tf.quantization.fake_quant_with_min_max_vars_per_channel(
                 inputs, low, high, num_bits=self.num_bits, narrow_range=self.narrow_range
             )

@@ -158,6 +158,7 @@ LINEAR: dict[str, Any] = {
         K.Conv1D(6, 3),
         K.BatchNormalization(),
     ],
+    "many_channels": lambda: [K.Dense(3000), K.BatchNormalization(), K.ReLU(), K.Conv2D(4, 1)],
     "dense": lambda: [K.Flatten(), K.Dense(5)],
     "dense_normalized": lambda: [K.Flatten(), K.Dense(5), K.BatchNormalization(), K.ReLU()],
 }

@@ -45,6 +45,10 @@ def numbers(record: Record) -> dict[str, float]:
         found["max_lsb"] = dice.choice((0, 1, 1, 2, 3, 17))
     if record.technique.startswith("prune"):
         found["sparsity"] = round(dice.uniform(0.45, 0.5), 4)
+        found["pattern"] = 1.0
+        found["unique_weights"] = dice.randrange(2, 257)
+        found["deflated_ratio"] = round(ratio * dice.uniform(0.5, 0.6), 4)
+        found["deflated_bytes"] = int(4 * parameters * found["deflated_ratio"])
     return found
 
 

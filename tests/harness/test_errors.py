@@ -85,6 +85,13 @@ SEEN = {
         "supported layer type. Please ensure wrapped layer is a valid TF-Keras layer.].",
         blocks=("layer", "Halve", None),
     ),
+    "a layer that tfmot does not cluster": Seen(
+        "unsupported-layer",
+        "Please initialize `Cluster` with a supported layer. Layers should either be a "
+        "`ClusterableLayer` instance, or should be supported by the ClusteringRegistry. You "
+        "passed: <class 'tf_keras.src.applications.convnext.LayerScale'>",
+        blocks=("layer", "LayerScale", None),
+    ),
     "memory error": Seen("oom", "Unable to allocate 2 GiB", "_ArrayMemoryError", stage="train"),
     "no network": Seen(
         "weights-unavailable",
@@ -327,6 +334,30 @@ SEEN = {
     "cannot be read": Seen(
         "save-load", "Unable to open file (file signature not found)", "OSError", "save"
     ),
+    "no mask was set": Seen(
+        "mask-missing",
+        "none of the weights in 35 kernels is zero after training: no mask was set",
+        "MaskMissingError",
+        "train",
+    ),
+    "zeros went": Seen(
+        "sparsity-lost",
+        "21 weights of the file are zero, and 512 were in the model",
+        "SparsityLostError",
+        "run",
+    ),
+    "groups without their zeros": Seen(
+        "pattern-lost",
+        "conv1 conv_2d: 68.73% of its groups of 4 weights have 2 zeros",
+        "PatternLostError",
+        "run",
+    ),
+    "more values than clusters": Seen(
+        "clusters-lost",
+        "conv1 kernel: over 1024 different values in 16 clusters",
+        "ClustersLostError",
+        "run",
+    ),
     "host died": Seen("harness", "the host process went away", "HostError", status="error"),
     "never seen": Seen("unclassified", "something nobody has seen", "KeyError"),
     "no message at all": Seen("unclassified", "", "ZeroDivisionError", "train"),
@@ -381,7 +412,7 @@ def test_the_labels_that_were_promised_are_there() -> None:
     promised = """tensor-rank nested-model unsupported-add unsupported-op unsupported-layer
     unsupported-activation custom-layer batchnorm-placement weights-unavailable
     invalid-input-shape save-load conversion not-finite numeric-mismatch timeout oom crash
-    unclassified"""
+    mask-missing sparsity-lost pattern-lost clusters-lost unclassified"""
     assert set(promised.split()) - set(EXPLANATIONS) == set()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import cases
+from harness import cases, techniques
 from harness.isolation import Limits
 from harness.records import Record
 from harness.session import Session, Settings
@@ -81,6 +81,24 @@ def test_post_training_quantization_goes_from_build_to_export(run: Run) -> None:
     assert record.metrics["int8_macs"] == 1
     assert record.metrics["sqnr_float_db"] == record.metrics["sqnr_simulation_db"] > 25
     assert 0 <= record.metrics["top1_agreement"] <= 1
+
+
+@pytest.mark.parametrize(
+    "technique",
+    ["prune-tfmot", "prune", "prune-2x4", "cluster-tfmot", "cluster", "pqat", "cqat", "pcqat"],
+)
+def test_what_is_promised_of_the_kernels_is_in_the_file(run: Run, technique: str) -> None:
+    control, record = run("Wide", "float"), run("Wide", technique)
+    assert record.passed, record.failure
+    figures, promise = record.metrics, techniques.registry()[technique].promise
+    if promise.sparsity:
+        assert figures["sparsity"] == pytest.approx(promise.sparsity, abs=0.05)  # depthwise
+    if promise.m_by_n:
+        assert figures["pattern"] == 1
+    if promise.clusters:
+        assert 2 <= figures["unique_weights"] <= promise.clusters
+    assert figures["deflated_bytes"] < figures["file_bytes"]
+    assert figures["deflated_ratio"] == figures["deflated_bytes"] / control.metrics["file_bytes"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,16 @@ def Sound(weights: Any = None, include_top: bool = True, input_shape: Any = None
     return keras.Model(inputs, layers.Dense(5)(x) if include_top else x)
 
 
+def Wide(input_shape: Any = None) -> Any:
+    """Kernels with so many values that half of them, or 16, is much less."""
+    inputs = keras.Input(input_shape)
+    x = layers.Conv2D(32, 3, use_bias=False)(inputs)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.DepthwiseConv2D(3)(x)
+    x = layers.Conv2D(64, 1, activation="relu")(x)
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+
+
 def LargeImages(include_top: bool = True, input_shape: Any = None) -> Any:
     """A graph that seems to put out too much at its default size, and that any input suits.
 

@@ -1,0 +1,75 @@
+"""Pruning and clustering, kept through quantization-aware training and in the int8 file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.techniques.clustering import Cluster
+from harness.techniques.kept import Kept, Promise
+from harness.techniques.pruning import Prune
+from harness.techniques.quantization import Qat
+
+_BOTH = tuple(dict.fromkeys((*Qat.depends_on, *Kept.depends_on, *Prune.depends_on)))
+
+
+class Preserved(Kept, Qat):
+    """What they share: the kernels are made small at once, and then trained in int8."""
+
+    owner = "optim"
+    int8 = True
+    parity: Mapping[str, float] = {"simulation": 20}
+    depends_on = _BOTH
+    exports_with = tuple(dict.fromkeys((*Kept.exports_with, *Qat.exports_with)))
+
+    #: What `optim.quantize_model` is to preserve.
+    preserve: str
+
+    def transform(self, model: Any) -> Any:
+        from optim import quantize_model
+
+        return quantize_model(self.reduced(model), preserve=self.preserve)
+
+    def reduced(self, model: Any) -> Any:
+        """Return the model with fewer weights, or fewer different ones."""
+        from optim import cluster_weights, sparsify, uncluster
+
+        promise = self.promise
+        if promise.sparsity:
+            model = sparsify(model, sparsity=promise.sparsity, depthwise=promise.depthwise)
+        if promise.clusters:
+            zeros = bool(promise.sparsity)
+            model = uncluster(
+                cluster_weights(
+                    model, promise.clusters, preserve_sparsity=zeros, depthwise=promise.depthwise
+                )
+            )
+        return model
+
+
+class Pqat(Preserved):
+    """Half of the weights stay zero."""
+
+    id = "pqat"
+    title = 'optim.quantize_model(optim.sparsify(model), preserve="sparsity")'
+    preserve = "sparsity"
+    promise = Promise(sparsity=0.5, depthwise=True)
+
+
+class Cqat(Preserved):
+    """Each kernel keeps 16 values."""
+
+    id = "cqat"
+    title = 'optim.quantize_model(clustered model, preserve="clusters")'
+    preserve = "clusters"
+    promise = Promise(clusters=16, depthwise=True)
+    depends_on = tuple(dict.fromkeys((*_BOTH, *Cluster.depends_on)))
+
+
+class Pcqat(Cqat):
+    """Half of the weights stay zero, and the others keep 15 values."""
+
+    id = "pcqat"
+    title = 'optim.quantize_model(sparse and clustered model, preserve="both")'
+    preserve = "both"
+    promise = Promise(sparsity=0.5, clusters=16, depthwise=True)

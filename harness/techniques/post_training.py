@@ -1,0 +1,42 @@
+"""Post-training quantization: by the converter, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.techniques.control import Float
+
+
+class Ptq(Float):
+    """Post-training quantization: the float model, quantized by the converter."""
+
+    owner = "LiteRT"
+    stages = ("build", "export", "run", "parity")
+
+
+class PtqInt8(Ptq):
+    """Full int8 with ranges from data; the control of what quantization costs."""
+
+    id = "ptq-int8"
+    title = 'optim.export(model, optimize="int8", representative_data=...)'
+    optimize = "int8"
+    int8 = True
+    parity: Mapping[str, float] = {"float": 15}
+
+
+class PtqDynamic(Ptq):
+    """int8 weights, float activations quantized as they come."""
+
+    id = "ptq-dynamic"
+    title = 'optim.export(model, optimize="dynamic")'
+    optimize = "dynamic"
+    parity: Mapping[str, float] = {"float": 20}
+
+
+class PtqFloat16(Ptq):
+    """float16 weights."""
+
+    id = "ptq-float16"
+    title = 'optim.export(model, optimize="float16")'
+    optimize = "float16"
+    parity: Mapping[str, float] = {"float": 40}

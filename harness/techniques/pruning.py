@@ -1,0 +1,101 @@
+"""Magnitude pruning: stock and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.techniques.kept import Kept, Promise
+
+
+class Pruned(Kept):
+    """What the pruning techniques share: their result is another function than the model.
+
+    It is exported with the masks of the training step and the weights from before it: random
+    targets can throw a network so far off that a file and a model, which add in another
+    order, have nothing in common any more. Masks are set at every step: by default the first
+    are set at step 100.
+    """
+
+    parity: Mapping[str, float] = {"simulation": 60}
+    promise = Promise(sparsity=0.5)
+    state = ("mask", "threshold", "pruning_step")
+    depends_on = (*Kept.depends_on, "optim.pruning_kernels", "optim.pruning_wrapper")
+    exports_with = (*Kept.exports_with, "optim.pruning")
+
+
+class PruneTfmot(Pruned):
+    """``tfmot.sparsity.keras.prune_low_magnitude`` as shipped."""
+
+    id = "prune-tfmot"
+    title = "tfmot.sparsity.keras.prune_low_magnitude(model, ConstantSparsity(0.5, frequency=1))"
+    owner = "tfmot"
+    reusable = True
+
+    def transform(self, model: Any) -> Any:
+        import tensorflow_model_optimization as tfmot
+
+        schedule = tfmot.sparsity.keras.ConstantSparsity(
+            self.promise.sparsity, begin_step=0, frequency=1
+        )
+        return tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
+
+    def callbacks(self) -> list[Any]:
+        import tensorflow_model_optimization as tfmot
+
+        return [tfmot.sparsity.keras.UpdatePruningStep()]
+
+    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
+        import tensorflow_model_optimization as tfmot
+
+        with tfmot.sparsity.keras.prune_scope():
+            return super().load(path, custom_objects)
+
+
+class Prune(Pruned):
+    """``optim.prune_low_magnitude``: recursive, passes through what has no kernel."""
+
+    id = "prune"
+    title = "optim.prune_low_magnitude(model, frequency=1)"
+    owner = "optim"
+    depends_on = (
+        *Pruned.depends_on,
+        "optim._clone",
+        "optim._compile",
+        "optim.configs",
+        "optim.pruning",
+        "optim.pruning_calls",
+        "optim.pruning_masks",
+        "optim.scope",
+        "optim.selecting",
+    )
+
+    def transform(self, model: Any) -> Any:
+        from optim import prune_low_magnitude
+
+        return prune_low_magnitude(model, frequency=1)
+
+    def callbacks(self) -> list[Any]:
+        from optim import get_pruning_callbacks
+
+        return list(get_pruning_callbacks())
+
+    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
+        from optim import load_model
+
+        return load_model(path, custom_objects=dict(custom_objects))
+
+
+class Prune2x4(Prune):
+    """Two zeros in four weights: the pattern that sparse matrix units take."""
+
+    id = "prune-2x4"
+    title = "optim.prune_low_magnitude(model, sparsity_m_by_n=(2, 4))"
+    promise = Promise(m_by_n=(2, 4))
+    steps = 2  # the masks are set at step 1, and steps are counted from 0
+
+    def transform(self, model: Any) -> Any:
+        from optim import prune_low_magnitude
+
+        return prune_low_magnitude(model, sparsity_m_by_n=self.promise.m_by_n)
