@@ -21,7 +21,7 @@ from optim.engine.preserving import kept_numbers, settled
 from optim.errors import UnsupportedModelError
 from optim.exporting import checks
 from optim.exporting.convert import convert
-from optim.exporting.flatbuffer import pack, repair_biases, unpack
+from optim.exporting.flatbuffer import drop_unused, pack, repair_biases, unpack
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.exporting.interface import Interface, interface
 from optim.exporting.metadata import annotate
@@ -108,6 +108,7 @@ def export(
     file = unpack(content)
     repair_biases(file)
     restore_steps(file, numbers)
+    drop_unused(file)
     facts = {
         "model": frozen.model_name,
         "techniques": ["prune"] * pruned + ["cluster"] * clustered + [mode.technique],

@@ -18,6 +18,23 @@ def unpack(content: bytes) -> Any:
     return litert.schema().ModelT.InitFromPackedBuf(content)
 
 
+def replace_data(model: Any, tensor: Any, values: np.ndarray) -> None:
+    """Give a tensor other data; in a new buffer, as other tensors may have the same data."""
+    buffer = litert.schema().BufferT()
+    buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor.buffer = len(model.buffers) - 1
+
+
+def drop_unused(model: Any) -> None:
+    """Empty the buffers that nobody has any more; their numbers stay."""
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or ()}
+    for number, buffer in enumerate(model.buffers):
+        if number not in used:
+            buffer.data = None
+
+
 def pack(model: Any) -> bytes:
     """Return the content of a file."""
     size = sum(len(b.data) for b in model.buffers if b.data is not None)
@@ -69,7 +86,6 @@ def repair_biases(model: Any) -> int:
     Returns:
         How many were wrong.
     """
-    schema = litert.schema()
     count = 0
     for graph in model.subgraphs:
         for tensor in graph.tensors:
@@ -85,9 +101,6 @@ def repair_biases(model: Any) -> int:
             right = np.round(value / np.asarray(scale, np.float64)).astype(dtype)
             if np.array_equal(right, stored):
                 continue
-            buffer = schema.BufferT()  # a new one: other tensors may have the same data
-            buffer.data = np.frombuffer(right.tobytes(), np.uint8)
-            model.buffers.append(buffer)
-            tensor.buffer = len(model.buffers) - 1
+            replace_data(model, tensor, right)
             count += 1
     return count

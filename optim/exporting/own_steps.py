@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from optim import litert
+from optim.exporting.flatbuffer import replace_data
 
 __all__ = ["restore_steps"]
 
@@ -77,7 +78,7 @@ def _restore(
         signed = (numbers * np.sign(factors)[:, None]).astype(np.int8)
         shape = np.moveaxis(stored, -1, 0).shape if depthwise else stored.shape
         signed = signed.reshape(shape)
-        _replace(file, tensor, np.moveaxis(signed, 0, -1) if depthwise else signed)
+        replace_data(file, tensor, np.moveaxis(signed, 0, -1) if depthwise else signed)
         _rescale(tensor.quantization, np.abs(factors), len(found), 3 if depthwise else 0)
         if len(operation.inputs) > _BIAS and operation.inputs[_BIAS] >= 0:
             _requantize(file, graph.tensors[operation.inputs[_BIAS]], np.abs(factors))
@@ -99,13 +100,6 @@ def _factors(found: np.ndarray, numbers: np.ndarray) -> np.ndarray | None:
     return factors if off.max(initial=0.0) <= 1.0 else None
 
 
-def _replace(file: Any, tensor: Any, values: np.ndarray) -> None:
-    buffer = litert.schema().BufferT()  # a new one: other tensors may have the same data
-    buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
-    file.buffers.append(buffer)
-    tensor.buffer = len(file.buffers) - 1
-
-
 def _rescale(quantization: Any, factors: np.ndarray, channels: int, axis: int) -> None:
     scale = np.broadcast_to(np.asarray(quantization.scale, np.float32), (channels,))
     quantization.scale = (scale * factors).astype(np.float32)
@@ -119,5 +113,7 @@ def _requantize(file: Any, tensor: Any, factors: np.ndarray) -> None:
     if data is None or tensor.quantization is None or tensor.quantization.scale is None:
         return
     stored = np.asarray(data, np.uint8).view(np.int32).astype(np.float64)
-    _replace(file, tensor, np.round(stored / factors).astype(np.int32))
+    numbers = np.round(stored / factors).astype(np.int32)
+    if not np.array_equal(numbers, stored):  # biases of zero share their data
+        replace_data(file, tensor, numbers)
     _rescale(tensor.quantization, factors, len(factors), 0)
