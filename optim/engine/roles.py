@@ -99,8 +99,8 @@ BY_CLASS: dict[type, Assignment] = _table(
     (
         _POOL,
         _classes(
-            "AveragePooling1D AveragePooling2D AveragePooling3D MaxPooling1D MaxPooling2D "
-            "MaxPooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D"
+            "AveragePooling1D AveragePooling2D MaxPooling1D MaxPooling2D "
+            "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D"
         ),
     ),
     (
@@ -117,6 +117,7 @@ BY_CLASS: dict[type, Assignment] = _table(
         _float("LiteRT has no int8 kernel for it"),
         _classes("Conv3D Conv3DTranspose ELU ThresholdedReLU LocallyConnected1D"),
     ),
+    (_float("LiteRT has no kernel at all for it"), _classes("AveragePooling3D MaxPooling3D")),
     (_float("recurrent: its loop is not quantized"), _classes("RNN Bidirectional ConvLSTM2D")),
     (_float("makes a mask, which no quantizing wrapper hands on"), _classes("Embedding")),
     (_float("a composite layer that cannot be taken apart here"), _classes("MultiHeadAttention")),
