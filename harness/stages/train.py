@@ -1,6 +1,6 @@
-"""Stage ``train``: one real optimizer step, or as many as the technique needs.
+"""Stage ``train``: one real optimizer step.
 
-They run eagerly: compiling a training function for one step costs tens of
+The step runs eagerly: compiling a training function for one step costs tens of
 seconds on a deep network and shows nothing more.
 """
 
@@ -36,7 +36,7 @@ def run(bench: Bench) -> None:
         images,
         targets if len(targets) > 1 else targets[0],
         batch_size=targets[0].shape[0],
-        epochs=bench.technique.steps,
+        epochs=1,
         verbose=0,
         callbacks=bench.technique.callbacks(),
     )

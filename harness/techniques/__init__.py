@@ -41,7 +41,6 @@ class Technique(Protocol):
         model exported) and the ``float`` model.
       state: parts of the names of variables that keep what training made of them; all
         others are exported with the values from before it.
-      steps: how many steps of training it takes to do its work.
     """
 
     id: str
@@ -55,7 +54,6 @@ class Technique(Protocol):
     int8: bool
     parity: Mapping[str, float]
     state: tuple[str, ...]
-    steps: int
 
     def transform(self, model: Any) -> Any:
         """Return the model with the technique applied."""
@@ -113,7 +111,6 @@ REQUIRED = (
     "int8",
     "parity",
     "state",
-    "steps",
     "transform",
     "calibrate",
     "export",

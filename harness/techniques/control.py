@@ -27,9 +27,6 @@ class Float:
     #: values from before it.
     state: tuple[str, ...] = ()
 
-    #: Training steps that it takes to do its work.
-    steps = 1
-
     #: How `optim.export` quantizes a float model after training; None: not at all.
     optimize: str | None = None
 

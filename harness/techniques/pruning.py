@@ -93,7 +93,6 @@ class Prune2x4(Prune):
     id = "prune-2x4"
     title = "optim.prune_low_magnitude(model, sparsity_m_by_n=(2, 4))"
     promise = Promise(m_by_n=(2, 4))
-    steps = 2  # the masks are set at step 1, and steps are counted from 0
 
     def transform(self, model: Any) -> Any:
         from optim import prune_low_magnitude
