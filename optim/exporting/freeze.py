@@ -17,6 +17,7 @@ import numpy as np
 
 from optim._keras import keras, tf
 from optim.exporting.interface import Interface
+from optim.exporting.transposed import give_biases
 
 # Results of these are values of the variable; any other use of one needs TensorFlow's way.
 _READ = "ReadVariableOp"
@@ -112,6 +113,7 @@ def freeze(model: Any, io: Interface) -> Frozen:
         graph, graph_def, inputs, outputs = _freeze_by_tensorflow(model, io)
     else:
         _release(graph)
+    give_biases(graph, graph_def)
     names = io.output_names
     if len(names) != len(outputs):
         names = tuple("output" if len(outputs) == 1 else f"output_{i}" for i in range(len(outputs)))

@@ -235,3 +235,20 @@ def test_loops_are_not_calibrated() -> None:
     data = np.zeros((2, 5, 3), "float32")
     with pytest.raises(ExportError, match=r"memory.*loops.*unroll=True"):
         optim.export(model, optimize="int8", representative_data=data)
+
+
+@pytest.mark.parametrize("bias", ["zeros", None, "ones"])
+def test_a_transposed_convolution_and_its_rectifier_are_one_operation(bias: str | None) -> None:
+    options = {"use_bias": False} if bias is None else {"bias_initializer": bias}
+    model = keras.Sequential(
+        [
+            keras.layers.Conv2DTranspose(4, 3, input_shape=(8, 8, 3), **options),
+            keras.layers.ReLU(),
+        ]
+    )
+    batch = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)).astype("float32")
+    quantized = optim.quantize_model(model, calibration_data=[batch])
+    for one, least in ((model, 120), (quantized, 50)):
+        report = optim.verify(optim.export(one), one, batch)
+        assert [o.name for o in report.operations if "QUANT" not in o.name] == ["TRANSPOSE_CONV"]
+        assert report.comparisons[0].sqnr > least
