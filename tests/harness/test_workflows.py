@@ -71,7 +71,7 @@ def shards(tmp_path: Path, make_record: Any) -> Path:
     ok = make_record("A-prune-notop", expectation="expected", **same)
     fixed = make_record("B-prune-notop", expectation="newly-passing", **same)
     for number, record in enumerate((ok, fixed), 1):
-        folder = tmp_path / "shards" / f"records-pinned-{number}"
+        folder = tmp_path / "shards" / f"records-pinned-{number}" / "notop"
         folder.mkdir(parents=True)
         records.write(folder / "results.jsonl", [record])
     (tmp_path / "reports").mkdir()
@@ -109,7 +109,7 @@ def test_nightly_report_fails_on_a_regression_after_it_has_published(
         expectation="regression",
         environment={"tensorflow": "2.21.0", "tf_keras": "2.21.0"},
     )
-    records.write(shards / "shards" / "records-pinned-1" / "results.jsonl", [worse])
+    records.write(shards / "shards" / "records-pinned-1" / "notop" / "results.jsonl", [worse])
     run = Runner(shards, STACK="pinned")
     job = steps("nightly.yml", "report")
     codes = [run(job[name]).returncode for name in REPORT_STEPS]
@@ -130,11 +130,13 @@ def test_nightly_shard_fails_only_if_it_has_no_records_to_hand_over(
     tmp_path: Path, code: int, expected: int
 ) -> None:
     run = Runner(tmp_path, SHARD="2/4")
-    run.tool("python", f'echo "$@" > {tmp_path}/called\nexit {code}')
+    run.tool("python", f'echo "$@" >> {tmp_path}/called\nexit {code}')
     assert run(steps("nightly.yml", "matrix")["Run"]).returncode == expected
-    called = (tmp_path / "called").read_text()
-    assert "--shard 2/4" in called
-    assert "--fresh" in called
+    called = (tmp_path / "called").read_text().splitlines()
+    assert len(called) == (2 if expected == 0 else 1)
+    assert all("--shard 2/4" in call and "--fresh" in call for call in called)
+    assert ["--variants top" in call for call in called] == [False, True][: len(called)]
+    assert len(set(re.findall(r"--results results/\w+", " ".join(called)))) == len(called)
 
 
 def test_nightly_lays_out_a_site_from_whatever_stacks_reported(tmp_path: Path) -> None:
