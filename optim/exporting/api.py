@@ -83,7 +83,8 @@ def export(
         KerasModelError: not a model of the chosen Keras module.
         ConfigError: an argument makes no sense; said before the work starts.
         UnsupportedModelError: the model was never built.
-        ExportError: LiteRT lacks an operation, or refuses the model otherwise.
+        ExportError: LiteRT lacks an operation, or refuses the model otherwise; or weights are
+            NaN or infinite.
         OSError: the file cannot be written.
     """
     check_model(model, "export")
@@ -95,6 +96,7 @@ def export(
     io = interface(model, input_shape)
     feeds = checks.check_data(representative_data, io, mode)
 
+    checks.check_values(model, mode)
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
     numbers = kept_numbers(model) if mode.scheme == "int8" else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.errors import ConfigError
+from optim.errors import ConfigError, ExportError, Problem
 from optim.exporting.convert import Feeds
 from optim.exporting.interface import Interface
 from optim.exporting.modes import FLOAT, IO_DTYPES, PTQ, QAT, Mode
@@ -71,6 +72,36 @@ def check_path(path: str | os.PathLike[str] | None) -> Path | None:
     if not target.parent.is_dir():
         raise ConfigError(f"path: there is no folder {str(target.parent)!r}")
     return target
+
+
+def check_values(model: Any, mode: Mode) -> None:
+    """Refuse weights that are no numbers: of those the converter makes a crash of the process.
+
+    Infinite ones only where something is quantized: they have no scale.
+
+    Raises:
+        ExportError: naming all layers that have some.
+    """
+    found: dict[str, str] = {}
+    for layer in model._flatten_layers(include_self=False):
+        for weight in layer._trainable_weights + layer._non_trainable_weights:
+            if not weight.dtype.is_floating or not weight.shape.num_elements():
+                continue
+            value = weight.numpy()
+            low, high = float(value.min()), float(value.max())
+            if math.isnan(low):
+                found.setdefault(layer.name, "NaN")
+            elif mode is not FLOAT and not (math.isfinite(low) and math.isfinite(high)):
+                found.setdefault(layer.name, "infinite")
+    if found:
+        remedy = "training diverged: go back to earlier weights, with a smaller learning rate"
+        raise ExportError(
+            (
+                Problem(layer, f"has {what} weights or ranges", remedy)
+                for layer, what in found.items()
+            ),
+            "a model with values that are no numbers cannot be exported",
+        )
 
 
 def check_data(data: Any, io: Interface, mode: Mode) -> Feeds | None:

@@ -252,3 +252,23 @@ def test_a_transposed_convolution_and_its_rectifier_are_one_operation(bias: str 
         report = optim.verify(optim.export(one), one, batch)
         assert [o.name for o in report.operations if "QUANT" not in o.name] == ["TRANSPOSE_CONV"]
         assert report.comparisons[0].sqnr > least
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+@pytest.mark.parametrize(("value", "told"), [(np.nan, "NaN"), (np.inf, "infinite")])
+def test_values_that_are_no_numbers_are_told_by_layer(
+    small: Any, value: float, told: str, quantized: bool
+) -> None:
+    """The converter ends the process on some of them."""
+    model = optim.quantize_model(small) if quantized else keras.models.clone_model(small)
+    layers = [layer for layer in model._flatten_layers() if layer._trainable_weights]
+    for layer in layers[:2]:
+        weight = layer._trainable_weights[0]
+        weight.assign(np.full(weight.shape, value))
+    if told == "infinite" and not quantized:
+        assert optim.export(model)  # a float file may have them
+        return
+    with pytest.raises(ExportError, match="no numbers") as caught:
+        optim.export(model)
+    assert {p.layer for p in caught.value.problems} == {layer.name for layer in layers[:2]}
+    assert all(told in p.reason for p in caught.value.problems)
