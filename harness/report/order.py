@@ -13,8 +13,8 @@ from harness.words import CONTROL, STAGES, VARIANTS, Status
 
 #: Techniques a reader looks for side by side. Any other stands behind, by name.
 TECHNIQUES: tuple[str, ...] = (
-    CONTROL, "qat-tfmot", "qat-annotate", "qat", "prune-tfmot", "prune", "prune-2x4",
-    "cluster", "pqat", "cqat", "pcqat", "ptq-int8", "ptq-dynamic", "ptq-float16",
+    CONTROL, "qat-tfmot", "qat-annotate", "qat", "ptq-int8", "ptq-dynamic", "ptq-float16",
+    "prune-tfmot", "prune", "prune-2x4", "cluster-tfmot", "cluster", "pqat", "cqat", "pcqat",
 )  # fmt: skip
 
 #: The better the outcome, the earlier it stands.
