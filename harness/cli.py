@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_accept(command)
     _add_relabel(command)
     _add_explain(command)
+    _add_bench(command)
     return parser
 
 
@@ -538,3 +539,12 @@ def _taken_now(examples: Sequence[Any], reference: Sequence[Any]) -> list[str]:
             passed = sum(r.passed for r in there)
             found.append(f"{technique.id} passes {passed} of {len(there)} in the reference run")
     return found
+
+
+# --- bench ----------------------------------------------------------------------------
+
+
+def _add_bench(command: Callable[..., argparse.ArgumentParser]) -> None:
+    from harness.training import command as bench
+
+    bench.add_options(command("bench", bench.run, bench.SUMMARY, bench.MORE))

@@ -1,0 +1,192 @@
+"""`python -m harness bench`: its options, and what becomes of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.options import split
+from harness.paths import REPORTS, shown, working_dir
+from harness.words import Exit, Status, UsageError
+
+if TYPE_CHECKING:
+    from harness.training.targets import Judged
+
+SUMMARY = "train small models on real data, and measure what each technique costs them"
+
+MORE = """\
+Trains a small member of each of eight families on scikit-learn's digits, applies each
+technique to the trained weights, fine-tunes, and reports test accuracy, size and latency
+of the int8 files over several seeds. Finished units are kept: the same command goes on
+where the last one stopped. docs/benchmark.md tells how it is done and what it found.
+
+examples:
+  harness bench                                         everything, within an hour on 2 cores
+  harness bench --quick                                 two applications, one seed: minutes
+  harness bench --applications MobileNetV2 --techniques 'prune*'
+  harness bench --applications mypackage.models:MyNet --techniques qat,pcqat --repeats 1
+  harness bench --only-report                           write the page from what is there
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of the command."""
+    from harness.training.settings import DEFAULT, FIRST_SEED, QUICK, REPEATS
+
+    words = {"action": "append", "default": [], "metavar": "A,B"}
+    parser.add_argument(
+        "--quick", action="store_true", help="two small applications, one seed, fewer epochs"
+    )
+    parser.add_argument(
+        "--applications",
+        **words,  # type: ignore[arg-type]
+        help="names, patterns, or package.module:function; default: the eight of the table",
+    )
+    parser.add_argument(
+        "--techniques",
+        **words,  # type: ignore[arg-type]
+        help="ids or patterns; what they start from is run too; default: all",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=_positive,
+        metavar="N",
+        help=f"seeds, one after the other (default: {REPEATS}; 1 with --quick)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=FIRST_SEED,
+        metavar="N",
+        help="the first seed (default: %(default)d)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=_positive,
+        metavar="N",
+        help="passes over the images for a float model; pruning takes 2/5 of them, other "
+        f"fine-tuning 1/4 (default: {DEFAULT.epochs}; {QUICK.epochs} with --quick)",
+    )
+    parser.add_argument(
+        "-n", type=_positive, metavar="N", help="units at once (default: one per core)"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="where the records are (default: reports/bench; .harness/bench-quick with --quick)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the page; its CSV goes beside it (default: bench.html in the folder that holds "
+        "the records, or beside that folder for the default one)",
+    )
+    parser.add_argument("--fresh", action="store_true", help="run finished units again")
+    parser.add_argument(
+        "--only-report", action="store_true", help="run nothing, write the page from the records"
+    )
+    parser.add_argument("--runtime", default=None, help=argparse.SUPPRESS)  # of the tests
+
+
+def _positive(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
+    return int(value)
+
+
+def run(given: argparse.Namespace) -> Exit:
+    """Run the benchmark as the command line says."""
+    from harness import environment, records
+    from harness.training import applications, schedule, techniques, units
+    from harness.training.settings import DEFAULT, QUICK, REPEATS, of_epochs
+
+    settings = QUICK if given.quick else DEFAULT
+    if given.epochs:
+        settings = of_epochs(given.epochs)
+    named = split(given.applications) or (applications.QUICK if given.quick else ())
+    repeats = given.repeats or (1 if given.quick else REPEATS)
+    asked = units.units(
+        applications.select(named),
+        techniques.select(split(given.techniques)),
+        range(given.seed, given.seed + repeats),
+    )
+    results, page = _places(given)
+    if given.only_report:
+        return _report(results, page)
+    plan = schedule.Plan(
+        asked,
+        settings,
+        results,
+        workers=given.n or environment.cores(),
+        fresh=given.fresh,
+        runtime=given.runtime or schedule.RUNTIME,
+    )
+    try:
+        work = schedule.Schedule(plan, lambda line: print(line, flush=True))
+    except records.RecordError as error:
+        raise UsageError(str(error)) from error
+    kept = sum(unit.id in work.found for unit in asked)
+    print(f"{len(asked)} units, {kept} of them finished earlier, {len(work.left)} to run")
+    try:
+        work.run()
+    except KeyboardInterrupt:
+        print("interrupted: what is finished is kept, the same command goes on", file=sys.stderr)
+        if plan.file.exists():
+            _report(results, page)
+        return Exit.HARNESS_FAILED
+    code = _report(results, page)
+    return code if not work.left else _worse(code, [work.found[u.id].status for u in work.left])
+
+
+def _worse(code: Exit, statuses: list[str]) -> Exit:
+    """A failed unit decides over the exit code; a missed target does not."""
+    if Status.ERROR.value in statuses:
+        return Exit.HARNESS_FAILED
+    failed = any(status != Status.PASS for status in statuses)
+    return Exit.REGRESSION if failed else code
+
+
+def _places(given: argparse.Namespace) -> tuple[Path, Path]:
+    """Return the folder of the records, and the page."""
+    results = given.results
+    if results is None:
+        results = working_dir() / "bench-quick" if given.quick else REPORTS / "bench"
+        default = results / "bench.html" if given.quick else REPORTS / "bench.html"
+    else:
+        default = results / "bench.html"
+    return results, given.output or default
+
+
+def _report(results: Path, page: Path) -> Exit:
+    """Write page and CSV, and print the targets.
+
+    Raises:
+      UsageError: there are no records, or they cannot be read.
+    """
+    from harness import records
+    from harness.training import figures, targets
+    from harness.training.report import write
+
+    try:
+        loaded = records.read(results)
+    except records.RecordError as error:
+        raise UsageError(str(error)) from error
+    for broken in loaded.broken:
+        print(f"warning: {broken}", file=sys.stderr)
+    write(loaded.records, page)
+    for one in targets.judge(figures.rows(loaded.records)):
+        if one.verdict != "unknown":
+            print(f"{one.verdict:<7} {one.target.title}{_told(one)}")
+    print(f"page: {shown(page)}")
+    return Exit.AS_EXPECTED
+
+
+def _told(one: Judged) -> str:
+    if one.missed:
+        return ": " + ", ".join(f"{name} {cost:.3g}" for name, cost in one.missed)
+    return f" (worst {one.worst[0]}: {one.worst[1]:.3g})" if one.worst else ""

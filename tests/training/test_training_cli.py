@@ -1,0 +1,136 @@
+"""`python -m harness bench`, with a runtime that costs nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import records
+
+FAKES = Path(__file__).with_name("fakes")
+
+Bench = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def environment(faults: str = "") -> dict[str, str]:
+    keep = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    return {**keep, "PYTHONPATH": str(FAKES), "FAKE_FAULTS": faults}
+
+
+def command(*more: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "harness", "bench", "--results", "out"),
+        *("--runtime", "fake_training", "--techniques", "qat", *more),
+    ]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    def run(*more: str, faults: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*more),
+            cwd=tmp_path,
+            env=environment(faults),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+def test_quick_runs_writes_and_tells_the_targets(bench: Bench, tmp_path: Path) -> None:
+    done = bench("--quick")
+    assert done.returncode == 0, done.stderr
+    assert "4 units, 0 of them finished earlier, 4 to run" in done.stdout
+    assert "missed  int8 file of qat within 0.5 points" in done.stdout
+    assert "MobileNet 1, MobileNetV2 1" in done.stdout
+    assert "page: out/bench.html" in done.stdout
+    assert (tmp_path / "out" / "bench.csv").read_text().count("\n") == 5
+    assert len(records.read(tmp_path / "out").records) == 4
+
+    again = bench("--quick")
+    assert "4 units, 4 of them finished earlier, 0 to run" in again.stdout
+    assert len(records.read(tmp_path / "out").records) == 4
+
+
+def test_a_failed_unit_fails_the_command_and_stops_nothing(bench: Bench, tmp_path: Path) -> None:
+    done = bench("--quick", faults="MobileNet-float-bench-2021=raise")
+    assert done.returncode == 1
+    told = {r.case.removesuffix("-bench-2021"): r for r in records.read(tmp_path / "out").records}
+    assert {name: r.status for name, r in told.items()} == {
+        "MobileNet-float": "fail",
+        "MobileNet-qat": "blocked",
+        "MobileNetV2-float": "pass",
+        "MobileNetV2-qat": "pass",
+    }
+    failure = told["MobileNet-float"].failure
+    assert failure is not None
+    assert failure.message == "no <b>good</b>"
+    assert failure.frames[-1]["function"] == "_do"
+    assert "no &lt;b&gt;good" in (tmp_path / "out" / "bench.html").read_text()
+
+
+def test_an_interrupt_costs_only_what_was_running(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("--quick", "-n", "1"),
+        cwd=tmp_path,
+        env=environment("MobileNetV2-float-bench-2021=sleep"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    results = tmp_path / "out"
+    while time.monotonic() < deadline:
+        written = results / records.RESULTS_NAME
+        if written.exists() and len(records.read(results).records) == 2:
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)  # now the third is asleep
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 4
+    assert "the same command goes on" in err
+    assert "page: out/bench.html" in out
+    assert len(records.read(results).records) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--techniques", "qatt"], "unknown technique 'qatt': did you mean qat"),
+        (["--applications", "MobilNet"], "did you mean MobileNet"),
+        (["--repeats", "0"], "not a whole number of at least 1"),
+        (["--only-report"], "cannot read"),
+    ],
+)
+def test_what_is_wrong_is_told_before_the_work(bench: Bench, words: list[str], told: str) -> None:
+    done = bench(*words)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_neither_help_nor_page_import_tensorflow(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from harness import cli\n"
+        "from harness.training import report, schedule, page, command\n"
+        "report.write([], Path('x.html'))\n"
+        "try: cli.main(['bench', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'tensorflow', 'tf_keras', 'sklearn'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "examples:" in done.stdout

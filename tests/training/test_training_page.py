@@ -1,0 +1,237 @@
+"""From records to figures, targets, plots, page and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from harness.records import Failure, Record
+from harness.training import figures, marks, page, plots, table, targets
+from harness.training.figures import Row, Spread
+from harness.training.techniques import TECHNIQUES
+
+MakeRecord = Callable[..., Record]
+
+
+@pytest.fixture
+def three(make_record: MakeRecord) -> list[Record]:
+    """Two techniques over three seeds, of which qat fails one."""
+    found = []
+    for seed, whole, small in ((1, 0.98, 0.97), (2, 0.99, 0.99), (3, 0.97, 0.0)):
+        found.append(
+            make_record("Net", "float", seed, accuracy=whole, file_accuracy=whole, file_bytes=1000)
+        )
+        status = "pass" if small else "fail"
+        metrics = {"accuracy": small, "file_accuracy": small - 0.01} if small else {}
+        figures_ = {"file_bytes": 250, "deflated_bytes": 100, "latency_ms": 0.5 * seed}
+        found.append(make_record("Net", "qat", seed, status, **metrics, **figures_))
+    return found
+
+
+def row_of(found: list[Record], technique: str) -> Row:
+    return next(r for r in figures.rows(found) if r.technique == technique)
+
+
+# -- figures ---------------------------------------------------------------------------
+
+
+def test_figures_are_of_the_seeds_that_passed(three: list[Record]) -> None:
+    row = row_of(three, "qat")
+    assert (row.repeats, row.failed) == (2, 1)
+    assert row.failures == ("3: fail at train",)
+    assert row.accuracy is not None
+    assert row.accuracy.mean == pytest.approx(98.0)
+    assert row.accuracy.deviation == pytest.approx(2**0.5)
+
+
+def test_a_change_is_against_the_float_model_of_the_same_seed(three: list[Record]) -> None:
+    row = row_of(three, "qat")
+    assert row.change is not None
+    assert row.change.values == pytest.approx((-1.0, 0.0))
+    assert row.file_change is not None
+    assert row.file_change.values == pytest.approx((-2.0, -1.0))
+
+
+def test_sizes_are_shares_of_the_float_file(three: list[Record]) -> None:
+    row = row_of(three, "qat")
+    assert row.ratio == Spread((0.25, 0.25))
+    assert row.deflated_ratio == Spread((0.1, 0.1))
+
+
+def test_one_seed_has_no_deviation_and_no_float_no_change(make_record: MakeRecord) -> None:
+    (row,) = figures.rows([make_record("Net", "qat", accuracy=0.5)])
+    assert row.accuracy is not None
+    assert row.accuracy.deviation is None
+    assert row.change is None
+    assert row.ratio is None
+
+
+def test_the_last_record_counts_and_only_those_of_the_benchmark(make_record: MakeRecord) -> None:
+    first, last = (make_record("Net", "qat", accuracy=a) for a in (0.1, 0.9))
+    other = replace(first, case="Net-qat-notop", variant="notop")
+    (row,) = figures.rows([first, last, other])
+    assert row.accuracy == Spread((90.0,))
+
+
+@pytest.mark.parametrize("value", [None, "NaN", float("nan"), True, [1]])
+def test_a_figure_that_is_no_number_is_none(make_record: MakeRecord, value: Any) -> None:
+    (row,) = figures.rows([make_record("Net", "qat", accuracy=value)])
+    assert row.accuracy is None
+
+
+# -- targets ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "verdict"), [(-0.01, "met"), (0.0, "met"), (0.005, "met"), (0.0051, "missed")]
+)
+def test_qat_may_lose_half_a_point(make_record: MakeRecord, loss: float, verdict: str) -> None:
+    found = [
+        make_record("Net", "float", accuracy=0.98),
+        make_record("Net", "qat", accuracy=0.2, file_accuracy=0.98 - loss),
+    ]
+    assert targets.judge(figures.rows(found))[0].verdict == verdict
+
+
+def test_one_application_that_misses_is_enough(make_record: MakeRecord) -> None:
+    found = []
+    for name, size in (("A", 119), ("B", 121), ("C", 150)):
+        found.append(make_record(name, "float", file_bytes=1000))
+        found.append(make_record(name, "pcqat", deflated_bytes=size))
+    judged = targets.judge(figures.rows(found))[3]
+    assert judged.verdict == "missed"
+    assert judged.worst == ("C", 0.15)
+    assert [name for name, _ in judged.missed] == ["C", "B"]
+
+
+def test_a_target_of_what_failed_is_missed_and_of_what_is_absent_unknown(
+    make_record: MakeRecord,
+) -> None:
+    judged = targets.judge(figures.rows([make_record("A", "qat", status="fail")]))
+    assert [one.verdict for one in judged] == ["missed", "unknown", "unknown", "unknown"]
+    assert judged[0].unknown == ("A",)
+
+
+# -- plots -----------------------------------------------------------------------------
+
+
+def test_every_technique_has_a_shape_of_its_own() -> None:
+    shapes = [marks.MARKS[one.id][0] for one in TECHNIQUES]
+    assert len(set(shapes)) == len(shapes) == 12
+    assert set(shapes) <= set(marks.SHAPES)
+
+
+def crowd(make_record: MakeRecord) -> list[Record]:
+    return [
+        make_record(
+            "Net", one.id, file_accuracy=0.97 + i / 5000, file_bytes=500 + 3 * i, latency_ms=0.1
+        )
+        for i, one in enumerate(TECHNIQUES)
+    ]
+
+
+@pytest.mark.parametrize("axis", plots.AXES[1:], ids=lambda a: a.id)
+def test_labels_of_a_crowd_do_not_cover_each_other(
+    make_record: MakeRecord, axis: plots.Axis
+) -> None:
+    (panel,) = plots.panels(figures.rows(crowd(make_record)), axis)
+    boxes = []
+    for p in panel.points:
+        width = len(p.technique) * plots._CHARACTER
+        left = p.label_x - (width if p.anchor == "end" else 0)
+        boxes.append((left, p.label_y - 5, left + width, p.label_y + 5))
+        assert plots.LEFT <= p.x <= plots.WIDTH - plots.RIGHT
+        assert plots.TOP <= p.y <= plots.HEIGHT - plots.BOTTOM
+    assert not [1 for a, b in combinations(boxes, 2) if plots._overlap(a, b)]
+
+
+def test_better_is_higher_and_larger_is_further_right(make_record: MakeRecord) -> None:
+    found = [
+        make_record("Net", "float", file_accuracy=0.9, file_bytes=1000),
+        make_record("Net", "qat", file_accuracy=0.8, file_bytes=250),
+    ]
+    (panel,) = plots.panels(figures.rows(found), plots.AXES[1])
+    a, b = panel.points
+    assert a.y < b.y
+    assert a.x > b.x
+    assert 2 <= len(panel.y_ticks) <= 7
+    assert 1 <= len(panel.x_ticks) <= 6
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
+def test_a_single_point_has_a_panel(make_record: MakeRecord, accuracy: float) -> None:
+    found = figures.rows([make_record("Net", "qat", file_accuracy=accuracy, latency_ms=0.01)])
+    (panel,) = plots.panels(found, plots.AXES[2])
+    assert plots.TOP <= panel.points[0].y <= plots.HEIGHT - plots.BOTTOM
+
+
+def test_points_carry_their_sign() -> None:
+    assert [plots.signed(v) for v in (0.0, -0.01, 1.25, -2.0)] == ["+0.0", "+0.0", "+1.2", "−2.0"]
+
+
+# -- page and CSV ----------------------------------------------------------------------
+
+
+def test_the_page_has_every_figure(three: list[Record]) -> None:
+    written = page.html(three)
+    assert "98.0 ± 1.4" in written
+    assert "−1.5 ± 0.7" in written
+    assert "3: fail at train" in written
+    assert written.count('class="panel"') == 3, "by size, deflated and as it is, and by latency"
+
+
+def test_the_page_needs_no_network_and_runs_only_its_own_script(three: list[Record]) -> None:
+    written = page.html(three)
+    assert not re.search(r"""(src|href)=["'](https?:)?//""", written)
+    assert "default-src 'none'" in written
+    assert written.count("<script") == 1
+
+
+def test_foreign_text_is_escaped(make_record: MakeRecord) -> None:
+    bad = "<script>alert(1)</script>"
+    record = replace(
+        make_record(bad, bad, status="fail"),
+        failure=Failure(type=bad, message=bad),
+        environment={"python": bad},
+        repro=bad,
+        label=bad,
+    )
+    good = make_record(bad, "float", file_accuracy=1.0, file_bytes=5, deflated_bytes=3)
+    written = page.html([record, good])
+    assert bad not in written
+    assert "&lt;script&gt;" in written
+
+
+def test_an_empty_page_is_a_page() -> None:
+    assert "No unit has a file yet" in page.html([])
+
+
+def test_points_can_be_reached_and_read_without_a_mouse(three: list[Record]) -> None:
+    written = page.html(three)
+    points = re.findall(r'<g class="point [^>]*>', written)
+    assert points
+    assert all('tabindex="0"' in p and "aria-label=" in p for p in points)
+
+
+def test_mixed_settings_are_told(make_record: MakeRecord) -> None:
+    one, two = (make_record("Net", "qat", seed) for seed in (1, 2))
+    two = replace(two, environment={**two.environment, "epochs": 1})
+    assert "different settings" in page.html([one, two])
+    assert "different settings" not in page.html([one])
+
+
+def test_the_csv_has_a_line_per_application_and_technique(three: list[Record]) -> None:
+    found = list(csv.DictReader(io.StringIO(table.to_csv(figures.rows(three)))))
+    assert [(r["technique"], r["repeats"], r["failed"]) for r in found] == [
+        ("float", "3", "0"),
+        ("qat", "2", "1"),
+    ]
+    assert float(found[1]["file_change"]) == pytest.approx(-1.5)
+    assert found[1]["sparsity"] == ""
