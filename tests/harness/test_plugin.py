@@ -236,7 +236,7 @@ def test_every_surprise_is_red_and_says_how_to_accept_it(later: Bench) -> None:
 
 def test_a_run_with_newly_passing_cases_alone_exits_with_3(later: Bench) -> None:
     expecting(later, "Pass0-prune-notop  fail  save  save-load")
-    done = later.run("-n", "0", "-k", "prune and not tfmot and Pass")
+    done = later.run("-n", "0", "-k", "prune-notop and Pass")
     assert done.returncode == 3
     assert [m[4] for m in progress_lines(done.stdout)] == ["Pass0", "Pass1"]
     assert "<- newly-passing" in done.stdout
@@ -291,7 +291,7 @@ def test_a_stale_baseline_is_refused_with_the_nearest_unless_it_is_allowed(later
 @pytest.mark.parametrize(
     ("arguments", "count"),
     [
-        (["-k", "Rank0 and tfmot"], 2),
+        (["-k", "Rank0 and tfmot and not cluster"], 2),
         (["-m", "prune_tfmot and not family_net_pass"], 2),
         (["-m", "matrix and top", "--variants=top,notop"], ALL),
         (["--shard=1/2"], ALL // 2),
