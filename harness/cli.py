@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import options
+from harness.reading import read
 from harness.words import STAGES, VARIANTS, Exit, UsageError
 
 EPILOG = """\
@@ -281,24 +282,10 @@ def _add_results(sub: argparse.ArgumentParser, *, many: bool) -> None:
     )
 
 
-def _read(paths: Sequence[Path]) -> list:  # type: ignore[type-arg]
-    from harness import records
-
-    try:
-        loaded = records.read_all(paths)
-    except records.RecordError as error:
-        raise UsageError(str(error)) from error
-    for broken in loaded.broken:
-        print(f"warning: {broken}", file=sys.stderr)
-    if not loaded.records:
-        raise UsageError(f"no record in {', '.join(map(str, paths))}")
-    return list(loaded.records)
-
-
 def _report(given: argparse.Namespace) -> Exit:
     from harness import report
 
-    found = _read(given.results)
+    found = read(given.results)
     try:
         given.output.mkdir(parents=True, exist_ok=True)
         report.write(found, given.output)
@@ -318,7 +305,7 @@ def _summary(given: argparse.Namespace) -> Exit:
     from harness.finish import exit_code
     from harness.report import terminal
 
-    latest = records.latest(_read(given.results)).values()
+    latest = records.latest(read(given.results)).values()
     print(terminal.summary(latest, color=sys.stdout.isatty()))
     return exit_code(latest)
 
@@ -340,7 +327,7 @@ def _add_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _merge(given: argparse.Namespace) -> Exit:
     from harness import merge, records
 
-    joined = merge.merge(_read(given.results), allow_mixed=given.allow_mixed)
+    joined = merge.merge(read(given.results), allow_mixed=given.allow_mixed)
     try:
         given.output.parent.mkdir(parents=True, exist_ok=True)
         records.write(given.output, joined)
@@ -371,7 +358,7 @@ def _publish(given: argparse.Namespace) -> Exit:
     from harness import finish, merge
     from harness.paths import shown
 
-    joined = merge.merge(_read(given.results))
+    joined = merge.merge(read(given.results))
     try:
         for line in finish.publish(joined, given.output):
             print(line)
@@ -396,7 +383,7 @@ def _add_diff(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _diff(given: argparse.Namespace) -> Exit:
     from harness import compare, records
 
-    before, after = (records.latest(_read([path])) for path in (given.before, given.after))
+    before, after = (records.latest(read([path])) for path in (given.before, given.after))
     found = compare.compare(before, after)
     print(compare.to_markdown(found) if given.markdown else compare.to_text(found))
     return compare.exit_code(found)
@@ -431,7 +418,7 @@ def _accept(given: argparse.Namespace) -> Exit:
     from harness.words import VARIANTS
 
     old = expectations.read(given.expectations)
-    found = records.latest(_read(given.results))
+    found = records.latest(read(given.results))
     new = expectations.accept(old, found, errors.upstream_issues())
     names = {*(a.name for a in applications.discover()), *(r.application for r in found.values())}
     known = [f"{a}-{t}-{v}" for a in names for t in techniques.registry() for v in VARIANTS]
@@ -467,7 +454,7 @@ def _relabel(given: argparse.Namespace) -> Exit:
     from harness import errors, expectations, records, session
 
     path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
-    found = _read([path])
+    found = read([path])
     baseline = expectations.read(given.expectations)
     fresh = [session.compared(errors.apply(r), baseline) for r in found]
     records.write(path, fresh)

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import quote_plus
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from harness.compare import MARKS, TITLES, counted, describe
@@ -24,6 +24,7 @@ from harness.records import Record
 from harness.report import order, overview, tables, text
 from harness.report.overview import Explanations
 from harness.report.payload import LIMITS, embedded, payload
+from harness.report.rendering import environment
 from harness.words import STAGES, Expectation, Status
 
 #: The page must stay easy to send and quick to open.
@@ -51,16 +52,10 @@ def html(records: Iterable[Record], *, title: str, explanations: Explanations) -
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"duration": text.seconds, "moment": overview.moment}
-    environment.globals |= {"link": filter_link, "counted": counted}
-    return environment
+    found = environment("harness.report")
+    found.filters |= {"duration": text.seconds, "moment": overview.moment}
+    found.globals |= {"link": filter_link, "counted": counted}
+    return found
 
 
 def filter_link(**tokens: str) -> str:

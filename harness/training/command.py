@@ -20,7 +20,7 @@ MORE = """\
 Trains a small member of each of eight families on scikit-learn's digits, applies each
 technique to the trained weights, fine-tunes, and reports test accuracy, size and latency
 of the int8 files over several seeds. Finished units are kept: the same command goes on
-where the last one stopped. docs/benchmark.md tells how it is done and what it found.
+where the last one stopped. docs/benchmark.md tells how it is done.
 
 examples:
   harness bench                                         everything, within an hour on 2 cores
@@ -168,18 +168,13 @@ def _report(results: Path, page: Path) -> Exit:
     Raises:
       UsageError: there are no records, or they cannot be read.
     """
-    from harness import records
+    from harness.reading import read
     from harness.training import figures, targets
     from harness.training.report import write
 
-    try:
-        loaded = records.read(results)
-    except records.RecordError as error:
-        raise UsageError(str(error)) from error
-    for broken in loaded.broken:
-        print(f"warning: {broken}", file=sys.stderr)
-    write(loaded.records, page)
-    for one in targets.judge(figures.rows(loaded.records)):
+    found = read([results])
+    write(found, page)
+    for one in targets.judge(figures.rows(found)):
         if one.verdict != "unknown":
             print(f"{one.verdict:<7} {one.target.title}{_told(one)}")
     print(f"page: {shown(page)}")

@@ -142,7 +142,7 @@ def _row(members: Sequence[Record], float_of: dict[tuple[str, str], Record]) -> 
         latency=own("latency_ms"),
         sparsity=own("sparsity"),
         kernel_sparsity=own("kernel_sparsity"),
-        unique=own("unique_values"),
+        unique=own("unique_weights"),
         failures=tuple(
             f"{seed_of(r)}: {r.status} at {r.stage}" + (f" ({r.label})" if r.label else "")
             for r in members

@@ -38,7 +38,7 @@ def weights(content: bytes) -> dict[str, Any]:
     """Return what is left of pruning and clustering in a file.
 
     `sparsity` is of all kernels, as in the matrix. Depthwise kernels are neither pruned nor
-    clustered unless asked for: `kernel_sparsity` and `unique_values`, the most different
+    clustered unless asked for: `kernel_sparsity` and `unique_weights`, the most different
     values that one kernel has, are of the others; the latter is None above 1024.
     """
     report = optim.sparsity_report(content)
@@ -49,7 +49,7 @@ def weights(content: bytes) -> dict[str, Any]:
     return {
         "sparsity": report.total.sparsity,
         "kernel_sparsity": sum(k.sparsity * k.size for k in kernels) / size if size else 0.0,
-        "unique_values": max(known) if len(known) == len(counts) and known else None,
+        "unique_weights": max(known) if len(known) == len(counts) and known else None,
     }
 
 

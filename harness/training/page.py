@@ -12,12 +12,13 @@ from importlib import resources
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from harness.records import Record
 from harness.report import text
 from harness.report.overview import GLYPHS, flat, moment
+from harness.report.rendering import environment
 from harness.training import figures, marks, plots, targets
 from harness.training.figures import Row, Spread
 from harness.training.settings import DEFAULT
@@ -55,21 +56,15 @@ def html(records: Iterable[Record]) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("harness.training"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {
+    found = environment("harness.training")
+    found.filters |= {
         "place": lambda value: f"{value:.1f}",
         "duration": text.seconds,
         "moment": moment,
         "bound": lambda value: f"{value:g}",
         "cost": lambda value: f"{value:.3f}".rstrip("0").rstrip("."),
     }
-    return environment
+    return found
 
 
 @cache

@@ -34,7 +34,7 @@ def test_pcqat_keeps_zeros_and_values_down_to_the_file(
 
     found = go("one")
     assert list(found) == ["float", "prune-75", "pcqat"]
-    sparsity, unique = found["pcqat"]["kernel_sparsity"], found["pcqat"]["unique_values"]
+    sparsity, unique = found["pcqat"]["kernel_sparsity"], found["pcqat"]["unique_weights"]
     assert isinstance(sparsity, float)
     assert sparsity >= 0.75 - 0.005
     assert isinstance(unique, int)
