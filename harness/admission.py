@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-#: Of the machine's memory: a case that took more than this before gets the machine alone.
+#: Of the machine's memory: a case that is expected to take more gets the machine alone.
 ALONE_ABOVE = 0.4
 
 TURN, ROOM = "turn.lock", "room.lock"
 
 
 def needs_all(peak: int | None) -> bool:
-    """Whether a case whose process took ``peak`` bytes before has to run alone."""
+    """Whether a case whose process is expected to take ``peak`` bytes has to run alone."""
     return peak is not None and peak > ALONE_ABOVE * psutil.virtual_memory().total
 
 

@@ -107,8 +107,8 @@ def in_order(cases: Iterable[Case], seconds: Mapping[str, float]) -> list[Case]:
 
     Args:
       cases: the selected cases.
-      seconds: wall seconds by case id, from earlier runs; others count as unknown
-        and go before all known ones of their group.
+      seconds: wall seconds expected, by case id; others count as unknown and go before
+        all known ones of their group.
     """
     return sorted(
         cases,

@@ -178,9 +178,10 @@ def _chosen(config: pytest.Config) -> list[Case]:
         rows = {c.application.name: baseline.row(c.application.name) for c in picked}
         small = cases.smoke(picked, rows, reference.sizes())
         picked = [c for c in picked if c.application.name in small]
+    seconds = reference.seconds(picked)
     if config.option.shard:
-        picked = cases.shard(picked, reference.seconds(), *cases.parse_shard(config.option.shard))
-    return cases.in_order(picked, reference.seconds())
+        picked = cases.shard(picked, seconds, *cases.parse_shard(config.option.shard))
+    return cases.in_order(picked, seconds)
 
 
 def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
@@ -328,14 +329,12 @@ class _Controller:
         self.meter: progress.Meter | None = None
 
     def expected_seconds(self) -> dict[str, float]:
-        """Return how long cases took in the reference run; nothing if they are taken from it."""
+        """Return how long cases should take; nothing if the reference run stands for them."""
         reference = session.load_reference(self.settings.reference)
-        seconds = dict(reference.seconds())
+        seconds = dict(reference.seconds(self.chosen))
         if not self.settings.fresh:
             for case in self.chosen:
-                if case.id in seconds and reference.lookup(
-                    case, self.settings.until, self.settings.options
-                ):
+                if reference.lookup(case, self.settings.until, self.settings.options):
                     seconds[case.id] = 0.0
         return seconds
 

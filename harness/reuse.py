@@ -17,7 +17,7 @@ import itertools
 import json
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -186,17 +186,31 @@ class Reference:
     """The outcomes of an earlier run, by key."""
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
-        self._by_case: dict[str, Record] = {}
-        for record in records:
-            self._by_case[record.case] = record
+        self._by_case = {record.case: record for record in records}
+        self._by_application: dict[str, list[Record]] = {}
+        for record in self._by_case.values():
+            self._by_application.setdefault(record.application, []).append(record)
 
-    def seconds(self) -> Mapping[str, float]:
-        """Return how long each case took, by case id, for ordering and estimates."""
-        return {case: r.seconds for case, r in self._by_case.items() if r.seconds}
+    def seconds(self, cases: Iterable[Case]) -> Mapping[str, float]:
+        """Return how long each case is expected to take, by case id.
 
-    def peaks(self) -> Mapping[str, int]:
-        """Return how much memory each case took, in bytes, by case id."""
-        return {case: r.peak_rss_bytes for case, r in self._by_case.items() if r.peak_rss_bytes}
+        That is what it took. One that is new takes its application's longest time: what is
+        large in one column is large in another. Cases of an unknown application are left out.
+        """
+        expected = {case.id: self._figure(case, lambda r: r.seconds) for case in cases}
+        return {case: seconds for case, seconds in expected.items() if seconds}
+
+    def peak(self, case: Case) -> int | None:
+        """Return how much memory a case is expected to take, in bytes; None if unknown.
+
+        As for the time, a new case is expected to take the most that its application did.
+        """
+        return int(self._figure(case, lambda r: r.peak_rss_bytes)) or None
+
+    def _figure(self, case: Case, of: Callable[[Record], float | None]) -> float:
+        own = self._by_case.get(case.id)
+        similar = [own] if own else self._by_application.get(case.application.name, [])
+        return max((of(record) or 0.0 for record in similar), default=0.0)
 
     def sizes(self) -> Mapping[str, float]:
         """Return the number of parameters by application."""

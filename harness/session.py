@@ -102,9 +102,7 @@ class Session:
     ) -> None:
         self.settings = settings
         self._baseline = expectations.read(settings.expectations)
-        reference = load_reference(settings.reference)
-        self._peaks = reference.peaks()
-        self._reference = reuse.Reference() if settings.fresh else reference
+        self._reference = load_reference(settings.reference)
         self._runner: Runner | None = None
         if run_case is None:
             self._runner = Runner(settings.runtime, settings.limits)
@@ -124,7 +122,9 @@ class Session:
     def _outcome(self, case: Case) -> Record:
         until, given = self.settings.until, self.settings.options
         earlier = find(self.settings.file, case.id)
-        known = None if earlier else self._reference.lookup(case, until, given)
+        known = None
+        if not earlier and not self.settings.fresh:
+            known = self._reference.lookup(case, until, given)
         if known is not None:
             return errors.apply(
                 dataclasses.replace(
@@ -153,8 +153,8 @@ class Session:
         )
 
     def _attempt(self, case: Case) -> Outcome:
-        """Run a case, alone on the machine if it took most of its memory before."""
-        alone = admission.needs_all(self._peaks.get(case.id))
+        """Run a case, alone on the machine if it is expected to take most of its memory."""
+        alone = admission.needs_all(self._reference.peak(case))
         with admission.admitted(self.settings.results / "locks", alone=alone):
             return self._run_case(self.request(case))
 

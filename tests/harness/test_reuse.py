@@ -404,15 +404,21 @@ def test_only_what_says_something_of_the_case_itself_lasts(
     assert taken is (status in (Status.PASS, Status.FAIL, Status.CRASH))
 
 
-def test_the_reference_tells_times_and_sizes(make_record: MakeRecord) -> None:
+def test_the_reference_tells_times_memory_and_sizes(make_record: MakeRecord) -> None:
     reference = Reference(
         [
-            make_record("A-float-notop", seconds=3.0, metrics={"parameters": 10}),
-            make_record("A-float-top", seconds=4.0, metrics={"parameters": 99}),
-            make_record("B-float-notop", seconds=0.0),
+            make_record("A-float-notop", seconds=3.0, peak_rss_bytes=7, metrics={"parameters": 10}),
+            make_record("A-float-top", seconds=4.0, peak_rss_bytes=9, metrics={"parameters": 99}),
+            make_record("B-float-notop", seconds=0.0, peak_rss_bytes=None),
         ]
     )
-    assert reference.seconds() == {"A-float-notop": 3.0, "A-float-top": 4.0}
+    a, b, c = (dataclasses.replace(NET, name=name) for name in "ABC")
+    known, new = case(Float(), application=a), case(application=a)
+    unknown, stranger = case(Float(), application=b), case(application=c)
+    # A case of a known application that never ran is expected to be as large as any of it:
+    # two columns of the largest application, both new, once ran side by side and one was killed.
+    assert reference.seconds([known, new, unknown, stranger]) == {known.id: 3.0, new.id: 4.0}
+    assert [reference.peak(c) for c in (known, new, unknown, stranger)] == [7, 9, None, None]
     assert reference.sizes() == {"A": 10.0}
 
 
