@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import admission, compare, environment, errors, expectations, records, reuse
+from harness import admission, compare, environment, errors, expectations, ratios, records, reuse
 from harness.cases import Case
 from harness.expectations import Expectations
 from harness.isolation import Limits, Outcome, Runner
@@ -21,13 +21,6 @@ from harness.stages.bench import Options
 from harness.words import CONTROL, STAGES, Status
 
 DEFAULT_RUNTIME = "harness.runtime"
-
-#: Metrics that compare a case with its control: which figure of the one with which of the other.
-RATIOS = {
-    "file_ratio": ("file_bytes", "file_bytes"),
-    "deflated_ratio": ("deflated_bytes", "file_bytes"),
-    "latency_ratio": ("latency_ms", "latency_ms"),
-}
 
 
 @dataclass(frozen=True)
@@ -146,11 +139,9 @@ class Session:
             repro=self.settings.repro(case),
             environment={**environment.capture(), "seed": given.seed},
         )
-        return dataclasses.replace(
-            record,
-            key=reuse.key_of(record, case, until, given),
-            metrics=self._with_ratios(case, record.metrics),
-        )
+        record = dataclasses.replace(record, key=reuse.key_of(record, case, until, given))
+        controls = find(self.settings.file, case.control)
+        return ratios.compared(record, controls[-1] if controls else None, same_run=True)
 
     def _attempt(self, case: Case) -> Outcome:
         """Run a case, alone on the machine if it is expected to take most of its memory."""
@@ -170,17 +161,6 @@ class Session:
             "options": asdict(self.settings.options),
             "threads": self.settings.threads,
         }
-
-    def _with_ratios(self, case: Case, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Add how size and latency of the file compare with those of the control's file."""
-        controls = find(self.settings.file, case.control)
-        known = controls[-1].metrics if controls else {}
-        ratios = {
-            name: metrics[figure] / known[base]
-            for name, (figure, base) in RATIOS.items()
-            if metrics.get(figure) and known.get(base)
-        }
-        return {**metrics, **ratios} if case.technique.id != CONTROL else metrics
 
     def _blocked(self, case: Case) -> Outcome | None:
         """Return the outcome of a case whose control is known to have failed in this run."""

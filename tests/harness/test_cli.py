@@ -335,21 +335,23 @@ def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
         return make_record(case, key=key, run_id="before", **more)
 
     there = [
-        holding("Pass0-float-top"),
+        holding("Pass0-float-top", metrics={"file_bytes": 40}),
         holding("Pass1-float-notop"),
         holding("Pass1-float-top", status="timeout"),
         make_record("Pass0-prune-top", key="of other code"),
         make_record("Gone-prune-notop", key="of an application that is gone"),
     ]
     published = write("published", there)
-    new = write("new", [make_record("Pass1-float-notop", run_id="now")])
+    now = {"run_id": "now", "metrics": {"file_bytes": 10}}
+    new = write("new", [make_record(c, **now) for c in ("Pass1-float-notop", "Pass0-qat-top")])
     done = call("publish", new, "-o", published)
     assert done.lines[:2] == [
         "1 cases that this run did not have are kept: they still hold",
         "3 cases that this run did not have hold no more and are dropped: prune notop, prune top",
     ]
     found = {r.case: r for r in records.read(published).records}
-    assert set(found) == {"Pass0-float-top", "Pass1-float-notop"}
+    assert set(found) == {"Pass0-float-top", "Pass1-float-notop", "Pass0-qat-top"}
+    assert found["Pass0-qat-top"].metrics["file_ratio"] == 0.25
     assert found["Pass1-float-notop"].run_id == "now"
     assert found["Pass0-float-top"].reused == {"run_id": "before", "date": there[0].started}
     assert "Pass0,net,float,top,pass," in (published / "matrix.csv").read_text()
