@@ -183,5 +183,5 @@ def _report(results: Path, page: Path) -> Exit:
 
 def _told(one: Judged) -> str:
     if one.missed:
-        return ": " + ", ".join(f"{name} {cost:.3g}" for name, cost in one.missed)
-    return f" (worst {one.worst[0]}: {one.worst[1]:.3g})" if one.worst else ""
+        return ": " + ", ".join(f"{name} {one.target.tell(cost)}" for name, cost in one.missed)
+    return f" (worst {one.worst[0]}: {one.target.tell(one.worst[1])})" if one.worst else ""

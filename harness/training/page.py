@@ -62,7 +62,6 @@ def _environment() -> Environment:
         "duration": text.seconds,
         "moment": moment,
         "bound": lambda value: f"{value:g}",
-        "cost": lambda value: f"{value:.3f}".rstrip("0").rstrip("."),
     }
     return found
 

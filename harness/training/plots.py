@@ -162,11 +162,13 @@ def signed(value: float) -> str:
 
 
 def spread(found: Spread, write: Callable[[float], str]) -> str:
-    """Write mean and deviation: ``97.1 ± 0.4``."""
-    deviation = found.deviation
+    """Write mean and deviation: ``97.1 ± 0.4``, a bare number with as many digits as the other."""
+    mean, deviation = write(found.mean), found.deviation
     if deviation is None:
-        return write(found.mean)
-    return f"{write(found.mean)} ± {write(deviation).lstrip('+')}"
+        return mean
+    if mean.replace(".", "", 1).isdecimal():
+        return f"{mean} ± {deviation:.{len(mean.partition('.')[2])}f}"
+    return f"{mean} ± {write(deviation).lstrip('+')}"
 
 
 # -- scales --------------------------------------------------------------------------------

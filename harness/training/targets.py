@@ -19,6 +19,7 @@ class Target:
       cost: turns its mean into what must not exceed `bound`: points lost, or a share.
       bound: the most that is allowed.
       unit: of cost and bound, for a reader.
+      digits: behind the point, that a cost is told with.
     """
 
     technique: str
@@ -27,6 +28,11 @@ class Target:
     cost: Callable[[float], float]
     bound: float
     unit: str
+    digits: int = 2
+
+    def tell(self, cost: float) -> str:
+        """Return a cost as it is shown."""
+        return f"{cost:.{self.digits}f}"
 
 
 def _lost(points: float) -> float:
@@ -52,7 +58,7 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "pcqat",
         "deflated int8 file of pcqat at most 0.12 of the float file",
-        lambda row: row.deflated_ratio, float, 0.12, "of the float file",
+        lambda row: row.deflated_ratio, float, 0.12, "of the float file", 3,
     ),
 )  # fmt: skip
 

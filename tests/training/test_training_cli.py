@@ -51,7 +51,7 @@ def test_quick_runs_writes_and_tells_the_targets(bench: Bench, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "4 units, 0 of them finished earlier, 4 to run" in done.stdout
     assert "missed  int8 file of qat within 0.5 points" in done.stdout
-    assert "MobileNet 1, MobileNetV2 1" in done.stdout
+    assert "MobileNet 1.00, MobileNetV2 1.00" in done.stdout
     assert "page: out/bench.html" in done.stdout
     assert (tmp_path / "out" / "bench.csv").read_text().count("\n") == 5
     assert len(records.read(tmp_path / "out").records) == 4

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness.records import Failure, Record
+from harness.report import text
 from harness.training import figures, marks, page, plots, table, targets
 from harness.training.figures import Row, Spread
 from harness.training.techniques import TECHNIQUES
@@ -163,6 +164,20 @@ def test_better_is_higher_and_larger_is_further_right(make_record: MakeRecord) -
     assert a.x > b.x
     assert 2 <= len(panel.y_ticks) <= 7
     assert 1 <= len(panel.x_ticks) <= 6
+
+
+@pytest.mark.parametrize(
+    ("values", "write", "told"),
+    [
+        ((0.952, 1.0), text.milliseconds, "0.98 ± 0.03"),  # not 0.0339: no more than it means
+        ((12.0, 12.01), text.milliseconds, "12.0 ± 0.0"),
+        ((0.95,), text.milliseconds, "0.95"),
+        ((1_000_000, 1_100_000), text.size, "1.05 MB ± 70.7 kB"),
+        ((-1.0, -2.0), plots.signed, "−1.5 ± 0.7"),
+    ],
+)
+def test_a_deviation_has_the_digits_of_its_mean(values: Any, write: Any, told: str) -> None:
+    assert plots.spread(Spread(values), write) == told
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
