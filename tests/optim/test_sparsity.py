@@ -18,7 +18,7 @@ from optim import (
 )
 from optim.errors import ConfigError, KerasModelError, ModelFileError
 from optim.pruning_wrapper import pruned_layers
-from optim.sparsity import SparsityReport, count_unique, count_unique_by_channel, measure
+from optim.sparsity import SparsityReport, count_unique, measure
 
 
 @pytest.fixture
@@ -185,18 +185,6 @@ def test_zero_points_and_many_values():
     assert count_unique(np.arange(1025)) is None
     repeated = np.tile(np.arange(7.0), 100_000)
     assert count_unique(repeated) == 7
-
-
-@pytest.mark.parametrize("axis", [0, 2, -1])
-def test_channels_count_alone_and_the_richest_is_told(axis: int) -> None:
-    values = np.random.default_rng(0).integers(-9, 10, (300, 5, 301)).astype("f4")
-    channels = np.moveaxis(values, axis, 0)
-    assert count_unique_by_channel(values, axis) == max(len(np.unique(c)) for c in channels)
-    last = np.full((70, 1100), 3, "f4")
-    last[-1, :1024] = np.arange(1024)
-    assert count_unique_by_channel(last, 0) == 1024
-    last[-1, 1024] = -1
-    assert count_unique_by_channel(last, 0) is None
 
 
 def test_what_cannot_be_reported(network, tmp_path):
