@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.techniques.kept import Kept, Promise
+from harness.techniques.kept import Promise
+from harness.techniques.treated import Treated
 
 if TYPE_CHECKING:
     from optim.sparsity import KernelSparsity
 
 
-class Clustered(Kept):
+class Clustered(Treated):
     """What the clustering techniques share: few values in each kernel."""
 
     parity: Mapping[str, float] = {"simulation": 60}

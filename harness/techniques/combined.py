@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.techniques.clustering import Cluster
-from harness.techniques.kept import Kept, Promise
+from harness.techniques.kept import Promise
 from harness.techniques.pruning import Prune
 from harness.techniques.quantization import Qat
+from harness.techniques.treated import Treated
 
-_BOTH = tuple(dict.fromkeys((*Qat.depends_on, *Kept.depends_on, *Prune.depends_on)))
+_BOTH = tuple(dict.fromkeys((*Qat.depends_on, *Treated.depends_on, *Prune.depends_on)))
 
 
-class Preserved(Kept, Qat):
+class Preserved(Treated, Qat):
     """What they share: the kernels are made small at once, and then trained in int8."""
 
     owner = "optim"
     int8 = True
     parity: Mapping[str, float] = {"simulation": 20}
     depends_on = _BOTH
-    exports_with = tuple(dict.fromkeys((*Kept.exports_with, *Qat.exports_with)))
+    exports_with = tuple(dict.fromkeys((*Treated.exports_with, *Qat.exports_with)))
 
     #: What `optim.quantize_model` is to preserve.
     preserve: str

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.techniques.kept import Kept, Promise
+from harness.techniques.treated import Treated
 
 
 class Pruned(Kept):
@@ -87,11 +88,12 @@ class Prune(Pruned):
         return load_model(path, custom_objects=dict(custom_objects))
 
 
-class Prune2x4(Prune):
+class Prune2x4(Treated, Prune):
     """Two zeros in four weights: the pattern that sparse matrix units take."""
 
     id = "prune-2x4"
     title = "optim.prune_low_magnitude(model, sparsity_m_by_n=(2, 4))"
+    depends_on = (*Prune.depends_on, *Treated.depends_on[-1:])
     promise = Promise(m_by_n=(2, 4))
 
     def transform(self, model: Any) -> Any:

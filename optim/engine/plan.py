@@ -6,21 +6,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from optim._keras import keras
+from optim._keras import keras, tfmot
 from optim.engine.graph import Graph, Node, Value, is_input
 from optim.engine.kinds import FIXED, activation_name, hierarchy, kernel_attribute, weights_of
-from optim.engine.layers import Convolve
+from optim.engine.layers import Convolve, Identity
 from optim.engine.lower import lower
 from optim.engine.lower.affine import operands
 from optim.engine.overrides import SKIPPED, Configs, Skip, check_configs, config_for, mark
 from optim.engine.preserving import PreservingQuantizer, check_preserve, kept
 from optim.engine.quantizers import TensorQuantizeConfig
 from optim.engine.read import read
-from optim.engine.roles import DIVISIONS, DIVISOR, Assignment, Role, assign
+from optim.engine.roles import BY_CLASS, DIVISIONS, DIVISOR, Assignment, Role, assign
 from optim.engine.schemes import Scheme, get_scheme
 from optim.errors import Problem, UnsupportedModelError
 
 K = keras.layers
+MovingAverageQuantizer = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
 
 # Ranges that LiteRT prescribes: 256 steps, of which the last is not reached.
 FIXED_RANGES = {
@@ -56,6 +57,7 @@ class Entry:
         weights: attribute of the layer -> quantizer.
         activation: quantizer before an activation inside the layer.
         output: quantizer of the output; None if it has none of its own.
+        grid_of: the entry whose range, halved as often as the output allows, is the output's.
         config: the caller's quantize config, which then replaces the three above.
         reason: why.
     """
@@ -66,6 +68,7 @@ class Entry:
     weights: dict[str, Any] = field(default_factory=dict)
     activation: Any = None
     output: Any = None
+    grid_of: Entry | None = None
     config: Any = None
     reason: str = ""
 
@@ -208,6 +211,20 @@ def _lacking(entry: Entry, what: str, remedy: str, scheme: Scheme) -> Problem:
     return Problem(entry.node.path, f"{what} (scheme {scheme.name!r})", remedy)
 
 
+def _concatenates(node: Node) -> bool:
+    """Whether all values of its inputs are in its output."""
+    return isinstance(node.layer, K.Concatenate) or node.symbol in ("concat", "stack")
+
+
+def _followed(value: Value, assignments: dict[Node, Assignment]) -> Iterator[Node]:
+    """What takes a value, looked for through what hands it on unchanged."""
+    for node in value.uses:
+        if assignments[node] is BY_CLASS[Identity]:
+            yield from _followed(node.output, assignments)
+        else:
+            yield node
+
+
 class _Planner:
     def __init__(
         self, graph: Graph, scheme: Scheme, configs: Configs, keeps: tuple[bool, bool]
@@ -233,6 +250,7 @@ class _Planner:
             self._weights(entry, assignments)
         for entry in self.entries.values():
             self._output(entry, assignments)
+        self._chains(assignments)
         return list(self.entries.values())
 
     def _assign(self, node: Node, before: dict[Node, Assignment]) -> Assignment:
@@ -377,6 +395,29 @@ class _Planner:
                 return False
             value = after.output
         return False
+
+    def _chains(self, assignments: dict[Node, Assignment]) -> None:
+        """Put concatenations that go into each other on one grid: that of the last.
+
+        Each would else be rounded again to the steps of the next, and errors add up along
+        the chain. All values of one are in the next, so the last range has room for all.
+        """
+        ends: dict[Node, Entry] = {}
+        for entry in reversed(self.entries.values()):
+            node = entry.node
+            if not _concatenates(node) or entry.config is not None:
+                continue
+            if entry.role is not Role.JOIN or self.graph.is_output(node.output):
+                continue
+            following = {n for n in _followed(node.output, assignments) if _concatenates(n)}
+            after = following.pop() if len(following) == 1 else None
+            if after in ends:
+                ends[node] = ends[after]
+                if entry.output is not None:
+                    entry.grid_of = ends[node]
+                    entry.reason += f"; on the grid of {ends[node].node.path}"
+            elif isinstance(entry.output, MovingAverageQuantizer):
+                ends[node] = entry
 
     def _needs(self, value: Value) -> bool:
         """Whether anything that takes the value is not float."""

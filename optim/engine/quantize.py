@@ -12,6 +12,7 @@ from optim.engine.overrides import Configs, Skip
 from optim.engine.plan import Plan, plan
 from optim.engine.preserving import take
 from optim.engine.schemes import Scheme
+from optim.engine.tie import tie
 
 
 def quantize_model(
@@ -51,6 +52,7 @@ def quantize_model(
         UnsupportedModelError: what cannot be quantized: all of it, with remedies.
     """
     decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
+    tie(decided)
     quantized = build(decided.graph, decided)
     if preserve is not None and not take(quantized):
         warnings.warn(

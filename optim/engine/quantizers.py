@@ -11,6 +11,10 @@ from optim._keras import keras, tf, tfmot
 _Q = tfmot.quantization.keras.quantizers
 register = keras.utils.register_keras_serializable(package="optim")
 
+# From one level of a grid to the next.
+_LEVEL = 1.5
+_LOG_LEVEL = float(np.log(_LEVEL))
+
 
 class _KernelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-defined]
     """Quantizes a kernel symmetrically, in the forms that the converter to LiteRT folds.
@@ -110,6 +114,47 @@ class FixedRangeQuantizer(_Q.FixedQuantizer):  # type: ignore[misc, name-defined
         return tf.quantization.fake_quant_with_min_max_args(
             inputs, self.init_min, self.init_max, self.num_bits, self.narrow_range
         )
+
+
+@register
+class GridQuantizer(_Q.MovingAverageQuantizer):  # type: ignore[misc, name-defined]
+    """Quantizes with the step of another range, or 2/3, 4/9, ... of it: the least that will do.
+
+    Where tensors of different ranges come together, each is rounded to the step of the
+    whole. Values that have that step already are not changed by it, however often it is
+    done, and those of a finer one are rounded once per level at most. No step is more than
+    half as large again as the tensor's own range needs.
+
+    Halves would not do: every other value would lie in the middle between two of the next
+    level, and to round all of those up is an error that does not average out.
+
+    Its variables are those of the tensor's own range, which training moves as usual, and
+    `grid_min_var` and `grid_max_var`.
+    """
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        if training:
+            super().__call__(inputs, True, weights, **kwargs)  # moves the range
+        low, high = self.range(weights)
+        return tf.quantization.fake_quant_with_min_max_vars(
+            inputs, low, high, num_bits=self.num_bits, narrow_range=self.narrow_range
+        )
+
+    def range(self, weights: Any) -> tuple[Any, Any]:
+        """The range that is quantized to: scalars, and between them the same number of steps."""
+        low, high, own_low, own_high = (
+            tf.convert_to_tensor(weights[name])
+            for name in ("grid_min_var", "grid_max_var", "min_var", "max_var")
+        )
+        room = tf.math.divide_no_nan(high - low, own_high - own_low)
+        # A little more, for a room of 9/4 to be two levels whatever the logarithm says.
+        levels = tf.floor(tf.math.log(tf.clip_by_value(room, 1.0, 65536.0)) / _LOG_LEVEL + 1e-4)
+        part = _LEVEL**-levels
+        if self.symmetric:
+            return low * part, high * part
+        # On the level of the whole, the same zero as well: nothing is to be done to the values.
+        start = tf.where(levels > 0, own_low, low)
+        return start, start + (high - low) * part
 
 
 @register

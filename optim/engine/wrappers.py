@@ -200,3 +200,32 @@ class QuantizeLayer(quantize_layer.QuantizeLayer):  # type: ignore[misc]
     def from_config(cls, config: dict[str, Any]) -> QuantizeLayer:
         config = dict(config)
         return cls(unpack(config.pop("quantizer")), **config)
+
+
+@register
+class ChainQuantizeLayer(QuantizeLayer):
+    """Quantizes the tensors of a chain, in which each has all values of the one before.
+
+    Args:
+        quantizer: a `GridQuantizer`.
+        length: number of tensors. Each passes by in a call of its own, with its `position`;
+            the last one's range gives the grid.
+    """
+
+    def __init__(self, quantizer: Any, length: int, **kwargs: Any) -> None:
+        super().__init__(quantizer, **kwargs)
+        self.length = length
+
+    def build(self, input_shape: Any) -> None:
+        with untracked(self):
+            own = [self.quantizer.build(None, f"output_{i}", self) for i in range(self.length)]
+            grid = {f"grid_{name}": variable for name, variable in own[-1].items()}
+            self.quantizer_vars = [{**one, **grid} for one in own]
+        keras.layers.Layer.build(self, input_shape)
+
+    def call(self, inputs: Any, training: Any = None, position: int = -1) -> Any:
+        variables = self.quantizer_vars[position]
+        return quantize(self.quantizer, inputs, training_phase(training), variables)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "length": self.length}
