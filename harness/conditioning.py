@@ -16,6 +16,10 @@ nothing but the shapes of the weights and one batch of images:
 - *Small signals.* It divides by sixteen times that, for the same reason that training
   starts with small weights: a swish of a large signal times the gate computed from it
   multiplies errors.
+- *No normalization.* In a network without any (VGG) nothing takes back what filters of one
+  sign amplify: after thirteen convolutions and three matrix products a loss is 1e9, and one
+  step of training makes it infinite. There each kernel is divided by the root mean square
+  of what it computes.
 - *Residual branches that count.* A layer scale is initialised so small that its branch
   adds nothing: it gets a tenth.
 
@@ -25,7 +29,7 @@ float ones after calibration on the same eight photographs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 #: Root mean square of what leaves a BatchNormalization.
@@ -48,7 +52,8 @@ def condition(model: Any, images: Any) -> None:
             change = _CHANGES.get(weight.name.rpartition("/")[2].partition(":")[0])
             if change is not None:
                 weight.assign(change(weight.numpy()))
-    scale_only(model, images, SIGNAL)
+    if not scale_only(model, images, SIGNAL) and not _normalizes(model):
+        scale_kernels(model, images)
 
 
 def _smooth(kernel: Any) -> Any:
@@ -84,13 +89,16 @@ _CHANGES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def scale_only(model: Any, images: Any, signal: float) -> None:
+def scale_only(model: Any, images: Any, signal: float) -> int:
     """Set the statistics of each BatchNormalization from what it gets, in one forward pass.
 
     Args:
       model: its moving means become 0, its moving variances one number per layer.
       images: a batch that it takes.
       signal: root mean square of what leaves a BatchNormalization then.
+
+    Returns:
+      How many there are.
     """
     import tensorflow as tf
     import tf_keras as keras
@@ -106,10 +114,48 @@ def scale_only(model: Any, images: Any, signal: float) -> None:
 
         return call
 
-    for layer in norms:
-        layer.__dict__["call"] = measuring(layer)
+    _in_one_pass(model, images, {layer: measuring(layer) for layer in norms})
+    return len(norms)
+
+
+def scale_kernels(model: Any, images: Any) -> None:
+    """Divide each kernel by the root mean square of what it computes, in one forward pass.
+
+    Args:
+      model: with biases of 0.
+      images: a batch that it takes.
+    """
+    import tensorflow as tf
+
+    def measuring(layer: Any) -> Callable[..., Any]:
+        def call(inputs: Any) -> Any:
+            activation, layer.activation = layer.activation, tf.identity
+            power = tf.reduce_mean(type(layer).call(layer, inputs) ** 2)
+            layer.activation = activation
+            layer.kernel.assign(layer.kernel / tf.sqrt(tf.maximum(power, 1e-12)))
+            return type(layer).call(layer, inputs)
+
+        return call
+
+    found = [x for x in model._flatten_layers() if hasattr(x, "kernel")]
+    _in_one_pass(model, images, {layer: measuring(layer) for layer in found})
+
+
+def _normalizes(model: Any) -> bool:
+    """Whether any layer makes what it computes independent of the scale of its inputs."""
+    import tf_keras as keras
+
+    kinds = ("LayerNormalization", "GroupNormalization", "UnitNormalization")
+    classes = tuple(getattr(keras.layers, kind) for kind in kinds)
+    return any(isinstance(layer, classes) for layer in model._flatten_layers())
+
+
+def _in_one_pass(model: Any, images: Any, calls: Mapping[Any, Callable[..., Any]]) -> None:
+    """Let layers compute as they are told, for one batch."""
+    for layer, call in calls.items():
+        layer.__dict__["call"] = call
     try:
         model(images, training=False)
     finally:
-        for layer in norms:
+        for layer in calls:
             del layer.__dict__["call"]

@@ -105,7 +105,7 @@ def test_filters_are_smooth_and_depthwise_ones_have_unit_gain() -> None:
 
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, name="spatial")(inputs)
-    x = keras.layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = keras.layers.BatchNormalization()(keras.layers.DepthwiseConv2D(3, name="depthwise")(x))
     model = keras.Model(inputs, keras.layers.Conv2D(2, 1, name="pointwise")(x))
     before = [w.numpy() for w in model.get_layer("pointwise").weights]
     condition(model, photographs.crops((1, 8, 8, 3), seed=0))
@@ -127,3 +127,55 @@ def test_a_layer_scale_that_hides_its_branch_is_raised() -> None:
     model = keras.Model(inputs, keras.layers.Add()([inputs, hidden(inputs)]))
     condition(model, np.ones((1, 4, 4, 6), np.float32))
     np.testing.assert_allclose(hidden.gamma.numpy(), BRANCH)
+
+
+def plain(normalization: Any = None, activation: Any = None) -> Any:
+    """A deep network of convolutions and matrix products, with at most one normalization."""
+    import tf_keras as keras
+
+    import optim  # noqa: F401  (chooses the Keras module)
+
+    layers = keras.layers
+    keras.utils.set_random_seed(1)
+    inputs = x = keras.Input((32, 32, 3))
+    for number in range(8):
+        x = layers.Conv2D(64, 3, padding="same", activation="relu", name=f"conv_{number}")(x)
+        if number == 2 and normalization is not None:
+            x = normalization(x)
+    x = layers.Flatten()(layers.MaxPooling2D(8)(x))
+    return keras.Model(inputs, layers.Dense(10, activation, name="last")(x))
+
+
+def test_without_normalization_each_kernel_gets_a_gain_of_one() -> None:
+    import tf_keras as keras
+
+    images = photographs.crops((4, 32, 32, 3), seed=0)
+    model = plain(activation="softmax")
+    condition(model, images)
+    found = [model.get_layer(name) for name in ("conv_0", "conv_7", "last")]
+    inputs = keras.Model(model.inputs, [layer.input for layer in found])(images)
+    for layer, x in zip(found, inputs, strict=True):
+        activation, layer.activation = layer.activation, keras.activations.linear
+        assert np.sqrt(np.mean(layer(x).numpy() ** 2)) == pytest.approx(1, rel=1e-3)
+        layer.activation = activation
+    kernel = model.get_layer("conv_3").kernel.numpy()
+    assert (kernel * kernel[1, 1] >= 0).all(), "still smooth"
+    assert type(model.get_layer("conv_0")).call is model.get_layer("conv_0").call.__func__
+
+    model.compile(keras.optimizers.legacy.SGD(1e-3), "mse", run_eagerly=True)
+    before = model.get_layer("conv_0").kernel.numpy()
+    history = model.fit(images, np.random.default_rng(0).uniform(size=(4, 10)), verbose=0)
+    assert history.history["loss"][0] < 10
+    assert (model.get_layer("conv_0").kernel.numpy() != before).any()
+
+
+@pytest.mark.parametrize("kind", ["BatchNormalization", "LayerNormalization"])
+def test_a_normalization_anywhere_leaves_the_kernels_alone(kind: str) -> None:
+    import tf_keras as keras
+
+    model = plain(getattr(keras.layers, kind)())
+    kernels = [np.abs(layer.kernel.numpy()) for layer in model.layers if hasattr(layer, "kernel")]
+    condition(model, photographs.crops((2, 32, 32, 3), seed=0))
+    after = [np.abs(layer.kernel.numpy()) for layer in model.layers if hasattr(layer, "kernel")]
+    for old, new in zip(kernels, after, strict=True):
+        np.testing.assert_array_equal(old, new)
