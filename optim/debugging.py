@@ -17,6 +17,7 @@ import pandas as pd
 from optim._keras import check_model, tf
 from optim.engine import Node, Scheme, Value, quantize_model, read
 from optim.engine.graph import is_input
+from optim.engine.quantizers import GridQuantizer
 from optim.errors import ConfigError, MissingPackageError
 from optim.exporting.freeze import unchanged
 from optim.exporting.interface import declared_interface
@@ -141,7 +142,8 @@ def debug(
     with unchanged(model), tapped(model, control.replace):
         for batch in batches:
             _run(graph, batch, rows, control)
-    records = {row.name: row.result() for row in rows.values() if row.elements}
+    names = _names(rows)
+    records = {names[node]: row.result() for node, row in rows.items() if row.elements}
     frame = pd.DataFrame.from_dict(records, orient="index", columns=list(_COLUMNS))
     frame.index.name = "layer"
     return DebugResult(
@@ -196,6 +198,18 @@ def _call(node: Node, pick: Callable[[Value], Any]) -> list[Any]:
     return list(tf.nest.flatten(node.layer(*args, **kwargs)))
 
 
+def _names(nodes: Iterable[Node]) -> dict[Node, str]:
+    """Name each call: by its layer, and its number where that is called several times."""
+    calls: dict[str, list[Node]] = {}
+    for node in nodes:
+        calls.setdefault(node.path, []).append(node)
+    return {
+        node: f"{path}:{number}" if len(found) > 1 else path
+        for path, found in calls.items()
+        for number, node in enumerate(found)
+    }
+
+
 # -- what is measured ---------------------------------------------------------------------
 
 
@@ -229,10 +243,6 @@ class _Row:
     seen_high: float = -math.inf
     quantized: int = 0
     saturated: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.node.path
 
     def see(self, exact: list[Any], local: list[Any], quantized: list[Any]) -> None:
         for a, b, c in zip(exact, local, quantized, strict=True):
@@ -317,12 +327,16 @@ class _Control:
                 return inputs
             outputs = quantizer(inputs, training, weights, **kwargs)
             if self.seen is not None and isinstance(weights, dict) and "min_var" in weights:
+                if isinstance(quantizer, GridQuantizer):
+                    low, high = quantizer.range(weights)
+                else:
+                    low, high = weights["min_var"], weights["max_var"]
                 self.seen.append(
                     _Seen(
                         of_weight,
                         int(getattr(quantizer, "num_bits", 8)),
-                        np.asarray(weights["min_var"]),
-                        np.asarray(weights["max_var"]),
+                        np.asarray(low),
+                        np.asarray(high),
                         np.asarray(inputs),
                         np.asarray(outputs),
                     )

@@ -140,3 +140,21 @@ def test_what_makes_no_sense(chain: Any, images: np.ndarray) -> None:
         optim.debug(chain, images[..., :3])
     with pytest.raises(ConfigError, match="steps"):
         optim.debug(chain, images, steps=0)
+
+
+def test_each_tensor_of_a_chain_of_concatenations_has_a_row() -> None:
+    layers = keras.layers
+    keras.utils.set_random_seed(2)
+    inputs = x = keras.Input((8, 8, 4))
+    for i in range(3):
+        y = layers.Conv2D(2, 3, padding="same", activation="relu")(x)
+        x = layers.Concatenate(name=f"join_{i}")([x, y])
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 4)).astype("f4")
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    found = optim.debug(model, images).frame
+    rows = found[found["class"] == "ChainQuantizeLayer"].sort_values("order")
+    assert sorted(rows.index) == [f"join_2_quantize:{i}" for i in range(3)]
+    assert list(rows["seen_max"]) == sorted(rows["seen_max"])
+    used = (rows["seen_max"] - rows["seen_min"]) / (rows["range_max"] - rows["range_min"])
+    assert used.between(1 / 1.6, 1.01).all()  # a level is two thirds of the next
+    assert rows["local_sqnr"].min() > 35
