@@ -57,7 +57,8 @@ class Entry:
         weights: attribute of the layer -> quantizer.
         activation: quantizer before an activation inside the layer.
         output: quantizer of the output; None if it has none of its own.
-        grid_of: the entry whose range, halved as often as the output allows, is the output's.
+        grid_of: the entry whose steps, or finer ones that fit them, the output has (see
+            `GridQuantizer`); None if it has its own.
         config: the caller's quantize config, which then replaces the three above.
         reason: why.
     """

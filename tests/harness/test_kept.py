@@ -11,6 +11,7 @@ import pytest
 
 from harness.techniques import kept, registry
 from harness.techniques.kept import Promise
+from harness.techniques.treated import Treated
 from optim.sparsity import KernelSparsity, SparsityReport
 
 SPARSE = Promise(sparsity=0.5)
@@ -97,6 +98,32 @@ def test_depthwise_kernels_count_where_they_are_clustered_too() -> None:
     assert kept.in_file(FEW, file(depthwise), {}) == {"unique_weights": 0}
     with pytest.raises(kept.ClustersLostError, match="dw depthwise_conv_2d: 49"):
         kept.in_file(Promise(clusters=16, depthwise=True), file(depthwise), {})
+
+
+# -- nothing to work on ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("promise", "error"), [(PATTERN, kept.MaskMissingError), (FEW, kept.ClustersLostError)]
+)
+def test_a_promise_that_an_untouched_model_keeps_asks_for_kernels(
+    promise: Promise, error: type[Exception]
+) -> None:
+    class Nothing(Treated):
+        id = "nothing"
+
+        def kernels(self, model: Any) -> list[KernelSparsity]:
+            return []
+
+    one = Nothing()
+    one.promise = promise
+    with pytest.raises(error, match="nothing works on none of the kernels"):
+        one.inspect(object(), {})
+
+
+def test_every_technique_but_plain_pruning_asks_for_kernels() -> None:
+    asking = {name for name, one in registry().items() if isinstance(one, Treated)}
+    assert asking == {"prune-2x4", "cluster-tfmot", "cluster", "pqat", "cqat", "pcqat"}
 
 
 # -- size ------------------------------------------------------------------------------------
