@@ -27,6 +27,10 @@ from optim.engine.quantizers import unpack
 # Ranges are float32 whatever the policy of the layer: TensorFlow's op takes no other.
 _RANGE = {"dtype": "float32", "experimental_autocast": False}
 
+# The converter to LiteRT computes nothing of constants that are larger (in bytes): a kernel
+# that arithmetic quantizes would be left to the runtime, in float.
+FOLDED_BYTES = 1 << 27
+
 register = keras.utils.register_keras_serializable(package="optim")
 
 
@@ -136,13 +140,21 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
             try:
                 config.set_quantize_weights(
                     layer,
-                    [quantize(q, _read(w, layer), training, v) for w, q, v in self._weight_vars],
+                    [self._kernel(w, q, training, v) for w, q, v in self._weight_vars],
                 )
                 config.set_quantize_activations(layer, self._quantize_activations)
                 yield
             finally:
                 config.set_quantize_weights(layer, weights)
                 config.set_quantize_activations(layer, activations)
+
+    def _kernel(self, weight: Any, quantizer: Any, training: Any, variables: Any) -> Any:
+        """The quantized weight; for a file, its value at once if it is too large to be folded."""
+        size = weight.shape.num_elements() * weight.dtype.size
+        if size <= FOLDED_BYTES or not _is_exported():
+            return quantize(quantizer, _read(weight, self.layer), training, variables)
+        with tf.init_scope():
+            return quantize(quantizer, _read(weight, self.layer), False, variables)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
@@ -172,6 +184,11 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
         return self.layer.non_trainable_weights + (
             own if self.trainable else self._trainable_weights + own
         )
+
+
+def _is_exported() -> bool:
+    """Whether this is the graph that `optim.export` makes, whose variables become constants."""
+    return getattr(tf.compat.v1.get_default_graph(), "name", "") == "export"
 
 
 def _read(weight: Any, layer: Any) -> Any:
@@ -226,6 +243,15 @@ class ChainQuantizeLayer(QuantizeLayer):
     def call(self, inputs: Any, training: Any = None, position: int = -1) -> Any:
         variables = self.quantizer_vars[position]
         return quantize(self.quantizer, inputs, training_phase(training), variables)
+
+    def _infer_output_signature(self, inputs: Any, args: Any, kwargs: Any, masks: Any) -> Any:
+        """Spare Keras the tracing: a block of a network has dozens of these calls."""
+        if any(mask is not None for mask in tf.nest.flatten(masks)):
+            return super()._infer_output_signature(inputs, args, kwargs, masks)
+        with keras.backend.name_scope(self._name_scope()):
+            self._maybe_build(inputs)
+        self._set_save_spec(inputs, args, kwargs)
+        return keras.__internal__.KerasTensor(inputs.type_spec)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "length": self.length}
