@@ -296,7 +296,7 @@ def test_a_key_changes_with_the_code_of_a_stage(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("module", "stage"),
-    [("conditioning", "build"), ("exporting", "export"), ("engine", "export"), ("litert", "run")],
+    [("conditioning", "build"), ("exporting", "export"), ("lower", "export"), ("litert", "run")],
 )
 def test_a_key_changes_with_what_a_stage_works_with_from_that_stage_on(
     monkeypatch: pytest.MonkeyPatch, module: str, stage: str

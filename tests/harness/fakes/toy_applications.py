@@ -140,4 +140,4 @@ def Chaotic(include_top: bool = True, input_shape: Any = None) -> Any:
     """Tells from the last bits of its input: int8 keeps nothing of it."""
     inputs = keras.Input(input_shape or (32, 32, 3))
     x = layers.Conv2D(4, 3)(inputs)
-    return keras.Model(inputs, layers.Lambda(tf.sin)(layers.Rescaling(1e4)(x)))
+    return keras.Model(inputs, layers.Lambda(tf.sin)(layers.Rescaling(1e8)(x)))
