@@ -93,7 +93,7 @@ class Prune2x4(Treated, Prune):
 
     id = "prune-2x4"
     title = "optim.prune_low_magnitude(model, sparsity_m_by_n=(2, 4))"
-    depends_on = (*Prune.depends_on, *Treated.depends_on[-1:])
+    depends_on = tuple(dict.fromkeys((*Prune.depends_on, *Treated.depends_on)))
     promise = Promise(m_by_n=(2, 4))
 
     def transform(self, model: Any) -> Any:
