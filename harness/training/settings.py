@@ -17,7 +17,8 @@ class Settings:
       ramp: share of the steps of fine-tuning over which pruning reaches its sparsity; the
         rest recovers from it.
       momentum: of the moving statistics of every BatchNormalization. At Keras's 0.99 and
-        0.999 they would lag hundreds of steps behind weights trained for a few hundred.
+        0.999 they would lag hundreds of steps behind weights trained for a few hundred; at
+        0.9 they are those of the last ten batches, which is noise where maps are 1x1.
       calibration: training images that activation ranges are taken from.
       test_share: share of the images that are tested on and never trained on.
       split_seed: of the division into the two; the same for every repeat.
@@ -29,7 +30,7 @@ class Settings:
     pruning_epochs: int = 8
     batch: int = 32
     ramp: float = 0.3
-    momentum: float = 0.9
+    momentum: float = 0.97
     calibration: int = 256
     test_share: float = 0.25
     split_seed: int = 0

@@ -46,8 +46,9 @@ class Technique:
     optimize: str | None = "int8"
 
 
-def _prune(**options: Any) -> tuple[Step, ...]:
-    return (Step("prune", options),)
+def _prune(id: str, title: str, **options: Any) -> Technique:
+    """Pruning takes the most away, and is given the float model's own rate to recover."""
+    return Technique(id, title, (Step("prune", options),), training="pruning_epochs")
 
 
 def _cluster(clusters: int) -> tuple[Step, ...]:
@@ -58,22 +59,17 @@ def _quantize(preserve: str | None = None) -> Step:
     return Step("quantize", {"preserve": preserve})
 
 
-#: Rates for what changes weights a little, and for what takes many of them away.
+#: Rates for what changes weights a little, and for what changes most of them.
 _FINE, _COARSE = 0.1, 0.5
-_PRUNING = "pruning_epochs"
 
 TECHNIQUES: tuple[Technique, ...] = (
     Technique("float", "trained from scratch", training="epochs", after=None, optimize=None),
     Technique("ptq-int8", "exported to int8, not trained further", training=""),
     Technique("qat", "quantize_model", (_quantize(),), rate=_FINE, optimize=None),
-    Technique("prune-50", "prune_low_magnitude to 50 %", _prune(sparsity=0.5), _PRUNING, _COARSE),
-    Technique("prune-75", "prune_low_magnitude to 75 %", _prune(sparsity=0.75), _PRUNING, _COARSE),
-    Technique(
-        "prune-87.5", "prune_low_magnitude to 87.5 %", _prune(sparsity=0.875), _PRUNING, _COARSE
-    ),
-    Technique(
-        "prune-2x4", "two zeros in four inputs", _prune(sparsity_m_by_n=(2, 4)), _PRUNING, _COARSE
-    ),
+    _prune("prune-50", "prune_low_magnitude to 50 %", sparsity=0.5),
+    _prune("prune-75", "prune_low_magnitude to 75 %", sparsity=0.75),
+    _prune("prune-87.5", "prune_low_magnitude to 87.5 %", sparsity=0.875),
+    _prune("prune-2x4", "two zeros in four inputs", sparsity_m_by_n=(2, 4)),
     Technique("cluster-16", "cluster_weights to 16 values", _cluster(16), rate=_FINE),
     Technique("cluster-32", "cluster_weights to 32 values", _cluster(32), rate=_FINE),
     Technique(
