@@ -12,8 +12,7 @@ class Settings:
     Attributes:
       epochs: passes over the training images when a float model is trained.
       tuning_epochs: passes when a technique is trained from given weights.
-      pruning_epochs: the same of what starts again at the float model's rate: pruning,
-        which takes away the most, and `qat`.
+      pruning_epochs: the same of pruning, which takes away the most.
       batch: images per training step.
       ramp: share of the steps of fine-tuning over which pruning reaches its sparsity; the
         rest recovers from it.

@@ -59,14 +59,14 @@ def _quantize(preserve: str | None = None) -> Step:
     return Step("quantize", {"preserve": preserve})
 
 
-#: Rates for what starts from fine-tuned weights or moves them a little, and for what changes
-#: most of them.
-_FINE, _COARSE = 0.1, 0.5
+#: Rates for what takes nothing away and only has to settle, for what starts from fine-tuned
+#: weights or moves them a little, and for what changes most of them.
+_SETTLE, _FINE, _COARSE = 0.03, 0.1, 0.5
 
 TECHNIQUES: tuple[Technique, ...] = (
     Technique("float", "trained from scratch", training="epochs", after=None, optimize=None),
     Technique("ptq-int8", "exported to int8, not trained further", training=""),
-    Technique("qat", "quantize_model", (_quantize(),), "pruning_epochs", optimize=None),
+    Technique("qat", "quantize_model", (_quantize(),), rate=_SETTLE, optimize=None),
     _prune("prune-50", "prune_low_magnitude to 50 %", sparsity=0.5),
     _prune("prune-75", "prune_low_magnitude to 75 %", sparsity=0.75),
     _prune("prune-87.5", "prune_low_magnitude to 87.5 %", sparsity=0.875),
