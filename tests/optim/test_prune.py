@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
-
 import numpy as np
 import pytest
 
@@ -539,24 +536,6 @@ def test_applications(keras, name, now, rng, reloaded):
     train(pruned, x)
     assert min(sparsity(pruned)) > 0.49
     np.testing.assert_array_equal(reloaded(pruned, ".h5")(x), pruned(x))
-
-
-def test_it_is_faster_than_tfmot(keras, tfmot):
-    def build():
-        return keras.applications.MobileNetV2(
-            weights=None, include_top=False, input_shape=(None, None, 3), alpha=0.35
-        )
-
-    def cpu(function):
-        times = []
-        for model in (build(), build()):
-            start = time.process_time()
-            function(model)
-            times.append(time.process_time() - start)
-        return min(times)
-
-    ours, theirs = cpu(prune_low_magnitude), cpu(tfmot.sparsity.keras.prune_low_magnitude)
-    assert ours < 0.6 * theirs, json.dumps({"ours": ours, "tfmot": theirs})
 
 
 @pytest.mark.parametrize(
