@@ -31,6 +31,13 @@ class Subclass(K.Conv2D):  # type: ignore[misc, name-defined]
     """Nothing else than the class it is derived from."""
 
 
+class Two(K.Layer):  # type: ignore[misc, name-defined]
+    """A layer with two outputs."""
+
+    def call(self, x: Any) -> Any:
+        return x, x * 2.0
+
+
 def images(count: int = 16, channels: int = 3) -> np.ndarray:
     rng = np.random.default_rng(0)
     return rng.uniform(-1, 1, (count, 8, 8, channels)).astype("float32")
@@ -90,6 +97,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda: chain(K.LayerNormalization(), K.Conv2D(2, 1)),
         "not supported",
     ),
+    "several outputs": (lambda: around(lambda x: K.Add()(Two()(x))), "custom Keras layers"),
     "subclass of a known layer": (lambda: chain(Subclass(4, 1)), "custom Keras layers"),
     "Conv1D": (lambda: keras.Sequential([K.Conv1D(4, 3, input_shape=(8, 3))]), "not supported"),
 }
