@@ -88,7 +88,10 @@ class Cell:
 
 def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[str, Any]:
     table = tables.frame(latest)
-    columns = [{**t, "index": i} for i, t in enumerate(_columns(tables.totals(table)))]
+    columns = [
+        {**t, "index": i, "fails": t["passes"] < t["cases"]}
+        for i, t in enumerate(_columns(tables.totals(table)))
+    ]
     script, style = _script(), _read("page.css")
     blockers = tables.blockers(table)
     return {

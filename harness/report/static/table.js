@@ -4,6 +4,8 @@ const table = document.getElementById("matrix");
 const cells = [...table.querySelectorAll("td[data-i]")].map((node) => ({
   node, case: cases[Number(node.dataset.i)], text: node.querySelector("span"), words: node.querySelector("span").textContent,
 }));
+// How the table looks with more columns than so many.
+const looks = Object.entries(JSON.parse(table.dataset.looks));
 const columns = [...table.querySelectorAll("thead th[data-col]")].map((head) => ({
   head,
   technique: head.dataset.technique,
@@ -50,13 +52,16 @@ const applyFilter = () => {
   const matching = new Set(cells.filter((c) => (!variant || c.case.variant === variant) && matches(c.case)));
   const keep = new Set([...matching].map((c) => c.node.dataset.col));
   // With nothing left, the headers stay: they say what the table is.
-  let live = 0;
+  let [live, failing] = [0, 0];
   for (const { head, variant: v, nodes } of columns) {
     const hide = (variant !== null && v !== variant) || (keep.size > 0 && !keep.has(head.dataset.col));
     for (const node of nodes) node.hidden = hide;
     live += !hide;
+    failing += !hide && head.classList.contains("failing");
   }
   table.style.setProperty("--n", String(live));
+  table.style.setProperty("--failing", String(failing));
+  for (const [look, most] of looks) table.classList.toggle(look, live > most);
   for (const cell of cells) cell.node.classList.toggle("dim", !matching.has(cell));
   const closed = closedFamilies();
   const grouped = isGrouped();

@@ -115,7 +115,7 @@ const showMedians = ({ name }, matching) => {
   }
   const say = (node, word, none) => {
     const found = groups.get(node);
-    node.textContent = found ? `${word}${written(name, median(found))}` : none;
+    node.textContent = found ? `${word}${written(name, median(found)).replaceAll(" ", "\u00a0")}` : none;
     node.title = found ? `median of ${found.length} ${found.length === 1 ? "value" : "values"}` : "";
   };
   for (const column of columns) say(column.median, "median ", "no value");

@@ -23,6 +23,19 @@ def numbers(page: Any, column: int) -> list[str]:
     return page.texts(f"td.case[data-col='{column}'] > div > span")
 
 
+#: How many numbers run into the sign of their status, or are cut off.
+CUT = (
+    "return [...document.querySelectorAll('td.case:not([hidden])')].filter(n => {"
+    "  const range = document.createRange();"
+    "  range.selectNodeContents(n.querySelector('span'));"
+    "  const number = range.getBoundingClientRect();"
+    "  const sign = n.querySelector('b').getBoundingClientRect();"
+    "  const box = n.querySelector('div').getBoundingClientRect();"
+    "  return number.left < sign.right - 1 || number.right > box.right;"
+    "}).length"
+)
+
+
 def shade(page: Any, case: str) -> int | None:
     """The place of a cell on the scale, 0 to 8; None if it has none."""
     named = page.cell(case).get_attribute("class").split()
@@ -418,18 +431,47 @@ def test_legend_and_numbers_fit_the_window(exported: Any, width: int) -> None:
         "n => n.getBoundingClientRect().right > innerWidth + 1).map(n => n.className)"
     )
     assert wide == []
-    # A number must not run into the sign of its status, nor be cut off.
-    overlapping = page.js(
-        "return [...document.querySelectorAll('td.case')].filter(n => {"
-        "  const range = document.createRange();"
-        "  range.selectNodeContents(n.querySelector('span'));"
-        "  const number = range.getBoundingClientRect();"
-        "  const sign = n.querySelector('b').getBoundingClientRect();"
-        "  const box = n.querySelector('div').getBoundingClientRect();"
-        "  return number.left < sign.right - 1 || number.right > box.right;"
-        "}).length"
+    assert page.js(CUT) == 0
+
+
+@pytest.mark.parametrize("view", ["sqnr_simulation_db", "file_bytes", "int8_macs"])
+def test_numbers_and_heads_fit_when_columns_are_many(large: Any, view: str) -> None:
+    page = large.go(f"#view={view}")
+    assert len(page.columns()) == 14
+    assert page.js(CUT) == 0
+    # A head that is wider than its column runs into the next one.
+    wide = page.js(
+        "return [...document.querySelectorAll('.matrix thead th[data-col]:not([hidden])')]"
+        ".filter(n => n.scrollWidth > n.clientWidth).map(n => n.textContent)"
     )
-    assert overlapping == 0
+    assert wide == []
+
+
+def test_labels_can_be_told_apart_when_columns_are_many(large: Any) -> None:
+    page = large.go()
+    labels = (
+        "return [...document.querySelectorAll('td.case.s-fail:not([hidden]) > div')]"
+        ".filter(n => !n.querySelector('em')).map(n => n.querySelector('span'))"
+    )
+    whole = set(
+        page.js(f"{labels}.filter(n => n.scrollWidth <= n.clientWidth).map(n => n.textContent)")
+    )
+    cut = set(
+        page.js(f"{labels}.filter(n => n.scrollWidth > n.clientWidth).map(n => n.textContent)")
+    )
+    assert {"unsupported-layer", "unsupported-add", "nested-model", "tensor-rank"} <= whole
+    assert not cut & whole
+    starts = [label[:14] for label in (*whole, *cut)]
+    assert len(set(starts)) == len(starts)
+
+
+def test_few_columns_that_are_left_of_many_share_the_width(large: Any) -> None:
+    page = large.go("#q=technique:qat-tfmot,prune")
+    one, other = page.js(
+        "return [...document.querySelectorAll('.matrix thead th[data-col]:not([hidden])')]"
+        ".map(n => n.clientWidth)"
+    )
+    assert one == pytest.approx(other, abs=2)
 
 
 def test_markup_in_a_name_of_a_number_is_text(hostile_page: Any) -> None:
