@@ -150,6 +150,14 @@ def test_a_row_is_what_is_pinned_of_an_application_without_its_name() -> None:
     assert found.row("B") == ()
 
 
+@pytest.mark.parametrize("status", ["oom", "timeout"])
+def test_a_row_does_not_tell_of_limits(status: str) -> None:
+    found = Expectations(
+        lines={"A420-cluster-tfmot-notop": (status, "train", status), "A420-qat-notop": NESTED}
+    )
+    assert found.row("A420") == (("qat-notop", NESTED),)
+
+
 def test_what_matches_nothing_any_more_is_stale_and_can_be_dropped(file: Path) -> None:
     found = parsed(file, TEXT)
     cases = [f"{a}-{t}-notop" for a in ("NetA", "NetB") for t in ("float", "prune")]
