@@ -71,7 +71,7 @@ class Expectations:
         return self.of(record.case, record.application, record.technique, record.variant)
 
     def row(self, application: str) -> tuple[tuple[str, Outcome], ...]:
-        """Return how an application's cases are expected to fail, without its name.
+        """Return what is pinned of an application's cases, without its name.
 
         What ends at a limit of time or memory is left out: it tells how large an application
         is, not of what kind.
