@@ -34,6 +34,10 @@ from harness.words import Status, UsageError
 #: machine it ran on, and are tried again.
 _LASTING = {Status.PASS.value, Status.FAIL.value, Status.CRASH.value}
 
+#: Statuses that are worth keeping where nothing is run: a limit was reached, and would be
+#: again. What was blocked, or failed in the harness, tells nothing of the case.
+_WORTH_KEEPING = _LASTING | {Status.OOM.value, Status.TIMEOUT.value}
+
 #: Statuses after which no later stage was tried: what those would do does not count.
 _ENDED_EARLY = {Status.FAIL.value, Status.CRASH.value}
 
@@ -238,16 +242,22 @@ def key_of(record: Record, case: Case, until: str, options: Options) -> str:
 
 def holds(record: Record, case: Case, until: str, options: Options) -> bool:
     """Whether a run up to a stage would come to the same outcome as the record tells of."""
+    return record.status in _LASTING and _same(record, case, until, options)
+
+
+def _same(record: Record, case: Case, until: str, options: Options) -> bool:
+    """Whether a run up to a stage would try what the record tells of."""
     early = record.status in _ENDED_EARLY
     comparable = record.stage in up_to(until) if early else record.until == until
-    lasting = record.status in _LASTING
-    return lasting and comparable and record.key == key_of(record, case, until, options)
+    return comparable and record.key == key_of(record, case, until, options)
 
 
 def still_holding(found: Iterable[Record]) -> list[Record]:
     """Return those of the records whose key is what it would be today, marked as taken over.
 
-    What was recorded for an application, a technique or a variant that is gone is left out.
+    They are what is known of cases that are not run. So a case that reached a limit is among
+    them, though it would be tried again in a run. What was recorded for an application, a
+    technique or a variant that is gone is left out.
     """
     kept = []
     for record in found:
@@ -255,7 +265,8 @@ def still_holding(found: Iterable[Record]) -> list[Record]:
             case = parse(record.case)
         except UsageError:
             continue
-        if holds(record, case, record.until, Options()):
+        worth = record.status in _WORTH_KEEPING
+        if worth and _same(record, case, record.until, Options()):
             kept.append(taken_over(record))
     return kept
 

@@ -337,7 +337,10 @@ def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
     there = [
         holding("Pass0-float-top", metrics={"file_bytes": 40}),
         holding("Pass1-float-notop"),
-        holding("Pass1-float-top", status="timeout"),
+        # A cell that reached a limit would otherwise be missing from its column.
+        holding("Pass1-float-top", status="oom"),
+        holding("Pass0-qat-notop", status="timeout"),
+        holding("Pass1-qat-notop", status="blocked"),
         make_record("Pass0-prune-top", key="of other code"),
         make_record("Gone-prune-notop", key="of an application that is gone"),
     ]
@@ -346,11 +349,13 @@ def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
     new = write("new", [make_record(c, **now) for c in ("Pass1-float-notop", "Pass0-qat-top")])
     done = call("publish", new, "-o", published)
     assert done.lines[:2] == [
-        "1 cases that this run did not have are kept: they still hold",
+        "3 cases that this run did not have are kept: they still hold",
         "3 cases that this run did not have hold no more and are dropped: prune notop, prune top",
     ]
     found = {r.case: r for r in records.read(published).records}
-    assert set(found) == {"Pass0-float-top", "Pass1-float-notop", "Pass0-qat-top"}
+    kept = {"Pass0-float-top", "Pass1-float-top", "Pass0-qat-notop"}
+    assert set(found) == {*kept, "Pass1-float-notop", "Pass0-qat-top"}
+    assert found["Pass1-float-top"].status == "oom"
     assert found["Pass0-qat-top"].metrics["file_ratio"] == 0.25
     assert found["Pass1-float-notop"].run_id == "now"
     assert found["Pass0-float-top"].reused == {"run_id": "before", "date": there[0].started}
