@@ -159,7 +159,7 @@ def _add_run(command: Callable[..., argparse.ArgumentParser]) -> None:
         "examples:\n"
         "  harness run                                      the whole default matrix\n"
         "  harness run --applications MobileNetV2,VGG16     two rows\n"
-        "  harness run --smoke --fresh                      one small member of each kind\n"
+        "  harness run --smoke                              one small member of each kind\n"
         "  harness run --resume                             go on after an interrupt\n",
     )
     sub.add_argument("-n", default="auto", metavar="N", help="cases at once (default: auto)")
