@@ -16,7 +16,6 @@ at a time. The exit code is 1 if any figure is not as it should be.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import threading
@@ -24,6 +23,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from measuring import Kept
 
 HERE = Path(__file__).resolve().parent
 ENGINE_TESTS = HERE.parent / "tests" / "engine"
@@ -107,32 +108,22 @@ def line(row: dict[str, Any]) -> str:
     )
 
 
-def known(path: Path | None) -> dict[tuple[str, str], dict[str, Any]]:
-    """Rows of an earlier run that need not be measured again: those that did not fail."""
-    if path is None or not path.exists():
-        return {}
-    rows = [json.loads(text) for text in path.read_text().splitlines()]
-    return {(row["model"], row["variant"]): row for row in rows if "failure" not in row}
-
-
 def measured(
     cases: list[tuple[str, str]], file: Path | None, jobs: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the figures of each case in order, taken from the file or added to it."""
-    earlier = known(file)
+    kept = Kept(file, ("model", "variant"))
     # Runners import this module, and what it needs, in a process of their own.
     os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, (HERE, ENGINE_TESTS)), *sys.path[:1]])
     measuring = Measuring()
     with ThreadPoolExecutor(jobs) as pool:
-        missing = [case for case in cases if case not in earlier]
+        missing = [case for case in cases if not kept.get(*case)]
         new = dict(zip(missing, (pool.submit(measuring, case) for case in missing), strict=True))
         try:
             for case in cases:
-                row = earlier.get(case) or new[case].result()
-                if case in new and file:
-                    with file.open("a") as lines:
-                        lines.write(json.dumps(row) + "\n")
-                yield row
+                if case in new:
+                    kept.add(new[case].result())
+                yield kept.rows[case]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             measuring.close()

@@ -1,7 +1,8 @@
 """What is left of zeros, patterns and clusters after training in int8, in the file.
 
-    python benchmarks/preserving.py                     # one member of each family
-    python benchmarks/preserving.py --models VGG16      # any application
+    python benchmarks/preserving.py                             # one member of each family
+    python benchmarks/preserving.py --models VGG16              # any application
+    python benchmarks/preserving.py --json preserving.jsonl     # goes on where it stopped
 
 Each application is pruned or clustered, quantized so that it is preserved, trained for 20 steps
 on photographs with random targets, and exported. The figures are those of the int8 file: its
@@ -15,12 +16,14 @@ The exit code is 1 if a promise is not kept.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from measuring import Rows, Section, application, run
+from measuring import Kept, application, show
 
 STEPS = 20
 BATCH = 2
@@ -58,58 +61,78 @@ TECHNIQUES: dict[str, tuple[Callable[[Any], Any], str | None]] = {
 }
 
 
-def measure(names: tuple[Any, ...]) -> Rows:
-    rows = []
+class Start:
+    """An application with random weights, which each technique starts from.
+
+    Attributes:
+        model: never modified.
+        images: of shape (8, SIZE, SIZE, 3), pixels in [0, 255].
+        float_bytes: size of its float file.
+    """
+
+    def __init__(self, name: str) -> None:
+        from harness import photographs
+        from harness.conditioning import condition
+        from optim import export
+
+        # NASNet's graphs for an open size take none.
+        self.model = application(name, SIZE if name.startswith("NASNet") else None)
+        self.images = photographs.crops((8, SIZE, SIZE, 3), 2021)
+        condition(self.model, self.images)
+        self.float_bytes = len(export(self.model, input_shape=(SIZE, SIZE, 3)))
+
+
+def measured(names: Sequence[str], kept: Kept) -> Iterator[dict[str, Any]]:
+    """Yield the figures of each application and technique, kept ones or new ones."""
     for name in names:
+        start: Start | None = None
         for technique in TECHNIQUES:
-            rows.append(figures(name, technique))
-            print(f"  {name} {technique}", file=sys.stderr, flush=True)
-    return rows
+            if not kept.get(name, technique):
+                start = start or Start(name)
+                kept.add({"application": name, "technique": technique, **figures(start, technique)})
+            yield kept.rows[name, technique]
 
 
-def figures(name: str, technique: str) -> dict[str, Any]:
-    import numpy as np
-
-    from harness import photographs
-    from harness.conditioning import condition
+def figures(start: Start, technique: str) -> dict[str, Any]:
     from optim import export, quantize_model, sparsity_report, verify
-    from optim._keras import keras
 
     reduce, preserve = TECHNIQUES[technique]
-    # NASNet's graphs for an open size take none.
-    model = application(name, SIZE if name.startswith("NASNet") else None)
-    images = photographs.crops((8, SIZE, SIZE, 3), 2021)
-    condition(model, images)
-    whole = len(export(model, input_shape=(SIZE, SIZE, 3)))
-    quantized = quantize_model(reduce(model), preserve=preserve, calibration_data=[images])
-    shape = quantized(images[:BATCH]).shape
+    quantized = quantize_model(
+        reduce(start.model), preserve=preserve, calibration_data=[start.images]
+    )
+    moved = train(quantized, start.images)
+    content = export(quantized, input_shape=(SIZE, SIZE, 3))
+    report = sparsity_report(content)
+    return {
+        "trained": moved,
+        "sparsity": report.total.sparsity,
+        "2:4": report.total.satisfied,
+        "values": max(kernel.unique for kernel in report.kernels),
+        "int8 ops": verify(content).int8_ops,
+        "deflated": len(zlib.compress(content, 6)) / start.float_bytes,
+    }
+
+
+def train(model: Any, images: Any) -> str:
+    """Train a model for some steps; return how many of its variables moved, of how many."""
+    import numpy as np
+
+    from optim._keras import keras
+
+    shape = model(images[:BATCH]).shape
     rng = np.random.default_rng(0)
     targets = rng.uniform(size=(STEPS * BATCH, *shape[1:])).astype("float32")
-    steps = np.resize(images, (STEPS * BATCH, *images.shape[1:]))
-    for layer in quantized._flatten_layers():
+    for layer in model._flatten_layers():
         # Two images are too few for statistics of their own: in a random network the gradients
         # through them grow from layer to layer, beyond all numbers in the end.
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
-    quantized.compile(keras.optimizers.Adam(1e-4, clipnorm=1.0), "mse", run_eagerly=True)
-    before = [w.numpy() for w in quantized.trainable_weights]
-    quantized.fit(steps, targets, batch_size=BATCH, verbose=0)
-    moved = sum(
-        (a != b.numpy()).any() for a, b in zip(before, quantized.trainable_weights, strict=True)
-    )
-    content = export(quantized, input_shape=(SIZE, SIZE, 3))
-    report = sparsity_report(content)
-    counts = [kernel.unique for kernel in report.kernels]
-    return {
-        "application": name,
-        "technique": technique,
-        "trained": f"{moved}/{len(before)}",
-        "sparsity": report.total.sparsity,
-        "2:4": report.total.satisfied,
-        "values": max(counts),
-        "int8 ops": verify(content).int8_ops,
-        "deflated": len(zlib.compress(content, 6)) / whole,
-    }
+    model.compile(keras.optimizers.Adam(1e-4, clipnorm=1.0), "mse", run_eagerly=True)
+    before = [w.numpy() for w in model.trainable_weights]
+    steps = np.resize(images, (STEPS * BATCH, *images.shape[1:]))
+    model.fit(steps, targets, batch_size=BATCH, verbose=0)
+    pairs = zip(before, model.trainable_weights, strict=True)
+    return f"{sum((a != b.numpy()).any() for a, b in pairs)}/{len(before)}"
 
 
 def is_kept(row: dict[str, Any]) -> bool:
@@ -128,8 +151,17 @@ def is_kept(row: dict[str, Any]) -> bool:
 
 
 def main() -> int:
-    found = run(__doc__ or "", {"preserving": Section(measure, FAMILIES)})
-    rows = [row for table in found.values() for row in table]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--models", nargs="+", help="default: one member of each family")
+    parser.add_argument("--json", type=Path, help="JSON lines; what is found there is done")
+    given = parser.parse_args()
+    names = given.models or FAMILIES
+    rows = []
+    for row in measured(names, Kept(given.json, ("application", "technique"))):
+        rows.append(row)
+        done = f"[{len(rows)}/{len(names) * len(TECHNIQUES)}]"
+        print(done, row["application"], row["technique"], file=sys.stderr, flush=True)
+    show("preserving", rows)
     lost = [f"{row['application']} {row['technique']}" for row in rows if not is_kept(row)]
     print(f"{len(rows) - len(lost)} of {len(rows)} as promised", *lost, sep="\n  ")
     return 1 if lost else 0

@@ -74,6 +74,41 @@ def cpu(
     return [of(own[1:] or own) for own in times]
 
 
+class Kept:
+    """Rows that outlast an interrupt: lines of JSON in a file, each written when it is known.
+
+    Args:
+        file: where they are; None to keep none.
+        names: the columns that tell one row from another.
+
+    Attributes:
+        rows: what these columns hold -> the last such row.
+    """
+
+    def __init__(self, file: Path | None, names: Sequence[str]) -> None:
+        self._file = file
+        self._names = names
+        lines = file.read_text().splitlines() if file and file.exists() else []
+        self.rows: dict[tuple[Any, ...], dict[str, Any]] = {
+            self._of(row): row for row in map(json.loads, lines)
+        }
+
+    def _of(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in self._names)
+
+    def get(self, *which: Any) -> dict[str, Any] | None:
+        """Return the row of an earlier run; None if it has none, or one that failed."""
+        row = self.rows.get(which)
+        return None if row is None or "failure" in row else row
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a new row."""
+        self.rows[self._of(row)] = row
+        if self._file:
+            with self._file.open("a") as lines:
+                lines.write(json.dumps(row) + "\n")
+
+
 def show(title: str, rows: Rows) -> None:
     """Print a table."""
     columns = list(rows[0])
