@@ -39,14 +39,16 @@ def write(
     Returns:
       The files written.
     """
-    from harness.report import overview, page, summary, tables
+    from harness.report import overview, page, pages, summary, tables
     from harness.report.text import clean
 
     records = list(records)
     known = overview.known_explanations() if explanations is None else explanations
     written = {
         CSV_NAME: tables.to_csv(tables.frame(records)),
-        PAGE_NAME: page.html(records, title=title, explanations=known),
+        PAGE_NAME: page.html(
+            records, title=title, explanations=known, pages=pages.beside(out_dir / PAGE_NAME)
+        ),
         SUMMARY_NAME: summary.markdown(records, title=title, explanations=known),
     }
     out_dir.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -37,10 +37,23 @@ _SCRIPTS = (
 )  # fmt: skip
 
 
-def html(records: Iterable[Record], *, title: str, explanations: Explanations) -> str:
-    """Write the page for the latest record of each case."""
+def html(
+    records: Iterable[Record],
+    *,
+    title: str,
+    explanations: Explanations,
+    pages: Mapping[str, str] | None = None,
+) -> str:
+    """Write the page for the latest record of each case.
+
+    Args:
+      records: all attempts.
+      title: the heading.
+      explanations: causes and remedies by label.
+      pages: others to link to, by address: what they tell.
+    """
     latest = order.cases(records)
-    view = _view(latest, title, explanations)
+    view = {**_view(latest, title, explanations), "pages": pages or {}}
     template = _environment().get_template("index.html.j2")
     for limits in LIMITS:
         data = Markup(embedded(payload(latest, explanations, limits)))

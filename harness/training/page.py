@@ -28,13 +28,19 @@ TITLE = "Training benchmark: what a technique costs on real data"
 _STYLES = (("harness.report", "page.css"), ("harness.training", "bench.css"))
 
 
-def html(records: Iterable[Record]) -> str:
-    """Write the page for the last record of each unit."""
+def html(records: Iterable[Record], pages: Mapping[str, str] | None = None) -> str:
+    """Write the page for the last record of each unit.
+
+    Args:
+      records: of the units.
+      pages: others to link to, by address: what they tell.
+    """
     found = figures.ours(records)
     rows = figures.rows(found)
     script = _read("harness.training", "bench.js")
     view = {
         "title": TITLE,
+        "pages": pages or {},
         "run": _run(found),
         "rows": _table(rows),
         "techniques": marks.titles(list(dict.fromkeys(r.technique for r in found))),

@@ -14,12 +14,16 @@ def write(records: Iterable[Record], page: Path) -> list[Path]:
     Raises:
       OSError: the folder cannot be written to.
     """
+    from harness.report.pages import beside
     from harness.training import figures, table
     from harness.training.page import html
 
     found = list(records)
     page.parent.mkdir(parents=True, exist_ok=True)
-    written = {page: html(found), page.with_suffix(".csv"): table.to_csv(figures.rows(found))}
+    written = {
+        page: html(found, beside(page)),
+        page.with_suffix(".csv"): table.to_csv(figures.rows(found)),
+    }
     for path, content in written.items():
         replace_text(path, content)
     return list(written)

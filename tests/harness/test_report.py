@@ -22,6 +22,7 @@ from harness import report
 from harness.errors import EXPLANATIONS
 from harness.records import Failure, Record
 from harness.report import metrics, order, overview, page, summary, tables, text
+from harness.training import report as training_report
 
 MANY = (*TECHNIQUES, *(f"technique-{i}" for i in range(11)))
 EVIL = "</script><script>alert(1)</script>|`*_\n=1+1"
@@ -216,6 +217,19 @@ def test_page_names_no_address_but_those_of_explanations(html: str) -> None:
             assert (attributes.get(name) or "#").startswith(("#", "data:,"))
     allowed = {link for e in EXPLANATIONS.values() for link in e.links}
     assert set(re.findall(r"https?://[^\s\"'\\)]+", html)) <= allowed
+
+
+def test_pages_link_to_each_other_where_both_are(run: list[Record], tmp_path: Path) -> None:
+    def links(path: Path) -> list[str]:
+        return re.findall(r'<a href="([a-z]+[.]html)">', path.read_text())
+
+    matrix, bench = tmp_path / "index.html", tmp_path / "bench.html"
+    report.write(run[:1], tmp_path)
+    assert links(matrix) == [], "there is nothing to link to"
+    training_report.write([], bench)
+    assert links(bench) == ["index.html"]
+    report.write(run[:1], tmp_path)
+    assert links(matrix) == ["bench.html"]
 
 
 def test_page_of_sixteen_techniques_and_two_variants_is_under_2_mb() -> None:

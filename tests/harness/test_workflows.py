@@ -75,6 +75,7 @@ def shards(tmp_path: Path, make_record: Any) -> Path:
         folder.mkdir(parents=True)
         records.write(folder / "results.jsonl", [record])
     (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "bench.html").write_text("a benchmark")
     was = make_record("B-prune-notop", status="fail", stage="save", label="save-load", **same)
     records.write(tmp_path / "reports" / "results.jsonl", [ok, was])
     return tmp_path
@@ -95,6 +96,7 @@ def test_nightly_report_merges_tells_changes_and_passes_on_a_new_pass(shards: Pa
     }
     for name in ("index.html", "matrix.csv", "summary.md", "changes.md"):
         assert (shards / "site" / name).stat().st_size > 0
+    assert 'href="bench.html"' in (shards / "site" / "index.html").read_text()
     assert "B-prune-notop" in run.summary()
 
 
