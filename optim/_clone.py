@@ -87,12 +87,43 @@ class Copier:
             if not queue[0].shape.is_compatible_with(shape):
                 return add_weight(*args, **kwargs)
             source = queue.pop(0)
+            if id(source) in self._born_equal:  # of a layer that was made before
+                return self._born_equal[id(source)]
             value = plain_variable(source).value
             weight = add_weight(**{**given, "initializer": lambda *_, **__: value()})
             self._born_equal[id(source)] = weight
             return weight
 
         object.__setattr__(new, "add_weight", add_weight_with_value)
+
+    def counterpart(self, variable: Any, user: str) -> Any:
+        """Return the copy of a variable that an op layer is called with.
+
+        A variable that no layer of the model owns has none: the copy uses it, too.
+
+        Args:
+            variable: what the original is called with.
+            user: name of the op layer.
+
+        Raises:
+            UnsupportedModelError: the layer that owns it has no weights yet.
+        """
+        for old, new in self.pairs:
+            for place, weight in enumerate(old.weights):
+                if weight is not variable:
+                    continue
+                if len(new.weights) == len(old.weights):
+                    return new.weights[place]
+                raise UnsupportedModelError(
+                    [
+                        Problem(
+                            user,
+                            f"uses {variable.name} of {old.name!r}, which is called later",
+                            f"call {old.name!r} before, or put the operation into a layer",
+                        )
+                    ]
+                )
+        return variable
 
     def copy_weights(self) -> list[Problem]:
         """Give every copy the weights of its original; return what did not fit."""
@@ -163,7 +194,7 @@ def clone_model(model: Any, convert: Convert) -> Any:
 
     def rebuild(network: Any) -> Any:
         if _is_plain_functional(network):
-            new = _rebuild_functional(network, visit)
+            new = _rebuild_functional(network, visit, copy)
         else:
             new = keras.models.clone_model(network, clone_function=visit)
         # Not the property: its setter would overwrite the flags of all layers within.
@@ -193,7 +224,7 @@ def _is_plain_functional(network: Any) -> bool:
     )
 
 
-def _rebuild_functional(network: Any, visit: Callable[[Any], Any]) -> Any:
+def _rebuild_functional(network: Any, visit: Callable[[Any], Any], copy: Copier) -> Any:
     """Call the new layers as the old ones were called, in one topological pass.
 
     What `keras.models.clone_model` does too, but it goes through a config of the network
@@ -201,8 +232,13 @@ def _rebuild_functional(network: Any, visit: Callable[[Any], Any]) -> Any:
     """
     tensors: dict[int, Any] = {}  # id of a tensor of `network` -> the new tensor
 
-    def renew(structure: Any) -> Any:
-        return tf.nest.map_structure(lambda t: tensors.get(id(t), t), structure)
+    def renew(structure: Any, user: str = "") -> Any:
+        def new(x: Any) -> Any:
+            if isinstance(x, tf.Variable):
+                return copy.counterpart(x, user)
+            return tensors.get(id(x), x)
+
+        return tf.nest.map_structure(new, structure)
 
     def record(old: Any, new: Any) -> None:
         for before, after in zip(tf.nest.flatten(old), tf.nest.flatten(new), strict=True):
@@ -214,7 +250,7 @@ def _rebuild_functional(network: Any, visit: Callable[[Any], Any]) -> Any:
         for node in network._nodes_by_depth[depth]:
             if node.is_input:
                 continue
-            args, kwargs = renew((node.call_args, node.call_kwargs))
+            args, kwargs = renew((node.call_args, node.call_kwargs), node.layer.name)
             with _known_outputs(visit(node.layer), node) as layer:
                 record(node.outputs, layer(*args, **kwargs))
     return keras.Model(

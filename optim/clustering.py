@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from optim._clone import Copier, clone_model, is_network
+from optim._clone import Copier, clone_model, is_network, walk
 from optim._compile import copy_compile_state
 from optim._keras import check_layer, check_model, keras
 from optim.clustering_kmeans import INITIALIZATIONS
@@ -21,6 +21,7 @@ from optim.pruning.selection import Overrides, Skip
 from optim.pruning_wrapper import pruned_layers
 from optim.scope import custom_object_scope
 from optim.stripping import strip
+from optim.tying import tied
 
 __all__ = ["cluster_weights", "uncluster"]
 
@@ -84,8 +85,8 @@ def cluster_weights(
 
     Raises:
         KerasModelError: not something of tf_keras.
-        UnsupportedModelError: a subclassed model, layers that cannot be copied, or a
-            model that still has pruning wrappers.
+        UnsupportedModelError: a subclassed model, layers that cannot be copied, a model
+            that still has pruning wrappers, or a kernel that several layers share.
         ConfigError: bad options, or a name that no layer has.
         TypeError: unknown options.
     """
@@ -144,6 +145,28 @@ class _Rules:
         if pruned_layers(model):
             problem = Problem(model.name, "still has pruning wrappers", "optim.unprune it first")
             raise UnsupportedModelError([problem])
+        problems = list(self._shared(model))
+        if problems:
+            raise UnsupportedModelError(problems)
+
+    def _shared(self, model: Any) -> Iterator[Problem]:
+        """Yield the layers to cluster whose kernel is also that of another.
+
+        Each would train values of its own for it, and none of them would be the kernel's.
+        """
+        ties = tied(model)
+        for layer, path in walk(model) if ties else ():
+            options = {**self.base, **_plain(self.overrides(layer, path))}
+            if not is_clusterable(layer, options["depthwise"]) or self.skip(layer, path):
+                continue
+            for weight in layer.weights:
+                if id(weight) in ties and len(weight.shape) > 1:
+                    names = ", ".join(ties[id(weight)].names)
+                    yield Problem(
+                        path,
+                        f"cannot be clustered, for its {weight.name} is shared by {names}",
+                        "leave the layers that share it out (`skip`)",
+                    )
 
     def wrap(self, layer: Any, original: Any, path: str, **kwargs: Any) -> Any:
         """Return the wrapper around `layer`, a copy of `original`; or `layer`."""

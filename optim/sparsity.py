@@ -18,6 +18,7 @@ MANY = 1024
 """Different values are counted up to this number."""
 
 _SAMPLE = 1 << 16
+_AT_ONCE = 1 << 22  # values that are sorted together: bounds the temporary memory
 
 
 @dataclass(frozen=True)
@@ -265,12 +266,19 @@ def count_unique(values: np.ndarray) -> int | None:
 
 def count_unique_by_channel(values: np.ndarray, axis: int) -> int | None:
     """Return the most different values that one slice along an axis has; None above `MANY`."""
+    if values.size == 0:
+        return 0
+    channels = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+    if count_unique(channels[0]) is None:  # of many values, one channel tells
+        return None
     most = 0
-    for channel in np.moveaxis(values, axis, 0):
-        count = count_unique(channel)
-        if count is None:
+    step = max(1, _AT_ONCE // channels.shape[1])
+    for start in range(0, len(channels), step):
+        ordered = np.sort(channels[start : start + step], axis=1)
+        changes = np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1)
+        most = max(most, int(changes.max()) + 1)
+        if most > MANY:
             return None
-        most = max(most, count)
     return most
 
 
@@ -279,4 +287,4 @@ def _parts(flat: np.ndarray) -> Iterator[np.ndarray]:
     start, size = 0, _SAMPLE
     while start < flat.size:
         yield flat[start : start + size]
-        start, size = start + size, min(2 * size, 1 << 22)
+        start, size = start + size, min(2 * size, _AT_ONCE)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.techniques.control import ByOptim
 from harness.techniques.kept import Promise
 from harness.techniques.treated import Treated
 
@@ -65,12 +66,11 @@ class ClusterTfmot(Clustered):
         super().export(stripped, path, input_shape, data)
 
 
-class Cluster(Clustered):
+class Cluster(ByOptim, Clustered):
     """``optim.cluster_weights``: recursive, passes through what has no kernel."""
 
     id = "cluster"
     title = "optim.cluster_weights(model, 16)"
-    owner = "optim"
     depends_on = (
         *Clustered.depends_on,
         "optim._clone",
@@ -84,14 +84,10 @@ class Cluster(Clustered):
         "optim.pulling",
         "optim.scope",
         "optim.selecting",
+        "optim.tying",
     )
 
     def transform(self, model: Any) -> Any:
         from optim import cluster_weights
 
         return cluster_weights(model, self.promise.clusters)
-
-    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
-        from optim import load_model
-
-        return load_model(path, custom_objects=dict(custom_objects))

@@ -17,7 +17,6 @@ _BOTH = tuple(dict.fromkeys((*Qat.depends_on, *Treated.depends_on, *Prune.depend
 class Preserved(Treated, Qat):
     """What they share: the kernels are made small at once, and then trained in int8."""
 
-    owner = "optim"
     int8 = True
     parity: Mapping[str, float] = {"simulation": 20}
     depends_on = _BOTH

@@ -9,22 +9,25 @@ from typing import Any
 from harness.words import STAGES
 
 #: What `optim.export` lowers a float model with: of the engine, all but what quantizes.
-LOWERED_WITH = tuple(
-    f"optim.engine.{module}"
-    for module in (
-        "build",
-        "copying",
-        "expand",
-        "graph",
-        "kinds",
-        "layers",
-        "lower",
-        "preserving",
-        "read",
-        "roles",
-        "symbolic",
-        "trace",
-    )
+LOWERED_WITH = (
+    "optim.tying",
+    *(
+        f"optim.engine.{module}"
+        for module in (
+            "build",
+            "copying",
+            "expand",
+            "graph",
+            "kinds",
+            "layers",
+            "lower",
+            "preserving",
+            "read",
+            "roles",
+            "symbolic",
+            "trace",
+        )
+    ),
 )
 
 
@@ -75,5 +78,16 @@ class Float:
 
     def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
         from tf_keras.models import load_model
+
+        return load_model(path, custom_objects=dict(custom_objects))
+
+
+class ByOptim(Float):
+    """What techniques of ours share: a scope of their own to read a model back in."""
+
+    owner = "optim"
+
+    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
+        from optim import load_model
 
         return load_model(path, custom_objects=dict(custom_objects))

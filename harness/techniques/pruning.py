@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.techniques.control import ByOptim
 from harness.techniques.kept import Kept, Promise
 from harness.techniques.treated import Treated
 
@@ -54,12 +55,11 @@ class PruneTfmot(Pruned):
             return super().load(path, custom_objects)
 
 
-class Prune(Pruned):
+class Prune(ByOptim, Pruned):
     """``optim.prune_low_magnitude``: recursive, passes through what has no kernel."""
 
     id = "prune"
     title = "optim.prune_low_magnitude(model, frequency=1)"
-    owner = "optim"
     depends_on = (
         *Pruned.depends_on,
         "optim._clone",
@@ -81,11 +81,6 @@ class Prune(Pruned):
         from optim import get_pruning_callbacks
 
         return list(get_pruning_callbacks())
-
-    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
-        from optim import load_model
-
-        return load_model(path, custom_objects=dict(custom_objects))
 
 
 class Prune2x4(Treated, Prune):

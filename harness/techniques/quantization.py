@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.techniques.control import Float
+from harness.techniques.control import ByOptim, Float
 
 
 class Quantized(Float):
@@ -73,12 +73,11 @@ class QatAnnotate(Quantized):
         return AnnotateRecipe(custom_objects=dict(custom_objects)).load_model(path)
 
 
-class Qat(Quantized):
+class Qat(ByOptim, Quantized):
     """``optim.quantize_model``: every tensor where LiteRT wants it, in linear time."""
 
     id = "qat"
     title = "optim.quantize_model(model)"
-    owner = "optim"
     int8 = True
     depends_on: tuple[str, ...] = (
         "optim._compile",
@@ -87,14 +86,10 @@ class Qat(Quantized):
         "optim.engine",
         "optim.scope",
         "optim.selecting",
+        "optim.tying",
     )
 
     def transform(self, model: Any) -> Any:
         from optim import quantize_model
 
         return quantize_model(model)
-
-    def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
-        from optim import load_model
-
-        return load_model(path, custom_objects=dict(custom_objects))

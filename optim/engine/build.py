@@ -7,19 +7,21 @@ are taken over when the variables are created, so nothing is initialised in vain
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from optim._compile import copy_compile_state
 from optim._keras import keras, tf
 from optim.engine.copying import copy_layer
 from optim.engine.graph import Graph, Node, Value, is_input
-from optim.engine.kinds import is_pure_keras
+from optim.engine.kinds import is_pure_keras, sources_of
 from optim.engine.layers import Identity
 from optim.engine.plan import Entry, Plan
 from optim.engine.roles import Role, assign
 from optim.engine.symbolic import call_layer, unwrapped
 from optim.engine.wrappers import QuantizeLayer, QuantizeWrapper
 from optim.errors import Problem, UnsupportedModelError
+from optim.tying import tied
 
 # Roles whose layers compute their output shape without being called: Keras' own.
 _TRACED = (Role.FLOAT,)
@@ -49,6 +51,7 @@ class _Builder:
         self.names = self._output_names()
         self.layers: dict[int, Any] = {}
         self.tensors: dict[Value, Any] = {}
+        self.made: dict[int, Any] = {}
         self.problems: list[Problem] = []
 
     def run(self) -> Any:
@@ -72,7 +75,21 @@ class _Builder:
             if not source.trainable and not any(w.trainable for w in source.weights):
                 model.trainable = False
             copy_compile_state(source, model)
+            self._tell_of_ties(source, model)
         return model
+
+    def _tell_of_ties(self, source: Any, model: Any) -> None:
+        """Warn of weights that are shared no more, as a layer was rewritten for LiteRT."""
+        before = tied(source)
+        now = tied(model) if before else {}
+        for key, one in before.items():
+            kept = now.get(id(self.made.get(key)))
+            if kept is None or len(kept.layers) < len(one.layers) + bool(one.calls):
+                warnings.warn(
+                    f"{source.name!r}: {', '.join(one.names)} share {one.variable.name}; not all "
+                    "can in the new model, where training makes different weights of it",
+                    stacklevel=4,
+                )
 
     # -- names --------------------------------------------------------------------------
 
@@ -176,15 +193,15 @@ class _Builder:
             known = is_pure_keras(node.layer) and not node.symbol
             role = entry.role if entry is not None else assign(node).role
             specs = specs if known and role not in _TRACED else None
-            sources = node.layer.weights if node.weights is None else node.weights
-            outputs = call_layer(layer, args, kwargs, specs, self._sources(layer, sources))
+            sources = self._sources(layer, node)
+            outputs = call_layer(layer, args, kwargs, specs, sources, self.made)
             results = tf.nest.flatten(outputs)
         for value, tensor in zip(node.outputs, results, strict=True):
             self.tensors[value] = self._quantized(node, entry, value, tensor, layer)
 
-    def _sources(self, layer: Any, weights: list[Any]) -> list[Any]:
+    def _sources(self, layer: Any, node: Node) -> list[Any]:
         built = unwrapped(layer)
-        return [] if built.built and built.weights else list(weights)
+        return [] if built.built and built.weights else sources_of(node)
 
     def _quantized(
         self, node: Node, entry: Entry | None, value: Value, tensor: Any, layer: Any

@@ -107,10 +107,18 @@ def is_fusable_relu(node: Node) -> bool:
     return relu_limit(node) in (float("inf"), 6.0)
 
 
+def sources_of(node: Node) -> list[Any]:
+    """What the weights of the rebuilt layer of a node are made from, in their order.
+
+    Variables of the original where they are taken over as they are: layers that are made
+    from the same variable share theirs, too.
+    """
+    return list(node.layer.weights if node.weights is None else node.weights)
+
+
 def weights_of(node: Node) -> list[np.ndarray]:
     """The weights that the rebuilt layer of a node gets, as arrays, in their order."""
-    source = node.layer.weights if node.weights is None else node.weights
-    return [np.asarray(w) for w in source]
+    return [np.asarray(w) for w in sources_of(node)]
 
 
 def is_pure_keras(layer: Any) -> bool:

@@ -14,6 +14,7 @@ from optim.engine.graph import Graph, Structure, Value
 from optim.engine.layers import Parameter
 from optim.engine.trace import Tracer, Untraceable, with_training
 from optim.errors import Problem, UnsupportedModelError
+from optim.tying import Tied, tied
 
 
 def read(model: Any) -> Graph:
@@ -43,6 +44,7 @@ def read(model: Any) -> Graph:
         name = graph.unique_name(layer.name)
         feeds.append(graph.add(layer, specs=tensor.type_spec, name=name).output)
     graph.inputs = tf.nest.pack_sequence_as(functional._nested_inputs, feeds)
+    reader.owned = {key: one for key, one in tied(functional).items() if one.calls}
     values = reader.inline(functional, feeds, "", None)
     if reader.problems:
         raise UnsupportedModelError(reader.problems)
@@ -69,6 +71,8 @@ class Reader:
         self.tracer = graph.tracer
         self.names: dict[int, str] = {}
         self.problems: list[Problem] = []
+        self.owned: dict[int, Tied] = {}  # weights of layers that op layers are called with
+        self.weights: dict[int, Value] = {}
 
     def inline(
         self, model: Any, feeds: list[Value], path: str, training: bool | None
@@ -79,6 +83,8 @@ class Reader:
         }
 
         def swap(x: Any) -> Any:
+            if id(x) in self.owned:
+                return self.weight(self.owned[id(x)])
             return values.get(id(x), x)
 
         by_depth = model._nodes_by_depth
@@ -135,6 +141,21 @@ class Reader:
             return None
         feeds = operands(args, kwargs)
         return self.inline(traced, feeds, path, given.get("training"))
+
+    def weight(self, used: Tied) -> Value:
+        """Return the value of a weight that op layers take as an argument."""
+        variable = used.variable
+        if id(variable) not in self.weights:
+            name = variable.name.split("/")[-1].partition(":")[0]
+            parameter = self.tracer.parameter(variable, used.layers[0], name)
+            node = self.graph.add(
+                parameter,
+                self.graph.flat_inputs[0],
+                specs=tf.TensorSpec(variable.shape, variable.dtype),
+                name=self.name(parameter, parameter.name),
+            )
+            self.weights[id(variable)] = node.output
+        return self.weights[id(variable)]
 
     def name(self, layer: Any, where: str) -> str:
         """Name of the layer in the rebuilt model: its own if no other layer has it."""

@@ -7,7 +7,7 @@ so the shapes of nearly all outputs are known: then building the layer is enough
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,17 @@ import numpy as np
 
 from optim._keras import keras, tf
 
+Made = MutableMapping[int, Any]
+"""id of a variable of the original -> the variable that was made from it."""
+
 
 def call_layer(
-    layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], specs: Any, weights: list[Any]
+    layer: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    specs: Any,
+    weights: list[Any],
+    made: Made | None = None,
 ) -> Any:
     """Call a layer on Keras tensors, and give it its weights.
 
@@ -28,11 +36,13 @@ def call_layer(
             does nothing that building it does not; else None.
         weights: initial values for the weights that building it creates, in the order of
             `layer.weights`: variables, tensors or arrays. Empty: leave them.
+        made: what was made from variables so far, and is made now. The same variable is
+            made once, so that layers which share it still do.
 
     Returns:
         The output tensors, in the structure that the layer returns.
     """
-    with _initial_values(weights) as used:
+    with _initial_values(weights, {} if made is None else made) as used:
         if specs is None or _masked((args, kwargs)):
             outputs = layer(*args, **kwargs)
         else:
@@ -69,8 +79,12 @@ def _masked(structure: Any) -> bool:
 
 
 @contextmanager
-def _initial_values(weights: list[Any]) -> Iterator[dict[int, Any]]:
+def _initial_values(weights: list[Any], made: Made) -> Iterator[dict[int, Any]]:
     """Create variables with the given values instead of their initializers'.
+
+    Args:
+        weights: the values; a variable among them that was made before is not made again.
+        made: what was made from variables; added to.
 
     Yields:
         id of each variable created with a given value -> that value. Matching is by
@@ -86,10 +100,15 @@ def _initial_values(weights: list[Any]) -> Iterator[dict[int, Any]]:
             source = waiting[0]
             if tuple(np.shape(source)) == tuple(shape):
                 waiting.pop(0)
+                if id(source) in made:
+                    used[id(made[id(source)])] = source
+                    return made[id(source)]
                 dtype = kwargs.get("dtype") or tf.float32
                 kwargs["initial_value"] = lambda: tf.cast(tf.convert_to_tensor(source), dtype)
                 variable = next_creator(**kwargs)
                 used[id(variable)] = source
+                if isinstance(source, tf.Variable):
+                    made[id(source)] = variable
                 return variable
         return next_creator(**kwargs)
 

@@ -112,7 +112,7 @@ class Tracer:
         own = _owned(layer)
 
         def swap(x: Any, name: str) -> Any:
-            return self._parameter(x, layer, name)(anchor) if id(x) in own else x
+            return self.parameter(x, layer, name)(anchor) if id(x) in own else x
 
         before = {}
         for name, value in list(vars(layer).items()):
@@ -129,7 +129,8 @@ class Tracer:
         finally:
             layer.__dict__.update(before)
 
-    def _parameter(self, variable: Any, layer: Any, name: str) -> Parameter:
+    def parameter(self, variable: Any, layer: Any, name: str) -> Parameter:
+        """Return the layer that stands for a variable of `layer`, always the same."""
         if id(variable) not in self._parameters:
             made = Parameter.of(variable, layer, f"{layer.name}_{name.strip('_')}")
             self._parameters[id(variable)] = (variable, made)

@@ -147,7 +147,9 @@ def test_the_known_shape_shortcut_gives_what_tracing_gives(monkeypatch: Any) -> 
     quick = build(decided.graph, decided)
     original = build_module.call_layer
     monkeypatch.setattr(
-        build_module, "call_layer", lambda f, a, k, specs, w: original(f, a, k, None, w)
+        build_module,
+        "call_layer",
+        lambda layer, args, kwargs, specs, *more: original(layer, args, kwargs, None, *more),
     )
     decided = plan(toys.TOYS["convolutions"]())
     traced = build(decided.graph, decided)

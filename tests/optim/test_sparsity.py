@@ -18,7 +18,7 @@ from optim import (
 )
 from optim.errors import ConfigError, KerasModelError, ModelFileError
 from optim.pruning_wrapper import pruned_layers
-from optim.sparsity import SparsityReport, count_unique, measure
+from optim.sparsity import SparsityReport, count_unique, count_unique_by_channel, measure
 
 
 @pytest.fixture
@@ -185,6 +185,18 @@ def test_zero_points_and_many_values():
     assert count_unique(np.arange(1025)) is None
     repeated = np.tile(np.arange(7.0), 100_000)
     assert count_unique(repeated) == 7
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("values", [3, 40, 5000])
+def test_values_by_channel(rng, monkeypatch, values, axis):
+    monkeypatch.setattr("optim.sparsity._AT_ONCE", 5000)  # a few channels at a time
+    kernel = rng.integers(0, values, (12, 10, 400)).astype("float32")
+    most = max(len(np.unique(channel)) for channel in np.moveaxis(kernel, axis, 0))
+    assert count_unique_by_channel(kernel, axis) == (most if most <= 1024 else None)
+    kernel[0] = 1.0  # then the first channel does not tell
+    assert count_unique_by_channel(kernel, 0) == (None if values > 1024 else values)
+    assert count_unique_by_channel(np.zeros((3, 0)), 0) == 0
 
 
 def test_what_cannot_be_reported(network, tmp_path):

@@ -14,6 +14,7 @@ from optim.engine.kinds import (
     activation_name,
     has_plain_call,
     is_fusable_relu,
+    sources_of,
     weights_of,
 )
 from optim.engine.layers import CappedRelu
@@ -141,9 +142,8 @@ def split_activation(graph: Graph, node: Node) -> Result:
         return type(layer).from_config(config)
 
     linear = graph.derive(node, "linear", make)
-    weights = layer.weights if node.weights is None else node.weights
     y = graph.add(
-        linear, *node.args, kwargs=node.kwargs, specs=node.output.spec, weights=list(weights)
+        linear, *node.args, kwargs=node.kwargs, specs=node.output.spec, weights=sources_of(node)
     ).output
     if isinstance(layer.activation, K.Layer):
         return graph.add(layer.activation, y, specs=y.spec, name=act_name).output

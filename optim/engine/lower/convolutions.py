@@ -8,7 +8,7 @@ import numpy as np
 
 from optim._keras import keras, tf
 from optim.engine.graph import Graph, Node
-from optim.engine.kinds import has_plain_call, weights_of
+from optim.engine.kinds import has_plain_call, sources_of, weights_of
 from optim.engine.lower.registry import Result, rule
 
 K = keras.layers
@@ -173,7 +173,6 @@ def dense_on_feature_map(graph: Graph, node: Node) -> Result:
         name=node.name,
     )
     new = graph.derive(node, f"conv{x.rank}", lambda: cls.from_config(config))
-    source = layer.weights if node.weights is None else node.weights
-    kernel, *rest = source
+    kernel, *rest = sources_of(node)
     weights = [tf.reshape(kernel, (1,) * (x.rank - 2) + tuple(kernel.shape)), *rest]
     return graph.add(new, x, specs=node.output.spec, weights=weights).output

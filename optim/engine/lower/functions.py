@@ -8,7 +8,7 @@ import numpy as np
 
 from optim._keras import keras
 from optim.engine.graph import Graph, Node, Value
-from optim.engine.kinds import constant, weights_of
+from optim.engine.kinds import constant, sources_of, weights_of
 from optim.engine.layers import Convolve, Parameter, Rsqrt
 from optim.engine.lower.calls import add_parameter, arguments, function_layer
 from optim.engine.lower.registry import Result, rule
@@ -213,7 +213,7 @@ def product_with_a_weight(graph: Graph, node: Node) -> Result:
         return None
     learnt = source.layer.learnt and source.layer.trainable
     new = K.Dense(w.channels, use_bias=False, trainable=learnt, name=node.name)
-    return graph.add(new, x, specs=node.output.spec, weights=weights_of(source)).output
+    return graph.add(new, x, specs=node.output.spec, weights=sources_of(source)).output
 
 
 # -- patches ----------------------------------------------------------------------------

@@ -7,7 +7,13 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.engine.graph import Graph, Node, Value
-from optim.engine.kinds import activation_name, has_plain_call, is_linear, weights_of
+from optim.engine.kinds import (
+    activation_name,
+    has_plain_call,
+    is_linear,
+    sources_of,
+    weights_of,
+)
 from optim.engine.layers import AddConstant, LoneBatchNormalization, Mean, Rsqrt, SquaredDifference
 from optim.engine.lower.affine import add_affine
 from optim.engine.lower.calls import add_parameter, arguments, function_layer
@@ -191,9 +197,8 @@ def lone_batch_normalization(graph: Graph, node: Node) -> Result:
         return None
     config = {**layer.get_config(), "name": node.name}
     new = graph.derive(node, "lone", lambda: LoneBatchNormalization.from_config(config))
-    weights = list(layer.weights if node.weights is None else node.weights)
     return graph.add(
-        new, *node.args, kwargs=node.kwargs, specs=node.output.spec, weights=weights
+        new, *node.args, kwargs=node.kwargs, specs=node.output.spec, weights=sources_of(node)
     ).output
 
 
