@@ -327,6 +327,7 @@ class _Controller:
         self.keeps = bool(config.option.resume or config.option.only_failed)
         self.chosen = chosen
         self.meter: progress.Meter | None = None
+        self.heartbeat: progress.Heartbeat | None = None
 
     def expected_seconds(self) -> dict[str, float]:
         """Return how long cases should take; nothing if the reference run stands for them."""
@@ -369,7 +370,7 @@ def _start_meter(config: pytest.Config, ids: list[str]) -> None:
     state = config.stash.get(_STATE, None)
     if state is None or state.meter is not None:
         return
-    chosen = [i.rpartition("[")[2].rstrip("]") for i in ids if "test_matrix.py::" in i]
+    chosen = [case for case in map(_case_id, ids) if case]
     if not chosen:
         return
     from harness import start
@@ -381,6 +382,17 @@ def _start_meter(config: pytest.Config, ids: list[str]) -> None:
         reporter.showfspath = False  # a progress line names its case
     workers = len(getattr(config.option, "tx", None) or []) or 1
     state.meter = progress.Meter(chosen, state.expected_seconds(), workers)
+    if _shows_progress(reporter):
+        state.heartbeat = progress.Heartbeat(reporter.write_line)
+
+
+def _shows_progress(reporter: Any) -> bool:
+    return reporter is not None and reporter.verbosity >= -1  # `harness run` is pytest -q
+
+
+def _case_id(nodeid: str) -> str:
+    """Return the id of the case that a pytest item is; empty for another item."""
+    return nodeid.rpartition("[")[2].rstrip("]") if "test_matrix.py::" in nodeid else ""
 
 
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, str, Any] | None:
@@ -397,15 +409,23 @@ def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, s
     return "", "", ""
 
 
+def pytest_runtest_logstart(nodeid: str, location: Any) -> None:
+    state = _current.get("state")
+    if state is not None and state.heartbeat is not None and _case_id(nodeid):
+        state.heartbeat.started(_case_id(nodeid))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     state = _current.get("state")
+    if state is not None and state.heartbeat is not None and report.when != "setup":
+        state.heartbeat.ended(_case_id(report.nodeid))  # also if its worker died
     if state is None or state.meter is None or report.when != "call":
         return
     line: dict[str, Any] = dict(report.user_properties)
     if "case" in line:
-        reporter = state.config.pluginmanager.get_plugin("terminalreporter")
+        reporter: Any = state.config.pluginmanager.get_plugin("terminalreporter")
         text = state.meter.line(line)
-        if reporter is not None and reporter.verbosity >= -1:  # `harness run` is pytest -q
+        if _shows_progress(reporter):
             reporter.ensure_newline()
             reporter.write_line(text, **progress.markup(line))
 
@@ -426,6 +446,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if state is None:
         return
     _current.clear()
+    if state.heartbeat is not None:
+        state.heartbeat.close()
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and state.keeps:
         done = _done(state.settings)
         if all(

@@ -1,9 +1,10 @@
-"""Progress: one line per finished case, and how long the rest will take."""
+"""Progress: one line per finished case, how long the rest will take, and a sign of life."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.failures import headline
@@ -19,6 +20,9 @@ _FAILED = ("failed", "red")
 
 #: What a case is taken to cost when nothing is known of it.
 UNKNOWN_SECONDS = 20.0
+
+#: After so long without a line, one says what is at work: the largest cases take minutes.
+QUIET_SECONDS = 60.0
 
 
 def digest(record: Record) -> dict[str, Any]:
@@ -154,3 +158,52 @@ class Meter:
         pace = self._spent / self._guessed if self._guessed else 1.0
         seconds = sum(self._guess(case) for case in self._left) * pace / self._workers
         return f"  · about {duration(seconds)} left"
+
+
+class Heartbeat:
+    """Says what is at work when no case has ended for a while; from a thread of its own.
+
+    Args:
+      write: prints a line.
+      every: seconds of silence before a line, and between two of them.
+    """
+
+    def __init__(self, write: Callable[[str], None], every: float = QUIET_SECONDS) -> None:
+        self._write = write
+        self._every = every
+        self._lock = threading.Lock()
+        self._began: dict[str, float] = {}
+        self._stirred = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def started(self, case: str) -> None:
+        with self._lock:
+            self._began[case] = time.monotonic()
+
+    def ended(self, case: str) -> None:
+        with self._lock:
+            self._began.pop(case, None)
+        self._stirred.set()
+
+    def close(self) -> None:
+        """Say nothing any more."""
+        self._closed = True
+        self._stirred.set()
+        self._thread.join()
+
+    def line(self) -> str:
+        """Return what is at work, the longest first; nothing if no case is."""
+        now = time.monotonic()
+        with self._lock:
+            cases = sorted(self._began.items(), key=lambda item: item[1])
+        told = (f"{case} for {duration(now - began)}" for case, began in cases)
+        return f"    at work: {', '.join(told)}" if cases else ""
+
+    def _beat(self) -> None:
+        while not self._closed:
+            if self._stirred.wait(self._every):
+                self._stirred.clear()
+            elif line := self.line():
+                self._write(line)

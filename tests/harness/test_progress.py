@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness import progress
-from harness.progress import Meter, duration
+from harness import plugin, progress
+from harness.progress import Heartbeat, Meter, duration
 from harness.records import Failure, Record, StageResult
 
 MakeRecord = Callable[..., Record]
@@ -154,3 +156,59 @@ def test_the_full_text_of_a_record_holds_all_a_person_wants(make_record: MakeRec
     assert any(line.startswith("  remedy  Annotate the layer") for line in lines)
     assert "  optim/x.py:3 in f" in lines
     assert lines[-1] == "  last words"
+
+
+# -- a sign of life ---------------------------------------------------------------------
+
+
+def wait_for(lines: list[str], count: int) -> None:
+    until = time.monotonic() + 10
+    while len(lines) < count and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(lines) >= count
+
+
+def test_silence_is_broken_by_what_is_at_work() -> None:
+    lines: list[str] = []
+    beat = Heartbeat(lines.append, every=0.05)
+    time.sleep(0.3)
+    assert lines == [], "nothing is at work"
+    beat.started("A-float-notop")
+    beat.started("B-float-notop")
+    wait_for(lines, 2)
+    assert set(lines) == {"    at work: A-float-notop for 0 s, B-float-notop for 0 s"}
+    beat.ended("A-float-notop")
+    lines.clear()
+    wait_for(lines, 1)
+    assert lines[0] == "    at work: B-float-notop for 0 s"
+    beat.close()
+    lines.clear()
+    time.sleep(0.2)
+    assert lines == []
+
+
+def test_a_case_that_ends_is_a_sign_of_life_itself() -> None:
+    lines: list[str] = []
+    beat = Heartbeat(lines.append, every=1.0)
+    beat.started("A-float-notop")
+    for _ in range(15):  # longer than it may be silent
+        time.sleep(0.1)
+        beat.ended("B-float-notop")
+    beat.close()
+    assert lines == []
+
+
+@pytest.mark.parametrize("when", ["call", "???"])  # as xdist reports a worker that died
+def test_pytest_tells_what_is_at_work(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    beat = Heartbeat(print, every=100)
+    monkeypatch.setitem(plugin._current, "state", SimpleNamespace(heartbeat=beat, meter=None))
+    item = "harness/test_matrix.py::test_case[A-float-notop]"
+    plugin.pytest_runtest_logstart("tests/test_other.py::test_it[A]", None)
+    assert beat.line() == ""
+    plugin.pytest_runtest_logstart(item, None)
+    assert beat.line() == "    at work: A-float-notop for 0 s"
+    plugin.pytest_runtest_logreport(SimpleNamespace(nodeid=item, when="setup"))
+    assert beat.line()
+    plugin.pytest_runtest_logreport(SimpleNamespace(nodeid=item, when=when))
+    assert beat.line() == ""
+    beat.close()
