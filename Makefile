@@ -43,8 +43,8 @@ format: venv
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-# One small member of each family and kind of row. A third of the time would go to stock columns,
-# which no change here can reach: where their keys say so, they are those of the reference run.
+# One small member of each family and kind of row, in half of our columns, by turns. Stock columns,
+# which no change here can reach, are those of the reference run where their keys say so.
 smoke: venv
 	$(RUN) -m harness run --smoke $(if $(FRESH),--fresh) --results .harness/smoke $(ARGS)
 

@@ -105,7 +105,10 @@ CASE: Mapping[str, Mapping[str, Any]] = {
 }
 
 RUN: Mapping[str, Mapping[str, Any]] = {
-    "--smoke": {"action": "store_true", "help": "one small member per family and kind of row"},
+    "--smoke": {
+        "action": "store_true",
+        "help": "one small member per family and kind of row, in half of the columns, by turns",
+    },
     "--shard": {"metavar": "I/N", "help": "the I-th of N parts, for several machines"},
     "--results": {
         "type": Path,
