@@ -43,8 +43,8 @@ format: venv
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-# One small member of each family and kind of row, in half of our columns, by turns. Stock columns,
-# which no change here can reach, are those of the reference run where their keys say so.
+# One small member of each family and kind of row, in half of our columns, by turns. Stock columns
+# are taken from the reference run where nothing that they depend on has changed (their keys).
 smoke: venv
 	$(RUN) -m harness run --smoke $(if $(FRESH),--fresh) --results .harness/smoke $(ARGS)
 
