@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from itertools import groupby
 from typing import Any
@@ -67,14 +67,21 @@ def html(
 def _environment() -> Environment:
     found = environment("harness.report")
     found.filters |= {"duration": text.seconds, "moment": overview.moment}
-    found.globals |= {"link": filter_link, "counted": counted}
+    found.globals |= {"counted": counted}
     return found
 
 
-def filter_link(**tokens: str) -> str:
-    """The address, within the page, of a filter such as ``label:nested-model``."""
+def filter_link(shown: str | None = None, /, **tokens: str) -> str:
+    """The address, within the page, of a filter such as ``label:nested-model``.
+
+    Args:
+      shown: where the page switches between variants, the one to switch to: ``all`` for all,
+        the empty string for the first. None leaves the switch as it is.
+      tokens: of the filter.
+    """
     words = [f"{key}:{_quoted(value)}" for key, value in tokens.items() if value]
-    return "#q=" + quote_plus(" ".join(words))
+    switch = "" if shown is None else f"&variant={quote_plus(shown)}"
+    return "#q=" + quote_plus(" ".join(words)) + switch
 
 
 def _quoted(value: str) -> str:
@@ -101,8 +108,9 @@ class Cell:
 
 def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[str, Any]:
     table = tables.frame(latest)
+    variants = order.variants(latest)
     columns = [
-        {**t, "index": i, "fails": t["passes"] < t["cases"]}
+        {**t, "index": i, "fails": t["passes"] < t["cases"], "link": _link_within(t, variants)}
         for i, t in enumerate(_columns(tables.totals(table)))
     ]
     script, style = _script(), _read("page.css")
@@ -123,7 +131,8 @@ def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[
         "titles": {str(kind): title for kind, title in TITLES.items()},
         "columns": columns,
         "techniques": order.techniques(latest),
-        "variants": order.variants(latest),
+        "variants": variants,
+        "link": partial(filter_link, "all" if len(variants) > 1 else None),
         "families": _families(latest, columns),
         "changes": _changes(latest),
         "blockers": blockers,
@@ -134,6 +143,13 @@ def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[
         "script": Markup(script),
         "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
+
+
+def _link_within(column: Mapping[str, Any], variants: list[str]) -> Callable[..., str]:
+    """How to link to cases of a column: its variant is the one that is shown then."""
+    variant = column["variant"]
+    shown = None if len(variants) < 2 else "" if variant == variants[0] else variant
+    return partial(filter_link, shown, technique=column["technique"])
 
 
 def _columns(totals: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -318,6 +318,7 @@ def test_numbers_that_json_lacks_do_not_break_the_page() -> None:
 )
 def test_filter_links(tokens: dict[str, str], link: str) -> None:
     assert page.filter_link(**tokens) == link
+    assert page.filter_link("top", **tokens) == link + "&variant=top"
 
 
 # Markdown ------------------------------------------------------------------------

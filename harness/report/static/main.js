@@ -45,7 +45,8 @@ byId("reverse").addEventListener("click", () => {
   setState({ sort: state.sort.startsWith("-") ? state.sort.slice(1) : `-${state.sort}` });
 });
 byId("variant")?.addEventListener("change", (e) => {
-  setState({ variant: e.target.value === variants[0] ? "" : e.target.value });
+  const q = words(state.q).filter((word) => !namesVariants(word)).join(" ");
+  setState({ q, variant: e.target.value === variants[0] ? "" : e.target.value });
 });
 byId("fold").addEventListener("click", () => {
   setState({ closed: state.closed ? "" : families.map((f) => f.name).join(",") });
@@ -140,6 +141,12 @@ let drawn = null;
 let matching = new Set();
 render = () => {
   const changed = (...keys) => !drawn || keys.some((k) => drawn[k] !== state[k]);
+  // The cell of a case that is opened is to be seen, whichever variant was.
+  const { variant } = (changed("open") && cellByCase.get(state.open)?.case) || {};
+  if (variant && shownVariant() && variant !== shownVariant()) {
+    state = { ...state, variant: variant === variants[0] ? "" : variant };
+    history.replaceState(null, "", writeState(state));
+  }
   applyTheme();
   if (filterBox.value !== state.q) filterBox.value = state.q;
   byId("view").value = quantities.has(state.view) ? state.view : "";

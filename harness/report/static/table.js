@@ -39,8 +39,10 @@ for (const cell of cells) {
 // Filter ---------------------------------------------------------------------
 
 const variants = [...new Set(columns.map((c) => c.variant))];
+// A filter that names variants has the say, not the switch.
+const namesVariants = (word) => /^-?variant:./i.test(word);
 const shownVariant = () => {
-  if (variants.length < 2 || state.variant === "all") return null;
+  if (variants.length < 2 || state.variant === "all" || words(state.q).some(namesVariants)) return null;
   return variants.includes(state.variant) ? state.variant : variants[0];
 };
 

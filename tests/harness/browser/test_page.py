@@ -47,6 +47,17 @@ def test_headers_stay_in_sight(page: Any) -> None:
     assert place[2] == 0
 
 
+@pytest.mark.parametrize("width", [420, 1000, 1400])
+def test_the_page_ends_where_the_table_does(large: Any, width: int) -> None:
+    large.resize(width, 900)
+    large.go()
+    page, table, window = large.js(
+        "return [document.documentElement.scrollWidth,"
+        " document.getElementById('matrix').offsetWidth, innerWidth]"
+    )
+    assert page <= max(table, window) + 1
+
+
 def test_no_part_of_the_page_but_the_table_is_wider_than_a_phone(page: Any) -> None:
     page.driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
@@ -209,6 +220,40 @@ def test_variants_are_switched(variants: Any) -> None:
     assert "variant=all" in variants.hash
     variants.driver.back()
     assert variants.columns() == ["float top", "qat-tfmot top"]
+
+
+def test_a_link_shows_the_variant_that_it_counted(variants: Any) -> None:
+    variants.go()
+    counted = variants.js(
+        "const number = (n) => Number(/\\d+/.exec(n.textContent)[0]);"
+        "const all = (s) => [...document.querySelectorAll(s)];"
+        "const link = (a) => a.getAttribute('href');"
+        "return [...all('.chips a, .totals .stack a').map((a) => [link(a), number(a)]),"
+        "  ...all('.totals th a').map((a) => [link(a),"
+        "    Number(a.closest('tr').querySelector('.n').textContent.split('/')[1])])]"
+    )
+    assert len(counted) == 2 + 4 + 6  # statuses, columns, and the statuses within them
+    for link, number in counted:
+        variants.go()
+        variants.js("document.querySelector(`[href='${arguments[0]}']`).click()", link)
+        assert variants.matching() == number, link
+
+
+def test_a_filter_that_names_a_variant_has_the_say(variants: Any) -> None:
+    variants.go("#q=variant:top")
+    assert variants.columns() == ["float top", "qat-tfmot top"]
+    assert variants.js("return document.querySelector('#variant :checked').value") == "all"
+    variants.js("document.querySelector('#variant input[value=notop]').click()")
+    assert variants.columns() == ["float notop", "qat-tfmot notop"]
+    assert variants.js("return document.getElementById('filter').value") == ""
+
+
+def test_a_case_that_is_opened_is_seen(variants: Any) -> None:
+    variants.go("#open=VGG16-qat-tfmot-top")
+    assert variants.opened() is not None
+    assert variants.columns() == ["float top", "qat-tfmot top"]
+    variants.js("document.querySelector('#variant input[value=notop]').click()")
+    assert variants.columns() == ["float notop", "qat-tfmot notop"]
 
 
 def test_families_fold(page: Any) -> None:
