@@ -191,13 +191,11 @@ def kept_numbers(model: Any) -> list[np.ndarray]:
     found = []
     for weight, quantizer, variables in _preserving(model):
         if quantizer.values:
-            kernel = quantizer.preserved(
-                tf.cast(tf.convert_to_tensor(weight), tf.float32), variables
-            )
-            steps = 2 ** (quantizer.num_bits - 1) - 1
-            scale = float(variables["max_var"]) / steps
-            numbers = np.clip(np.round(kernel.numpy() / max(scale, 1e-30)), -steps, steps)
-            found.append(numbers.astype(np.int8))
+            kernel = tf.cast(tf.convert_to_tensor(weight), tf.float32)
+            # As the quantizer rounds: which way a half goes is not the same everywhere.
+            simulated = quantizer(kernel, False, variables).numpy()
+            scale = float(variables["max_var"]) / (2 ** (quantizer.num_bits - 1) - 1)
+            found.append(np.round(simulated / max(scale, 1e-30)).astype(np.int8))
     return found
 
 

@@ -99,7 +99,7 @@ def export(
     checks.check_values(model, mode)
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
-    numbers = kept_numbers(model) if mode.scheme == "int8" else []
+    numbers = kept_numbers(model)
     with settled(model):
         frozen = _freeze(model, pruned, clustered, mode.lowers, io)
     if frozen.graph_def.ByteSize() > _LARGE:

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
+from optim.exporting.constants import producer, set_constant, value
 from optim.exporting.interface import Interface
 from optim.exporting.transposed import give_biases
+from optim.exporting.vanishing import give_room
 
 # Results of these are values of the variable; any other use of one needs TensorFlow's way.
 _READ = "ReadVariableOp"
@@ -114,6 +116,7 @@ def freeze(model: Any, io: Interface) -> Frozen:
     else:
         _release(graph)
     give_biases(graph, graph_def)
+    give_room(graph_def)
     names = io.output_names
     if len(names) != len(outputs):
         names = tuple("output" if len(outputs) == 1 else f"output_{i}" for i in range(len(outputs)))
@@ -166,7 +169,7 @@ def _with_constants(graph: Any) -> Any:
             if captured[node.name].dtype != tf.resource:  # a tensor from outside
                 _add_constant(frozen, node.name, captured[node.name].numpy())
             continue
-        uses = [x for x in map(_producer, node.input) if x in captured]
+        uses = [x for x in map(producer, node.input) if x in captured]
         uses = [x for x in uses if captured[x].dtype == tf.resource]
         if not uses:
             frozen.node.append(node)
@@ -187,20 +190,16 @@ def without_fake_quant(frozen: Frozen) -> Frozen:
     """
     graph_def = tf.compat.v1.GraphDef()
     graph_def.CopyFrom(frozen.graph_def)
-    constants = {node.name: node for node in graph_def.node if node.op == "Const"}
+    nodes = {node.name: node for node in graph_def.node}
     for node in graph_def.node:
         if not node.op.startswith("FakeQuantWithMinMax"):
             continue
-        operands = [_producer(edge) for edge in node.input]
-        if all(name in constants for name in operands):
-            values = [tf.make_ndarray(constants[x].attr["value"].tensor) for x in operands]
+        values = [value(nodes, producer(edge)) for edge in node.input]
+        if all(known is not None for known in values):
             options = {key: getattr(node.attr[key], kind) for key, kind in _FAKE_QUANT.items()}
             names = ("inputs", "min", "max")
             function = getattr(tf.raw_ops, node.op)
-            value = function(**dict(zip(names, values, strict=True)), **options).numpy()
-            del node.input[:]
-            node.attr.clear()
-            _set_constant(node, value)
+            set_constant(node, function(**dict(zip(names, values, strict=True)), **options).numpy())
         else:
             del node.input[1:]
             node.op = "Identity"
@@ -212,22 +211,8 @@ def without_fake_quant(frozen: Frozen) -> Frozen:
 _FAKE_QUANT = {"num_bits": "i", "narrow_range": "b"}
 
 
-def _producer(edge: str) -> str:
-    return edge.lstrip("^").partition(":")[0]
-
-
-def _add_constant(graph_def: Any, name: str, value: np.ndarray) -> None:
-    _set_constant(graph_def.node.add(name=name), value)
-
-
-def _set_constant(node: Any, value: np.ndarray) -> None:
-    node.op = "Const"
-    dtype = tf.as_dtype(value.dtype).as_datatype_enum
-    node.attr["dtype"].type = dtype
-    tensor = node.attr["value"].tensor
-    tensor.dtype = dtype
-    tensor.tensor_shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
-    tensor.tensor_content = np.ascontiguousarray(value).tobytes()
+def _add_constant(graph_def: Any, name: str, content: np.ndarray) -> None:
+    set_constant(graph_def.node.add(name=name), content)
 
 
 def _freeze_by_tensorflow(model: Any, io: Interface) -> tuple[Any, Any, list[Any], list[Any]]:

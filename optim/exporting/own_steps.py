@@ -41,11 +41,22 @@ def restore_steps(file: Any, kernels: Iterable[np.ndarray]) -> int:
     wanted = list(kernels)
     count = 0
     for graph in file.subgraphs if wanted else ():
+        changes: dict[int, np.ndarray | None] = {}  # by kernel: several operations can have it
+        counted: set[int] = set()  # biases
         for operation in graph.operators:
             name = litert.operator_name(_code(file.operatorCodes[operation.opcodeIndex]))
-            if name in _CHANNELS_FIRST:
-                arranged = (_flat(_CHANNELS_FIRST[name](kernel)) for kernel in wanted)
-                count += _restore(file, graph, operation, name, arranged)
+            if name not in _CHANNELS_FIRST:
+                continue
+            kernel = operation.inputs[_KERNEL]
+            if kernel not in changes:
+                arranged = (_flat(_CHANNELS_FIRST[name](one)) for one in wanted)
+                changes[kernel] = _restore(file, graph.tensors[kernel], name, arranged)
+            factors = changes[kernel]
+            bias = operation.inputs[_BIAS] if len(operation.inputs) > _BIAS else -1
+            if factors is not None and bias >= 0 and bias not in counted:
+                _requantize(file, graph.tensors[bias], factors)
+                counted.add(bias)
+        count += sum(factors is not None for factors in changes.values())
     return count
 
 
@@ -58,46 +69,55 @@ def _flat(kernel: np.ndarray) -> np.ndarray:
 
 
 def _restore(
-    file: Any, graph: Any, operation: Any, name: str, candidates: Iterable[np.ndarray]
-) -> bool:
-    tensor = graph.tensors[operation.inputs[_KERNEL]]
+    file: Any, tensor: Any, name: str, candidates: Iterable[np.ndarray]
+) -> np.ndarray | None:
+    """Give a kernel the numbers of one of the candidates that it can be.
+
+    Returns:
+        By how much the step of each channel has grown; None if nothing was changed.
+    """
     data = file.buffers[tensor.buffer].data
     if litert.dtype_name(tensor.type) != "int8" or data is None or tensor.quantization is None:
-        return False
+        return None
     depthwise = name == "DEPTHWISE_CONV_2D"
     stored = np.asarray(data, np.uint8).view(np.int8).reshape(tensor.shape)
-    found = _flat(np.moveaxis(stored, -1, 0) if depthwise else stored)
+    first = np.moveaxis(stored, -1, 0) if depthwise else stored
+    found = _flat(first)
     for numbers in candidates:
         if numbers.shape != found.shape:
             continue
         factors = _factors(found, numbers)
         if factors is None:
             continue
-        if np.array_equal(numbers * np.sign(factors)[:, None], found):
-            return False  # they are there already
         signed = (numbers * np.sign(factors)[:, None]).astype(np.int8)
-        shape = np.moveaxis(stored, -1, 0).shape if depthwise else stored.shape
-        signed = signed.reshape(shape)
+        signed[factors == 0] = found[factors == 0]
+        if np.array_equal(signed, found):
+            return None  # they are there already
+        signed = signed.reshape(first.shape)
         replace_data(file, tensor, np.moveaxis(signed, 0, -1) if depthwise else signed)
-        _rescale(tensor.quantization, np.abs(factors), len(found), 3 if depthwise else 0)
-        if len(operation.inputs) > _BIAS and operation.inputs[_BIAS] >= 0:
-            _requantize(file, graph.tensors[operation.inputs[_BIAS]], np.abs(factors))
-        return True
-    return False
+        grown = np.where(factors == 0, 1.0, np.abs(factors))
+        _rescale(tensor.quantization, grown, len(found), 3 if depthwise else 0)
+        return grown
+    return None
 
 
 def _factors(found: np.ndarray, numbers: np.ndarray) -> np.ndarray | None:
-    """How many of the file's steps one of training is, by channel; None if they do not agree."""
+    """How many of the file's steps one of training is, by channel; None if they do not agree.
+
+    A channel that does not fill int8 vanishes beside its bias, and has a step that makes room for
+    it: it stays as it is, and its factor is 0.
+    """
     most = np.abs(numbers).max(axis=1)
     filled = np.abs(found).max(axis=1)
     where = np.abs(numbers).argmax(axis=1)
     rows = np.arange(len(numbers))
     sign = np.sign(found[rows, where].astype(int) * numbers[rows, where].astype(int))
-    sign[sign == 0] = 1
-    factors = np.where(most > 0, filled / np.maximum(most, 1), 1.0) * sign
-    factors[factors == 0] = 1.0
+    factors = np.where(filled < most, 0.0, filled / np.maximum(most, 1)) * np.where(sign, sign, 1)
+    factors[most == 0] = 1.0
     off = np.abs(numbers * factors[:, None] - found)
-    return factors if off.max(initial=0.0) <= 1.0 else None
+    # Both were rounded, each in steps of its own, and perhaps from the same value.
+    most_off = 0.5 * (np.abs(factors)[:, None] + 1) + 1e-3
+    return factors if np.all((off <= most_off)[factors != 0]) else None
 
 
 def _rescale(quantization: Any, factors: np.ndarray, channels: int, axis: int) -> None:
@@ -112,8 +132,9 @@ def _requantize(file: Any, tensor: Any, factors: np.ndarray) -> None:
     data = file.buffers[tensor.buffer].data
     if data is None or tensor.quantization is None or tensor.quantization.scale is None:
         return
-    stored = np.asarray(data, np.uint8).view(np.int32).astype(np.float64)
-    numbers = np.round(stored / factors).astype(np.int32)
+    dtype = np.int64 if litert.dtype_name(tensor.type) == "int64" else np.int32
+    stored = np.asarray(data, np.uint8).view(dtype).astype(np.float64)
+    numbers = np.round(stored / factors).astype(dtype)
     if not np.array_equal(numbers, stored):  # biases of zero share their data
         replace_data(file, tensor, numbers)
     _rescale(tensor.quantization, factors, len(factors), 0)

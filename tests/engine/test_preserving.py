@@ -147,6 +147,37 @@ def check(preserve: str, before: dict[str, np.ndarray], after: dict[str, np.ndar
             assert len(np.unique(kernel)) <= CLUSTERS, name
 
 
+def test_calls_that_share_a_kernel_compute_what_they_did() -> None:
+    inputs = keras.Input((16, 16, 3))
+    conv = K.Conv2D(8, 3, padding="same")
+    x = K.ReLU()(conv(K.ReLU()(K.Conv2D(8, 3, name="stem")(inputs))))
+    model = keras.Model(inputs, K.Dense(5)(K.GlobalAveragePooling2D()(K.ReLU()(conv(x)))))
+    conv.kernel.assign(conv.kernel.numpy() * np.linspace(0.1, 1, 8))
+    conv.bias.assign(np.linspace(-1, 1, 8))
+    few = uncluster(cluster_weights(model, CLUSTERS))
+    quantized = quantize_model(few, preserve="clusters", calibration_data=[images()])
+    content = optim.export(quantized)
+    assert optim.verify(content, quantized, images()).comparisons[0].sqnr > 50
+    assert [k.unique for k in optim.sparsity_report(content).kernels] == [CLUSTERS] * 3
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int16x8"])
+@pytest.mark.parametrize("preserve", ["clusters", "both"])
+def test_a_dead_channel_leaves_the_others_their_values(preserve: str, scheme: str) -> None:
+    model = MODELS[preserve]()
+    gamma = model.get_layer("norm").gamma
+    gamma.assign(np.where(np.arange(16) == 3, 0, gamma.numpy()))
+    model.get_layer("norm").beta.assign(np.linspace(0.5, 1.5, 16))
+    quantized = quantize_model(model, scheme=scheme, preserve=preserve, calibration_data=[images()])
+    data = None if scheme == "int8" else [images()]
+    content = optim.export(quantized, representative_data=data)
+    assert optim.verify(content, quantized, images()).comparisons[0].sqnr > 50
+    numbers = [kernel.unique for kernel in optim.sparsity_report(content).kernels]
+    # The dead channel is zeros, one number more where zero is none of the values.
+    assert numbers[0] <= CLUSTERS + (preserve == "clusters")
+    assert max(numbers[1:]) <= CLUSTERS
+
+
 def test_without_it_training_undoes_both() -> None:
     """What tfmot's and our plain schemes do: the test above can fail."""
     quantized = trained(quantize_model(clustered(sparse()), calibration_data=[images()]))
