@@ -7,8 +7,9 @@ it down.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness.report import text
 from harness.training.figures import Row, Spread
@@ -17,8 +18,9 @@ from harness.training.marks import RADIUS, mark
 WIDTH, HEIGHT = 480.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 14.0, 12.0, 36.0
 
-#: Of the labels, for placing them: how wide a character is and how high a line.
-_CHARACTER, _LINE = 5.8, 11.0
+#: Of the labels, for placing them: how wide a character is, how high a line, and how far they
+#: stay from each other and from markers.
+_CHARACTER, _LINE, _PADDING = 5.8, 11.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,7 @@ class Point:
     path: str
     hue: str
     title: str
-    label_x: float
-    label_y: float
-    anchor: str
-    leads: bool
+    label: Label
 
 
 @dataclass(frozen=True)
@@ -115,14 +114,14 @@ def _panel(name: str, axis: Axis, found: Sequence[tuple[Row, Spread, Spread]]) -
     places = [(across(x.mean), up(y.mean)) for _, x, y in found]
     labels = _labels(places, [row.technique for row, _, _ in found])
     points = []
-    for (row, x, y), (px, py), (lx, ly, anchor, leads) in zip(found, places, labels, strict=True):
+    for (row, x, y), (px, py), label in zip(found, places, labels, strict=True):
         path, hue = mark(row.technique)
         (x_low, x_high), (y_low, y_high) = _ends(x), _ends(y)
         points.append(
             Point(
                 row.technique, px, py,
                 across(x_low), across(x_high), up(y_low), up(y_high),
-                path, hue, _title(row, x, y, axis), lx, ly, anchor, leads,
+                path, hue, _title(row, x, y, axis), label,
             )
         )  # fmt: skip
     return Panel(
@@ -210,39 +209,149 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 # -- labels --------------------------------------------------------------------------------
 
+#: Left, top, right, bottom.
 _Box = tuple[float, float, float, float]
+#: From a point to its label: x and y of both ends.
+_Line = tuple[float, float, float, float]
 
 
-def _labels(
-    places: Sequence[tuple[float, float]], names: Sequence[str]
-) -> list[tuple[float, float, str, bool]]:
-    """Find a place for each label beside its marker, clear of markers and other labels.
+@dataclass(frozen=True)
+class Label:
+    """Where a label stands.
 
-    Returns:
-      By point: x, y of the baseline, text anchor, and whether a line has to lead there
-      because nothing close by was free.
+    Attributes:
+      x, y: of its anchor, and of the middle of its line.
+      anchor: the end of the text that is at `x`, as SVG calls it.
+      leads: whether a line leads there, because nothing beside the marker was free.
+      box: that it covers.
+      cost: how far it is from where a reader looks for it.
     """
-    taken: list[_Box] = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in places]
-    found = []
-    for (x, y), name in zip(places, names, strict=True):
-        width = len(name) * _CHARACTER
-        best = None
-        for distance in (0.0, 10.0, 20.0, 32.0, 46.0, 60.0):
-            for right in (True, False):
-                for lift in dict.fromkeys((0.0, -distance, distance)):
-                    anchor_x = x + (1 if right else -1) * (RADIUS + 4 + distance / 3)
-                    left = anchor_x if right else anchor_x - width
-                    box = (left, y + lift - _LINE / 2, left + width, y + lift + _LINE / 2)
-                    if _inside(box) and not any(_overlap(box, other) for other in taken):
-                        best = (anchor_x, y + lift, "start" if right else "end", distance > 0)
-                        break
-                if best:
-                    break
-            if best:
-                taken.append(box)
-                break
-        found.append(best or (x, y - RADIUS - 3, "middle", False))
-    return found
+
+    x: float
+    y: float
+    anchor: str
+    leads: bool
+    box: _Box
+    cost: float = 0.0
+
+
+#: From the middle of a marker to a label beside it.
+_BESIDE = RADIUS + _PADDING + 1
+
+#: Where a label may stand that is not beside its marker: right (1) or left (-1) of it, how
+#: much further out, and how much lower; the cheapest first. A step outwards costs more than
+#: one up or down, so the labels of a crowd stand in columns.
+_AWAY: tuple[tuple[int, float, float], ...] = tuple(
+    sorted(
+        (
+            (side, float(out), float(sign * lift))
+            for out in range(8, int(WIDTH), 12)
+            for lift in range(0, int(HEIGHT), int((_LINE + _PADDING) / 2))
+            for sign in ((-1, 1) if lift else (1,))
+            for side in (1, -1)
+        ),
+        key=lambda spot: 2 * spot[1] + abs(spot[2]),
+    )
+)
+
+#: What a line that crosses something costs, more than a label that is further away.
+_CROSSING = 120.0
+
+
+def _labels(places: Sequence[tuple[float, float]], names: Sequence[str]) -> list[Label]:
+    """Find a place for each label, clear of markers and other labels.
+
+    One is placed after the other. Which order leaves the best places is tried out.
+    """
+    if not places:
+        return []
+    middle = statistics.median(y for _, y in places)
+    count = range(len(places))
+    orders = [
+        sorted(count, key=lambda i: places[i][1]),
+        sorted(count, key=lambda i: -places[i][1]),
+        sorted(count, key=lambda i: abs(places[i][1] - middle)),
+        sorted(count, key=lambda i: -abs(places[i][1] - middle)),
+    ]
+    found = (_in_order(places, names, order) for order in orders)
+    return min(found, key=lambda labels: sum(one.cost for one in labels))
+
+
+def _in_order(
+    places: Sequence[tuple[float, float]], names: Sequence[str], order: Sequence[int]
+) -> list[Label]:
+    markers = [_around(*place) for place in places]
+    found: dict[int, Label] = {}
+    lines: list[_Line] = []
+    for i in order:
+        x, y = places[i]
+        label = _place(x, y, names[i], markers, [one.box for one in found.values()], lines)
+        found[i] = label
+        if label.leads:
+            lines.append((x, y, label.x, label.y))
+    return [found[i] for i in range(len(places))]
+
+
+def _place(
+    x: float,
+    y: float,
+    name: str,
+    markers: Sequence[_Box],
+    labels: Sequence[_Box],
+    lines: Sequence[_Line],
+) -> Label:
+    """Find a place for the label of a point: beside it, else where a line can lead.
+
+    No other label and no marker is ever in that place. A line that crosses one of them or
+    another line is avoided, unless the place is much further away then.
+    """
+    # A line starts within the markers of the points at the same spot.
+    others = [box for box in markers if not _within(x, y, box)]
+    crossing = None
+    for label in _candidates(x, y, name):
+        if crossing and label.cost > crossing.cost:
+            break
+        if not _inside(label.box) or any(_close(label.box, box) for box in (*markers, *labels)):
+            continue
+        line = (x, y, label.x, label.y)
+        if any(_cuts(other, label.box) for other in lines) or (
+            label.leads
+            and (
+                any(_cuts(line, box) for box in (*others, *labels))
+                or any(_cross(line, other) for other in lines)
+            )
+        ):
+            crossing = crossing or replace(label, cost=label.cost + _CROSSING)
+            continue
+        return label
+    # A name may be too long for the panel.
+    return crossing or _label(x, y - _BESIDE - _LINE / 2, "middle", name)
+
+
+def _candidates(x: float, y: float, name: str) -> Iterator[Label]:
+    """Yield the places for the label of a point, the best first."""
+    yield _label(x + _BESIDE, y, "start", name)
+    yield _label(x - _BESIDE, y, "end", name)
+    yield _label(x, y - _BESIDE - _LINE / 2, "middle", name)
+    yield _label(x, y + _BESIDE + _LINE / 2, "middle", name)
+    for side, out, lift in _AWAY:
+        anchor = "start" if side > 0 else "end"
+        yield _label(x + side * (_BESIDE + out), y + lift, anchor, name, 2 * out + abs(lift))
+
+
+def _label(x: float, y: float, anchor: str, name: str, cost: float = 0.0) -> Label:
+    width = len(name) * _CHARACTER
+    left = x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
+    box = (left, y - _LINE / 2, left + width, y + _LINE / 2)
+    return Label(x, y, anchor, cost > 0, box, cost)
+
+
+def _around(x: float, y: float) -> _Box:
+    return x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS
+
+
+def _within(x: float, y: float, box: _Box) -> bool:
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def _inside(box: _Box) -> bool:
@@ -250,5 +359,33 @@ def _inside(box: _Box) -> bool:
     return left > LEFT and right < WIDTH and top > 0 and bottom < HEIGHT - BOTTOM
 
 
-def _overlap(a: _Box, b: _Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _close(a: _Box, b: _Box) -> bool:
+    """Whether two boxes overlap, or are so close that they read as one."""
+    return (
+        a[0] < b[2] + _PADDING
+        and b[0] < a[2] + _PADDING
+        and a[1] < b[3] + _PADDING
+        and b[1] < a[3] + _PADDING
+    )
+
+
+def _cuts(line: _Line, box: _Box) -> bool:
+    """Whether a line runs through a box."""
+    x, y, to_x, to_y = line
+    enters, leaves = 0.0, 1.0
+    for at, step, least, most in ((x, to_x - x, box[0], box[2]), (y, to_y - y, box[1], box[3])):
+        if step:
+            first, last = sorted(((least - at) / step, (most - at) / step))
+            enters, leaves = max(enters, first), min(leaves, last)
+        elif not least < at < most:
+            return False
+    return enters < leaves
+
+
+def _cross(a: _Line, b: _Line) -> bool:
+    """Whether two lines cross; a common end is no crossing."""
+
+    def side(line: _Line, x: float, y: float) -> float:
+        return (line[2] - line[0]) * (y - line[1]) - (line[3] - line[1]) * (x - line[0])
+
+    return all(side(one, *other[:2]) * side(one, *other[2:]) < 0 for one, other in ((a, b), (b, a)))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.reading import read
 from harness.records import Failure, Record
 from harness.report import text
 from harness.training import figures, marks, page, plots, table, targets
@@ -19,6 +21,9 @@ from harness.training.figures import Row, Spread
 from harness.training.techniques import TECHNIQUES
 
 MakeRecord = Callable[..., Record]
+
+#: The records of the reference run.
+REFERENCE = Path(__file__).parents[2] / "reports" / "bench"
 
 
 @pytest.fixture
@@ -138,19 +143,68 @@ def crowd(make_record: MakeRecord) -> list[Record]:
     ]
 
 
+def assert_legible(labels: Sequence[plots.Label], places: Sequence[tuple[float, float]]) -> None:
+    """Each label is clear of the others and of the markers, and it shows whose it is."""
+    gap = 2.99  # of three, but for rounding
+    markers = [(x - gap - 5, y - gap - 5, x + gap + 5, y + gap + 5) for x, y in places]
+    for label, (x, y) in zip(labels, places, strict=True):
+        left, top, right, bottom = label.box
+        assert plots.LEFT < left < right < plots.WIDTH
+        assert 0 < top < bottom < plots.HEIGHT - plots.BOTTOM
+        assert not any(overlap(label.box, marker) for marker in markers)
+        if not label.leads:
+            assert left - 10 < x < right + 10, "beside its marker"
+            assert top - 10 < y < bottom + 10
+    for a, b in combinations([label.box for label in labels], 2):
+        assert not overlap((a[0] - gap, a[1] - gap, a[2] + gap, a[3] + gap), b)
+
+
+def overlap(a: Sequence[float], b: Sequence[float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
 @pytest.mark.parametrize("axis", plots.AXES[1:], ids=lambda a: a.id)
 def test_labels_of_a_crowd_do_not_cover_each_other(
     make_record: MakeRecord, axis: plots.Axis
 ) -> None:
     (panel,) = plots.panels(figures.rows(crowd(make_record)), axis)
-    boxes = []
     for p in panel.points:
-        width = len(p.technique) * plots._CHARACTER
-        left = p.label_x - (width if p.anchor == "end" else 0)
-        boxes.append((left, p.label_y - 5, left + width, p.label_y + 5))
         assert plots.LEFT <= p.x <= plots.WIDTH - plots.RIGHT
         assert plots.TOP <= p.y <= plots.HEIGHT - plots.BOTTOM
-    assert not [1 for a, b in combinations(boxes, 2) if plots._overlap(a, b)]
+    assert_legible([p.label for p in panel.points], [(p.x, p.y) for p in panel.points])
+
+
+@pytest.mark.parametrize("axis", plots.AXES, ids=lambda a: a.id)
+def test_labels_of_the_reference_run_do_not_cover_each_other(axis: plots.Axis) -> None:
+    panels = plots.panels(figures.rows(read([REFERENCE])), axis)
+    assert panels
+    for panel in panels:
+        assert_legible([p.label for p in panel.points], [(p.x, p.y) for p in panel.points])
+
+
+@pytest.mark.parametrize("x", [plots.LEFT + 6, plots.WIDTH / 2, plots.WIDTH - plots.RIGHT - 6])
+@pytest.mark.parametrize("y", [plots.TOP, plots.HEIGHT / 2, plots.HEIGHT - plots.BOTTOM - 6])
+def test_twelve_points_at_one_spot_have_twelve_labels(x: float, y: float) -> None:
+    places = [(x, y)] * len(TECHNIQUES)
+    labels = plots._labels(places, [one.id for one in TECHNIQUES])
+    assert_legible(labels, places)
+    assert sum(label.leads for label in labels) >= 8, "no more than four find room beside it"
+    ends = [(label.x, label.y) for label in labels if label.leads]
+    assert len(set(ends)) == len(ends)
+
+
+def test_a_name_too_long_for_a_panel_stands_above_its_marker() -> None:
+    (label,) = plots._labels([(200.0, 100.0)], ["x" * 100])
+    assert (label.x, label.anchor, label.leads) == (200.0, "middle", False)
+    assert label.box[3] < 95
+
+
+def test_lines_lead_from_markers_to_labels(make_record: MakeRecord) -> None:
+    found = crowd(make_record)
+    panels = [p for axis in plots.AXES for p in plots.panels(figures.rows(found), axis)]
+    leading = sum(p.label.leads for panel in panels for p in panel.points)
+    assert leading
+    assert page.html(found).count('class="leads"') == leading
 
 
 def test_better_is_higher_and_larger_is_further_right(make_record: MakeRecord) -> None:

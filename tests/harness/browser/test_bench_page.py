@@ -1,0 +1,50 @@
+"""The page of the training benchmark in headless Chromium, made of the reference run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.reading import read
+from harness.training import report
+
+pytestmark = pytest.mark.browser
+
+REFERENCE = Path(__file__).parents[3] / "reports" / "bench"
+
+#: Pairs of texts that cover each other, of those that a selector finds in one panel.
+COVERED = """
+const found = [];
+for (const panel of document.querySelectorAll('.panel')) {
+  const boxes = [...panel.querySelectorAll(arguments[0])]
+    .map(n => [n.textContent, n.getBoundingClientRect()]).filter(([, box]) => box.width);
+  boxes.forEach(([a, one], i) => boxes.slice(i + 1).forEach(([b, two]) => {
+    const beside = one.right <= two.left || two.right <= one.left;
+    if (!beside && one.top < two.bottom && two.top < one.bottom)
+      found.push(`${panel.querySelector('figcaption').textContent}: ${a}, ${b}`);
+  }));
+}
+return found;
+"""
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    written = tmp_path_factory.mktemp("bench") / "bench.html"
+    report.write(read([REFERENCE]), written)
+    return written.as_uri()
+
+
+@pytest.fixture
+def bench_page(page: Any, address: str) -> Any:
+    page.address = address
+    return page.go()
+
+
+@pytest.mark.parametrize("view", ["deflated", "raw"])
+def test_labels_do_not_cover_each_other(bench_page: Any, view: str) -> None:
+    bench_page.js("document.querySelector(`input[value='${arguments[0]}']`).click()", view)
+    assert bench_page.texts(f".panels.{view} figcaption")
+    assert bench_page.js(COVERED, ".name") == []
