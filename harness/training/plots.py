@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from harness.report import text
 from harness.training.figures import Row, Spread
@@ -32,22 +33,25 @@ class Axis:
       title: of the axis, with its unit.
       figure: of a row.
       write: a value for a reader.
+      tick: a value on the axis, which is a round one.
     """
 
     id: str
     title: str
     figure: Callable[[Row], Spread | None]
     write: Callable[[float], str]
+    tick: Callable[[float], str]
 
 
 AXES: tuple[Axis, ...] = (
-    Axis("deflated", "file size, deflated", lambda row: row.deflated, text.size),
-    Axis("raw", "file size", lambda row: row.bytes, text.size),
+    Axis("deflated", "file size, deflated", lambda row: row.deflated, text.size, text.size),
+    Axis("raw", "file size", lambda row: row.bytes, text.size, text.size),
     Axis(
         "latency",
         "latency per image, one thread",
         lambda row: row.latency,
         lambda value: f"{text.milliseconds(value)} ms",
+        lambda value: f"{text.three(value)} ms",
     ),
 )
 
@@ -128,7 +132,7 @@ def _panel(name: str, axis: Axis, found: Sequence[tuple[Row, Spread, Spread]]) -
         name,
         axis,
         tuple(points),
-        tuple(Tick(across(v), axis.write(v)) for v in _log_ticks(*x_range)),
+        _x_ticks(axis, *x_range, across),
         tuple(Tick(up(v), f"{v:g}") for v in _ticks(*y_range)),
     )
 
@@ -197,14 +201,45 @@ def _ticks(low: float, high: float) -> list[float]:
     return [n * step for n in range(first, last + 1) if n >= 0]
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
-    """Round values between two on a logarithmic axis, at most six."""
+def _x_ticks(
+    axis: Axis, low: float, high: float, across: Callable[[float], float]
+) -> tuple[Tick, ...]:
+    """Three to six ticks whose texts do not touch, of the roundest values that give so many."""
+    found = []
+    for values in (*_powers(low, high), *_multiples(low, high)):
+        ticks = tuple(Tick(across(v), axis.tick(v)) for v in values)
+        if _apart(ticks):
+            if 3 <= len(ticks) <= 6:
+                return ticks
+            found.append(ticks)
+    return max(found, key=len, default=())
+
+
+def _apart(ticks: Sequence[Tick]) -> bool:
+    halves = [len(tick.text) * _CHARACTER / 2 for tick in ticks]
+    return all(
+        a.at + half + 2 * _PADDING <= b.at - other
+        for (a, half), (b, other) in pairwise(zip(ticks, halves, strict=True))
+    )
+
+
+def _powers(low: float, high: float) -> Iterator[list[float]]:
+    """Yield round values between two, evenly on a logarithmic axis: of many to few decades."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        found = [s * 10.0**p for p in powers for s in steps if low <= s * 10.0**p <= high]
-        if len(found) <= 6:
-            return found
-    return found
+        yield [v for p in powers for s in steps if low <= (v := s * 10.0**p) <= high]
+    for apart in (2, 3, 5):
+        yield [v for p in powers if p % apart == 0 and low <= (v := 10.0**p) <= high]
+
+
+def _multiples(low: float, high: float) -> Iterator[list[float]]:
+    """Yield the multiples between two of ever smaller steps, for less than a decade."""
+    power = math.floor(math.log10(high))
+    for steps in ((5, 2, 1), (4, 2.5)):
+        for step in (s * 10.0**p for p in (power, power - 1, power - 2) for s in steps):
+            first, last = math.ceil(low / step), math.floor(high / step)
+            if last - first < 12:
+                yield [n * step for n in range(first, last + 1)]
 
 
 # -- labels --------------------------------------------------------------------------------

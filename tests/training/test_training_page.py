@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,41 @@ def test_lines_lead_from_markers_to_labels(make_record: MakeRecord) -> None:
     assert page.html(found).count('class="leads"') == leading
 
 
+def assert_readable(ticks: Sequence[plots.Tick]) -> None:
+    assert 3 <= len(ticks) <= 6
+    assert len({tick.text for tick in ticks}) == len(ticks)
+    for a, b in pairwise(ticks):
+        assert b.at - a.at > plots._CHARACTER * (len(a.text) + len(b.text)) / 2 + 5
+
+
+@pytest.mark.parametrize("axis", plots.AXES, ids=lambda a: a.id)
+def test_axes_of_the_reference_run_have_three_ticks_or_more(axis: plots.Axis) -> None:
+    for panel in plots.panels(figures.rows(read([REFERENCE])), axis):
+        assert_readable(panel.x_ticks)
+
+
+@pytest.mark.parametrize("axis", plots.AXES[1:], ids=lambda a: a.id)
+@pytest.mark.parametrize("width", [1.0, 1.01, 1.3, 1.6, 2, 3, 5, 8, 12, 40, 150, 1e3, 1e5, 1e7])
+def test_an_axis_of_any_extent_has_three_ticks_or_more(
+    make_record: MakeRecord, axis: plots.Axis, width: float
+) -> None:
+    least = 0.003 if axis.id == "latency" else 1000.0
+    for start in (1.0, 1.2, 1.9, 2.6, 3.7, 5.1, 7.3, 8.4, 9.6):
+        small, large = least * start, least * start * width
+        found = [
+            make_record("Net", "float", file_accuracy=0.9, file_bytes=large, latency_ms=large),
+            make_record("Net", "qat", file_accuracy=0.8, file_bytes=small, latency_ms=small),
+        ]
+        (panel,) = plots.panels(figures.rows(found), axis)
+        assert_readable(panel.x_ticks)
+
+
+def test_ticks_are_told_without_digits_that_say_nothing(make_record: MakeRecord) -> None:
+    found = figures.rows([make_record("Net", "qat", file_accuracy=0.9, latency_ms=0.07)])
+    (panel,) = plots.panels(found, plots.AXES[2])
+    assert "0.07 ms" in [tick.text for tick in panel.x_ticks]
+
+
 def test_better_is_higher_and_larger_is_further_right(make_record: MakeRecord) -> None:
     found = [
         make_record("Net", "float", file_accuracy=0.9, file_bytes=1000),
@@ -217,7 +252,7 @@ def test_better_is_higher_and_larger_is_further_right(make_record: MakeRecord) -
     assert a.y < b.y
     assert a.x > b.x
     assert 2 <= len(panel.y_ticks) <= 7
-    assert 1 <= len(panel.x_ticks) <= 6
+    assert 3 <= len(panel.x_ticks) <= 6
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,12 @@ def test_labels_do_not_cover_each_other(bench_page: Any, view: str) -> None:
     bench_page.js("document.querySelector(`input[value='${arguments[0]}']`).click()", view)
     assert bench_page.texts(f".panels.{view} figcaption")
     assert bench_page.js(COVERED, ".name") == []
+
+
+def test_values_on_the_axes_do_not_cover_each_other(bench_page: Any) -> None:
+    assert bench_page.js(COVERED, ".grid text") == []
+    few = bench_page.js(
+        "return [...document.querySelectorAll('.panel')].filter("
+        "n => n.querySelectorAll('.grid text[text-anchor=middle]').length < 3).length"
+    )
+    assert few == 0
