@@ -57,3 +57,27 @@ def test_values_on_the_axes_do_not_cover_each_other(bench_page: Any) -> None:
         "n => n.querySelectorAll('.grid text[text-anchor=middle]').length < 3).length"
     )
     assert few == 0
+
+
+@pytest.mark.parametrize("width", [420, 360])
+def test_nothing_is_cut_off_on_a_phone_and_plots_can_be_read(bench_page: Any, width: int) -> None:
+    bench_page.resize(width, 900)
+    assert bench_page.js("return document.documentElement.scrollWidth") <= width
+    ends = bench_page.js(
+        "return [...document.querySelectorAll('.marks li, .panel, h1, h2, p')]"
+        ".map(n => n.getBoundingClientRect().right)"
+    )
+    assert max(ends) <= width
+    size = bench_page.js(
+        "const svg = document.querySelector('.panel svg');"
+        "return parseFloat(getComputedStyle(svg.querySelector('text')).fontSize)"
+        " * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"
+    )
+    assert size >= 10
+    cut = bench_page.js(
+        "const panel = document.querySelector('.panel'); panel.scrollLeft = 1e4;"
+        "const side = panel.getBoundingClientRect();"
+        "return [...panel.querySelectorAll('text')]"
+        ".some(n => n.getBoundingClientRect().right > side.right)"
+    )
+    assert not cut, "a panel scrolls as far as its plot goes"
