@@ -24,7 +24,12 @@
     point.addEventListener("blur", hide);
   }
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  addEventListener("scroll", hide, { passive: true });
+  // The focus itself scrolls, the page or a panel, to show the point: its tip goes with it.
+  addEventListener("scroll", () => {
+    const focused = document.activeElement?.closest(".point");
+    if (focused && !tip.hidden) show(focused);
+    else hide();
+  }, { passive: true, capture: true });
 
   const THEMES = ["", "light", "dark"];
   const button = document.getElementById("theme");

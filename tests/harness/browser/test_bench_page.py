@@ -12,6 +12,8 @@ from harness.training import report
 
 pytestmark = pytest.mark.browser
 
+ESCAPE, TAB = "\ue00c", "\ue004"
+
 REFERENCE = Path(__file__).parents[3] / "reports" / "bench"
 
 #: Pairs of texts that cover each other, of those that a selector finds in one panel.
@@ -81,3 +83,57 @@ def test_nothing_is_cut_off_on_a_phone_and_plots_can_be_read(bench_page: Any, wi
         ".some(n => n.getBoundingClientRect().right > side.right)"
     )
     assert not cut, "a panel scrolls as far as its plot goes"
+
+
+#: Of the tip and of the marker that has the focus: the tip's text, and both boxes.
+TIP = """
+const [tip, point] = [document.getElementById('tip'), document.activeElement];
+const box = (n) => {
+  const { left, top, right, bottom } = n.getBoundingClientRect();
+  return [left, top, right, bottom];
+};
+return [tip.hidden ? null : tip.textContent, box(tip), box(point.querySelector('.mark'))];
+"""
+
+#: Calls back after the events of a scroll.
+SETTLED = "requestAnimationFrame(() => requestAnimationFrame(arguments[arguments.length - 1]))"
+
+
+def tab_to_a_point(page: Any, index: int) -> None:
+    """Go to a point by the keyboard, from the one before it; the window is where that was."""
+    page.js(
+        "document.querySelectorAll('.panels:not(.raw) .point')[arguments[0]].focus()", index - 1
+    )
+    page.driver.execute_async_script(SETTLED)
+    page.keys(TAB)
+    page.driver.execute_async_script(SETTLED)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1400, 400), (420, 500)])
+def test_a_point_that_the_keyboard_scrolls_to_has_its_tip(
+    bench_page: Any, width: int, height: int
+) -> None:
+    bench_page.resize(width, height)
+    per_panel = len(bench_page.all(".panels.deflated .panel:first-child .point"))
+    for index in (3 * per_panel, 6 * per_panel, 6 * per_panel + 1):
+        before = bench_page.js("return scrollY")
+        tab_to_a_point(bench_page, index)
+        told, tip, mark = bench_page.js(TIP)
+        assert told == bench_page.js("return document.activeElement.getAttribute('aria-label')")
+        assert 0 <= tip[0] < tip[2] <= width
+        assert 0 <= tip[1] < tip[3] <= height
+        assert 0 <= max(tip[1] - mark[3], mark[1] - tip[3]) < 12, "right above or below it"
+        assert bench_page.js("return scrollY") != before or index % per_panel
+
+
+def test_a_tip_goes_with_its_point_and_stays_away_if_sent_away(bench_page: Any) -> None:
+    tab_to_a_point(bench_page, 1)
+    bench_page.js("scrollBy(0, 40)")
+    bench_page.driver.execute_async_script(SETTLED)
+    told, tip, mark = bench_page.js(TIP)
+    assert told
+    assert 0 <= max(tip[1] - mark[3], mark[1] - tip[3]) < 12
+    bench_page.keys(ESCAPE)
+    bench_page.js("scrollBy(0, 40)")
+    bench_page.driver.execute_async_script(SETTLED)
+    assert bench_page.js(TIP)[0] is None
