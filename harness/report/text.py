@@ -115,9 +115,14 @@ def ratio(value: float) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Write three digits, zeros too: ``1.30``, ``12.0``, ``1230``."""
+    """Write three digits, zeros too: ``1.30``, ``12.0``, ``1230``, ``0.0190``.
+
+    Of tenths two: ``0.30``; nothing is ``0``.
+    """
+    if value == 0:
+        return "0"
     if abs(value) < 0.0995:
-        return three(value)
+        return f"{value:.{min(2 - int(f'{value:.2e}'.partition('e')[2]), 12)}f}"
     return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}"
 
 

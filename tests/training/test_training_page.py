@@ -261,6 +261,8 @@ def test_better_is_higher_and_larger_is_further_right(make_record: MakeRecord) -
         ((0.952, 1.0), text.milliseconds, "0.98 ± 0.03"),  # not 0.0339: no more than it means
         ((12.0, 12.01), text.milliseconds, "12.0 ± 0.0"),
         ((0.95,), text.milliseconds, "0.95"),
+        ((0.0186, 0.0194), text.milliseconds, "0.0190 ± 0.0006"),
+        ((0.0188, 0.0196), text.milliseconds, "0.0192 ± 0.0006"),
         ((1_000_000, 1_100_000), text.size, "1.05 MB ± 70.7 kB"),
         ((-1.0, -2.0), plots.signed, "−1.5 ± 0.7"),
     ],
