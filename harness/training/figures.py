@@ -52,6 +52,7 @@ class Row:
       sparsity: share of zeros of all kernels of the file.
       kernel_sparsity, unique: of all but depthwise kernels: share of zeros; most different
         values in one kernel.
+      many: whether a kernel of some seed has more different values than are counted.
       failures: what became of the seeds that did not pass, in words.
     """
 
@@ -72,10 +73,14 @@ class Row:
     sparsity: Spread | None = None
     kernel_sparsity: Spread | None = None
     unique: Spread | None = None
+    many: bool = False
     failures: tuple[str, ...] = ()
 
 
 _PERCENT = 100.0
+
+#: Different values of a kernel are counted up to this number (`optim.sparsity.MANY`).
+COUNTED = 1024
 
 
 def rows(records: Iterable[Record]) -> list[Row]:
@@ -143,6 +148,7 @@ def _row(members: Sequence[Record], float_of: dict[tuple[str, str], Record]) -> 
         sparsity=own("sparsity"),
         kernel_sparsity=own("kernel_sparsity"),
         unique=own("unique_weights"),
+        many=any(r.metrics.get("unique_weights", 0) is None for r in passed),
         failures=tuple(
             f"{seed_of(r)}: {r.status} at {r.stage}" + (f" ({r.label})" if r.label else "")
             for r in members

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
@@ -48,6 +48,7 @@ def html(records: Iterable[Record], pages: Mapping[str, str] | None = None) -> s
         "plots": {axis.id: plots.panels(rows, axis) for axis in plots.AXES},
         "judged": targets.judge(rows),
         "failures": [_failure(r) for r in found if not r.passed],
+        "counted": figures.COUNTED,
         "glyphs": GLYPHS,
         "box": {
             name.lower(): getattr(plots, name)
@@ -63,12 +64,12 @@ def html(records: Iterable[Record], pages: Mapping[str, str] | None = None) -> s
 @cache
 def _environment() -> Environment:
     found = environment("harness.training")
-    found.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "place": lambda value: f"{value:.1f}",
         "duration": text.seconds,
         "moment": moment,
-        "bound": lambda value: f"{value:g}",
     }
+    found.filters |= filters
     return found
 
 
@@ -157,5 +158,5 @@ def _cells(row: Row) -> dict[str, Any]:
         "latency": told(row.latency, text.milliseconds),
         "sparsity": mean(row.sparsity, text.share),
         "kernel_sparsity": mean(row.kernel_sparsity, text.share),
-        "unique": mean(row.unique, lambda v: f"{v:.0f}"),
+        "unique": f">{figures.COUNTED}" if row.many else mean(row.unique, lambda v: f"{v:.0f}"),
     }

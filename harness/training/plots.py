@@ -124,7 +124,7 @@ def _panel(name: str, axis: Axis, found: Sequence[tuple[Row, Spread, Spread]]) -
         points.append(
             Point(
                 row.technique, px, py,
-                across(x_low), across(x_high), up(y_low), up(y_high),
+                across(x_low), across(x_high), up(max(y_low, 0.0)), up(min(y_high, 100.0)),
                 path, hue, _title(row, x, y, axis), label,
             )
         )  # fmt: skip
@@ -152,6 +152,10 @@ def _title(row: Row, x: Spread, y: Spread, axis: Axis) -> str:
         told.insert(2, f"{spread(row.file_change, signed)} points against float")
     if row.repeats > 1:
         told.append(f"mean ± standard deviation of {row.repeats} seeds")
+    low, high = _ends(y)
+    for beyond, end in ((low < 0, 0), (high > 100, 100)):
+        if beyond:
+            told.append(f"error bar cut off at {end} %")
     return "\n".join(told)
 
 

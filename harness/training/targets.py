@@ -34,6 +34,12 @@ class Target:
         """Return a cost as it is shown."""
         return f"{cost:.{self.digits}f}"
 
+    @property
+    def most(self) -> str:
+        """The bound as it is shown: ``0.5 points lost``, ``1 point lost``."""
+        unit = self.unit.replace("points", "point") if self.bound == 1 else self.unit
+        return f"{self.bound:g} {unit}"
+
 
 def _lost(points: float) -> float:
     return max(0.0, -points)

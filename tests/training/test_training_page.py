@@ -19,6 +19,7 @@ from harness.report import text
 from harness.training import figures, marks, page, plots, table, targets
 from harness.training.figures import Row, Spread
 from harness.training.techniques import TECHNIQUES
+from optim.sparsity import MANY
 
 MakeRecord = Callable[..., Record]
 
@@ -123,6 +124,15 @@ def test_a_target_of_what_failed_is_missed_and_of_what_is_absent_unknown(
     judged = targets.judge(figures.rows([make_record("A", "qat", status="fail")]))
     assert [one.verdict for one in judged] == ["missed", "unknown", "unknown", "unknown"]
     assert judged[0].unknown == ("A",)
+
+
+def test_what_is_asked_for_is_told_in_good_english() -> None:
+    assert [one.most for one in targets.TARGETS] == [
+        "0.5 points lost",
+        "1 point lost",
+        "1.5 points lost",
+        "0.12 of the float file",
+    ]
 
 
 # -- plots -----------------------------------------------------------------------------
@@ -278,6 +288,34 @@ def test_a_single_point_has_a_panel(make_record: MakeRecord, accuracy: float) ->
     assert plots.TOP <= panel.points[0].y <= plots.HEIGHT - plots.BOTTOM
 
 
+@pytest.mark.parametrize(
+    ("shares", "ends", "told"),
+    [
+        ((0.2, 0.8, 0.99), (25.1, 100), ["100"]),
+        ((0.0, 0.0, 0.6), (0, 54.6), ["0"]),
+        ((0.0, 0.0, 1.0, 1.0, 1.0, 0.0), (0, 100), ["0", "100"]),
+        ((0.5, 0.6, 0.7), (50, 70), []),
+        ((1.0, 1.0, 1.0), (100, 100), []),
+    ],
+)
+def test_error_bars_end_where_accuracy_does_and_say_so(
+    make_record: MakeRecord, shares: Any, ends: Any, told: list[str]
+) -> None:
+    found = [
+        make_record("Net", "qat", seed, file_accuracy=share, file_bytes=9)
+        for seed, share in enumerate(shares)
+    ]
+    (panel,) = plots.panels(figures.rows(found), plots.AXES[1])
+    (point,) = panel.points
+    bottom, top = panel.y_ticks[0], panel.y_ticks[-1]
+    per_percent = (top.at - bottom.at) / (float(top.text) - float(bottom.text))
+    shown = [
+        float(bottom.text) + (y - bottom.at) / per_percent for y in (point.y_low, point.y_high)
+    ]
+    assert shown == pytest.approx(ends, abs=0.06)
+    assert re.findall(r"error bar cut off at (\d+) %", point.title) == told
+
+
 def test_points_carry_their_sign() -> None:
     assert [plots.signed(v) for v in (0.0, -0.01, 1.25, -2.0)] == ["+0.0", "+0.0", "+1.2", "−2.0"]
 
@@ -313,6 +351,28 @@ def test_foreign_text_is_escaped(make_record: MakeRecord) -> None:
     written = page.html([record, good])
     assert bad not in written
     assert "&lt;script&gt;" in written
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"), [((None, None), ">1024"), ((900, None), ">1024"), ((16, 18), "17")]
+)
+def test_more_weights_than_are_counted_are_told(
+    make_record: MakeRecord, counts: Any, shown: str
+) -> None:
+    found = [make_record("Net", "float", s, unique_weights=n) for s, n in enumerate(counts)]
+    (group,) = page._table(figures.rows(found))
+    assert group["rows"][0]["unique"] == shown
+    assert figures.COUNTED == MANY
+
+
+def test_nothing_is_told_of_weights_that_no_record_counts(make_record: MakeRecord) -> None:
+    (group,) = page._table(figures.rows([make_record("Net", "float")]))
+    assert group["rows"][0]["unique"] == ""
+
+
+def test_the_reference_run_tells_of_unique_weights_everywhere() -> None:
+    groups = page._table(figures.rows(read([REFERENCE])))
+    assert all(row["unique"] for group in groups for row in group["rows"] if row["repeats"])
 
 
 def test_an_empty_page_is_a_page() -> None:
