@@ -116,18 +116,20 @@ def _panel(name: str, axis: Axis, found: Sequence[tuple[Row, Spread, Spread]]) -
         return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     places = [(across(x.mean), up(y.mean)) for _, x, y in found]
-    labels = _labels(places, [row.technique for row, _, _ in found])
-    points = []
-    for (row, x, y), (px, py), label in zip(found, places, labels, strict=True):
-        path, hue = mark(row.technique)
-        (x_low, x_high), (y_low, y_high) = _ends(x), _ends(y)
-        points.append(
-            Point(
-                row.technique, px, py,
-                across(x_low), across(x_high), up(max(y_low, 0.0)), up(min(y_high, 100.0)),
-                path, hue, _title(row, x, y, axis), label,
-            )
-        )  # fmt: skip
+    bars = [
+        (across(x_low), across(x_high), up(max(y_low, 0.0)), up(min(y_high, 100.0)))
+        for (x_low, x_high), (y_low, y_high) in ((_ends(x), _ends(y)) for _, x, y in found)
+    ]
+    covering = [
+        line
+        for (px, py), (x_low, x_high, y_low, y_high) in zip(places, bars, strict=True)
+        for line in ((x_low, py, x_high, py), (px, y_low, px, y_high))
+    ]
+    labels = _labels(places, [row.technique for row, _, _ in found], covering)
+    points = [
+        Point(row.technique, *place, *bar, *mark(row.technique), _title(row, x, y, axis), label)
+        for (row, x, y), place, bar, label in zip(found, places, bars, labels, strict=True)
+    ]
     return Panel(
         name,
         axis,
@@ -293,11 +295,13 @@ _AWAY: tuple[tuple[int, float, float], ...] = tuple(
     )
 )
 
-#: What a line that crosses something costs, more than a label that is further away.
-_CROSSING = 120.0
+#: What a line that crosses something costs, and a label on an error bar.
+_CROSSING, _BARRED = 120.0, 40.0
 
 
-def _labels(places: Sequence[tuple[float, float]], names: Sequence[str]) -> list[Label]:
+def _labels(
+    places: Sequence[tuple[float, float]], names: Sequence[str], bars: Sequence[_Line] = ()
+) -> list[Label]:
     """Find a place for each label, clear of markers and other labels.
 
     One is placed after the other. Which order leaves the best places is tried out.
@@ -312,19 +316,23 @@ def _labels(places: Sequence[tuple[float, float]], names: Sequence[str]) -> list
         sorted(count, key=lambda i: abs(places[i][1] - middle)),
         sorted(count, key=lambda i: -abs(places[i][1] - middle)),
     ]
-    found = (_in_order(places, names, order) for order in orders)
+    found = (_in_order(places, names, bars, order) for order in orders)
     return min(found, key=lambda labels: sum(one.cost for one in labels))
 
 
 def _in_order(
-    places: Sequence[tuple[float, float]], names: Sequence[str], order: Sequence[int]
+    places: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    bars: Sequence[_Line],
+    order: Sequence[int],
 ) -> list[Label]:
     markers = [_around(*place) for place in places]
     found: dict[int, Label] = {}
     lines: list[_Line] = []
     for i in order:
         x, y = places[i]
-        label = _place(x, y, names[i], markers, [one.box for one in found.values()], lines)
+        labels = [one.box for one in found.values()]
+        label = _place(x, y, names[i], markers, labels, lines, bars)
         found[i] = label
         if label.leads:
             lines.append((x, y, label.x, label.y))
@@ -338,21 +346,23 @@ def _place(
     markers: Sequence[_Box],
     labels: Sequence[_Box],
     lines: Sequence[_Line],
+    bars: Sequence[_Line],
 ) -> Label:
     """Find a place for the label of a point: beside it, else where a line can lead.
 
-    No other label and no marker is ever in that place. A line that crosses one of them or
-    another line is avoided, unless the place is much further away then.
+    No other label and no marker is ever in that place. That it is on an error bar, or that
+    a line crosses something, is avoided unless the place is much further away then.
     """
     # A line starts within the markers of the points at the same spot.
     others = [box for box in markers if not _within(x, y, box)]
-    crossing = None
+    best = None
     for label in _candidates(x, y, name):
-        if crossing and label.cost > crossing.cost:
+        if best and label.cost >= best.cost:
             break
         if not _inside(label.box) or any(_close(label.box, box) for box in (*markers, *labels)):
             continue
         line = (x, y, label.x, label.y)
+        cost = label.cost
         if any(_cuts(other, label.box) for other in lines) or (
             label.leads
             and (
@@ -360,11 +370,13 @@ def _place(
                 or any(_cross(line, other) for other in lines)
             )
         ):
-            crossing = crossing or replace(label, cost=label.cost + _CROSSING)
-            continue
-        return label
+            cost += _CROSSING
+        if any(_cuts(bar, label.box) for bar in bars):
+            cost += _BARRED
+        if not best or cost < best.cost:
+            best = replace(label, cost=cost)
     # A name may be too long for the panel.
-    return crossing or _label(x, y - _BESIDE - _LINE / 2, "middle", name)
+    return best or _label(x, y - _BESIDE - _LINE / 2, "middle", name)
 
 
 def _candidates(x: float, y: float, name: str) -> Iterator[Label]:

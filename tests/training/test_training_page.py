@@ -209,6 +209,13 @@ def test_a_name_too_long_for_a_panel_stands_above_its_marker() -> None:
     assert label.box[3] < 95
 
 
+def test_a_label_keeps_off_error_bars_where_it_can() -> None:
+    right, left = (215.0, 50.0, 215.0, 150.0), (185.0, 50.0, 185.0, 150.0)
+    for bars, anchor in (((right,), "end"), ((left,), "start"), ((right, left), "middle")):
+        (label,) = plots._labels([(200.0, 100.0)], ["qat"], bars)
+        assert (label.anchor, label.leads) == (anchor, False)
+
+
 def test_lines_lead_from_markers_to_labels(make_record: MakeRecord) -> None:
     found = crowd(make_record)
     panels = [p for axis in plots.AXES for p in plots.panels(figures.rows(found), axis)]
