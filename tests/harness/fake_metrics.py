@@ -69,6 +69,7 @@ EDGES: dict[str, dict[str, object]] = {
     "Zero": dict.fromkeys(VALUED, 0),
     "Tiny": dict.fromkeys(VALUED, 1.25e-5),
     "Small": dict.fromkeys(VALUED, 0.0271),
+    "Round": dict.fromkeys(VALUED, 0.02),
     "Part": dict.fromkeys(VALUED, 0.99996),
     "One": dict.fromkeys(VALUED, 1),
     "Some": dict.fromkeys(VALUED, 12.3456),

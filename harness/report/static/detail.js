@@ -55,9 +55,9 @@ const why = (c) => {
     filterLink("all it blocks", `blocker:${quoted(c.blocker)}`));
   if (!known && !blocker) return null;
   return section(known?.title || "Why",
-    known?.cause ? make("p", {}, known.cause) : "", blocker || "",
-    known?.remedy ? make("p", { class: "remedy" }, make("strong", {}, "Remedy "), known.remedy) : "",
-    known?.handled ? make("p", { class: "remedy" }, make("strong", {}, "Handled "), known.handled) : "",
+    known?.cause ? make("p", {}, prose(known.cause)) : "", blocker || "",
+    known?.remedy ? make("p", { class: "remedy" }, make("strong", {}, "Remedy "), prose(known.remedy)) : "",
+    known?.handled ? make("p", { class: "remedy" }, make("strong", {}, "Handled "), prose(known.handled)) : "",
     known?.links.length ? make("ul", { class: "links" }, known.links.map((url) => make("li", {},
       make("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url.replace(/^https?:\/\//, ""))))) : "");
 };

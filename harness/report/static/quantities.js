@@ -56,7 +56,9 @@ const share = (value) => {
 const ratio = (value) => (Math.abs(value) >= 0.0995 ? value.toFixed(2) : three(value));
 const milliseconds = (value) => {
   const size = Math.abs(value);
-  return size < 0.0995 ? three(value) : value.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
+  if (size === 0) return "0";
+  const digits = 2 - Number(size.toExponential(2).split("e")[1]);
+  return value.toFixed(size < 0.0995 ? Math.min(digits, 12) : size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
 };
 // How a number is written, and the unit that a cell leaves to the legend.
 const FORMATS = {

@@ -37,3 +37,9 @@ const make = (name, options = {}, ...children) => {
   made.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== ""));
   return made;
 };
+
+// Between backticks is code.
+const prose = (text) => {
+  const parts = text.split("`");
+  return parts.length % 2 ? parts.map((part, i) => (i % 2 ? make("code", {}, part) : part)) : text;
+};

@@ -33,7 +33,7 @@ EXPLANATIONS = {
         title="A model inside a model",
         cause="The transformer refuses a model used as a layer.",
         remedy="Call the inner model's layers one by one.",
-        handled="optim.quantize_model inlines it.",
+        handled="`optim.quantize_model` inlines it.",
         links=("https://github.com/tensorflow/model-optimization/issues/957",
                "javascript:alert(3)"),
     ),

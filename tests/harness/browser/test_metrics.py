@@ -369,7 +369,8 @@ def test_a_failure_shows_its_error_before_its_numbers(exported: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "application", ["Zero", "Tiny", "Small", "Part", "One", "Some", "Many", "Most", "Infinite"]
+    "application",
+    ["Zero", "Tiny", "Small", "Round", "Part", "One", "Some", "Many", "Most", "Infinite"],
 )
 def test_page_and_summaries_write_numbers_alike(edge_page: Any, application: str) -> None:
     page = edge_page.go(f"#open={application}-qat-notop")

@@ -250,7 +250,7 @@ def test_a_filter_that_names_a_variant_has_the_say(variants: Any) -> None:
 
 def test_a_case_that_is_opened_is_seen(variants: Any) -> None:
     variants.go("#open=VGG16-qat-tfmot-top")
-    assert variants.opened() is not None
+    assert variants.opened is not None
     assert variants.columns() == ["float top", "qat-tfmot top"]
     variants.js("document.querySelector('#variant input[value=notop]').click()")
     assert variants.columns() == ["float notop", "qat-tfmot notop"]
