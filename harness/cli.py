@@ -345,13 +345,20 @@ def _add_publish(command: Callable[..., argparse.ArgumentParser]) -> None:
         _publish,
         "make the records of a run part of the published one",
         "A complete default run is published by itself; this is for columns outside it.\n"
-        "What the published run has besides is kept where it still holds.\n\n"
+        "What the published run has besides is kept where it still holds. Records that today's\n"
+        "code with the default options would not leave are refused unless --partial is given.\n\n"
         "example:\n"
         "  harness run --variants top --techniques float,qat --results .harness/top\n"
         "  harness publish .harness/top",
     )
     _add_results(sub, many=True)
     sub.add_argument("-o", "--output", type=Path, default=REPORTS, metavar="DIR")
+    sub.add_argument(
+        "--partial",
+        action="store_true",
+        help="publish also what ended before the last stage, had other options, or is of code "
+        "that has changed since",
+    )
 
 
 def _publish(given: argparse.Namespace) -> Exit:
@@ -359,6 +366,8 @@ def _publish(given: argparse.Namespace) -> Exit:
     from harness.paths import shown
 
     joined = merge.merge(read(given.results))
+    if not given.partial:
+        finish.refuse_partial(joined)
     try:
         for line in finish.publish(joined, given.output):
             print(line)

@@ -9,7 +9,7 @@ from harness import ratios, records, reuse
 from harness.paths import REPORTS, shown
 from harness.records import Record
 from harness.session import Settings
-from harness.words import Exit, Status, exit_for
+from harness.words import Exit, Status, UsageError, exit_for
 
 
 def conclude(
@@ -72,6 +72,27 @@ def conclude(
         if code is not Exit.REGRESSION:
             return Exit.HARNESS_FAILED
     return code
+
+
+def refuse_partial(run: Iterable[Record]) -> None:
+    """Stop at records that would replace complete ones without being complete themselves.
+
+    Raises:
+      UsageError: there are some; the message says how many, why, and what to do.
+    """
+    run = list(run)
+    partial = [record for record in run if not reuse.is_complete(record)]
+    if not partial:
+        return
+    told = [f"  {record.case}: {reuse.why_incomplete(record)}" for record in partial[:3]]
+    if len(partial) > len(told):
+        told.append(f"  and {len(partial) - len(told)} more")
+    raise UsageError(
+        f"{len(partial)} of {len(run)} records are not of a whole run with the default options:\n"
+        + "\n".join(told)
+        + "\nrun these cases again, with no option but those that select; or give --partial to "
+        "publish them all the same"
+    )
 
 
 def publish(run: Iterable[Record], target: Path) -> list[str]:

@@ -28,7 +28,7 @@ from harness.records import Record
 from harness.stages import DEPENDS_ON, up_to
 from harness.stages.bench import Options
 from harness.techniques import Technique, registry
-from harness.words import Status, UsageError
+from harness.words import STAGES, Status, UsageError
 
 #: Statuses that say something of the case itself. The others say something of the
 #: machine it ran on, and are tried again.
@@ -286,6 +286,41 @@ def still_holding(found: Iterable[Record]) -> list[Record]:
         if worth and _same(record, case, record.until, Options()):
             kept.append(taken_over(record))
     return kept
+
+
+def is_complete(record: Record) -> bool:
+    """Whether today's code, run with the default options to the last stage, would try the same.
+
+    Of a case that is not known here only the record itself can tell.
+    """
+    own, asked = _asked(record)
+    try:
+        case = parse(record.case, own)
+    except UsageError:
+        return record.until == STAGES[-1] and not asked
+    return record.key == key_of(record, case, STAGES[-1], Options())
+
+
+def why_incomplete(record: Record) -> str:
+    """Say in a few words why a record is not complete."""
+    _, asked = _asked(record)
+    return asked or "of other code or libraries than today's"
+
+
+def _asked(record: Record) -> tuple[list[str], str]:
+    """Return what a record's command says: an application of one's own, and other options."""
+    own: list[str] = []
+    asked: list[str] = []
+    _, _, given = record.repro.partition(f" case {record.case}")
+    words = iter(given.split())
+    for word in words:
+        if word == "--applications":
+            own.append(next(words, ""))
+        else:
+            asked.append(word)
+    if record.until != STAGES[-1] and "--until" not in asked:
+        asked += ["--until", record.until]
+    return own, " ".join(asked)
 
 
 def taken_over(record: Record) -> Record:

@@ -325,6 +325,16 @@ def test_broken_lines_are_reported_with_their_number_and_the_rest_is_used(
     assert len(records.read(tmp_path / "joined.jsonl").records) == 1
 
 
+PUBLISHED = ("Pass1-float-notop", "Pass0-qat-top")
+
+
+def whole(make_record: MakeRecord, case: str, **more: Any) -> Record:
+    """A record as a run with the default options leaves it."""
+    key = reuse.key(cases.parse(case), STAGES[-1], Options())
+    last = {"stage": STAGES[-1], "until": STAGES[-1]}
+    return make_record(case, **{**last, "key": key, **more})
+
+
 def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
     call: Call, write: Write, make_record: MakeRecord, fake_keras: FakeKeras
 ) -> None:
@@ -346,7 +356,7 @@ def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
     ]
     published = write("published", there)
     now = {"run_id": "now", "metrics": {"file_bytes": 10}}
-    new = write("new", [make_record(c, **now) for c in ("Pass1-float-notop", "Pass0-qat-top")])
+    new = write("new", [whole(make_record, c, **now) for c in PUBLISHED])
     done = call("publish", new, "-o", published)
     assert done.lines[:2] == [
         "3 cases that this run did not have are kept: they still hold",
@@ -361,6 +371,94 @@ def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
     assert found["Pass0-float-top"].reused == {"run_id": "before", "date": there[0].started}
     assert "Pass0,net,float,top,pass," in (published / "matrix.csv").read_text()
     assert (published / "index.html").stat().st_size > 10_000
+
+
+def ran(call: Call, case: str, *options: str) -> Record:
+    """Run a case for real, but for what it does, and return its record."""
+    done = call("case", case, "--json", "--runtime", "fakes.fake_runtime", *options)
+    return Record.from_dict(json.loads(done.out))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--until build", "--until build"),
+        ("--samples 1 --batch 3", "--batch 3 --samples 1"),
+        ("--until export --seed 5", "--until export --seed 5"),
+    ],
+)
+def test_publish_refuses_what_a_whole_run_would_not_leave_unless_told(
+    call: Call, write: Write, fake_keras: FakeKeras, tmp_path: Path, options: str, told: str
+) -> None:
+    fake_keras(Pass=1)
+    good = ran(call, "Pass0-float-notop")
+    published = write("published", [good])
+    partial = ran(call, good.case, *options.split())
+    folder = write("new", [partial])
+    done = call("publish", folder, "-o", published)
+    assert (done.code, done.out) == (2, "")
+    assert "1 of 1 records are not of a whole run with the default options:" in done.err
+    assert f"  {good.case}: {told}\nrun these cases again" in done.err
+    assert records.read(published).records == (good,)
+    assert call("publish", folder, "-o", published, "--partial").code == 0
+    assert records.read(published).records == (partial,)
+
+
+def test_publish_takes_what_a_whole_run_leaves_whatever_came_of_it(
+    call: Call, write: Write, make_record: MakeRecord, fake_keras: FakeKeras, tmp_path: Path
+) -> None:
+    fake_keras(Pass=1, Nested=1, Abort=1)
+    (tmp_path / "mynets.py").write_text("def Pass7(): ...\n")
+    found = [
+        ran(call, "Pass0-float-notop"),
+        ran(call, "Nested0-prune-notop"),
+        ran(call, "Abort0-prune-notop"),
+        ran(call, "Pass7-prune-notop", "--applications", "mynets:Pass7"),
+        whole(make_record, "Pass0-prune-notop", status="oom", stage="train"),
+        whole(make_record, "Pass0-qat-notop", status="timeout", stage="train"),
+        reuse.taken_over(whole(make_record, "Pass0-qat-tfmot-notop")),
+        # Its module is not to be found here any more.
+        make_record(
+            "Mine-float-notop",
+            until="parity",
+            repro="python -m harness case Mine-float-notop --applications gone:Mine",
+        ),
+    ]
+    found = [dataclasses.replace(r, environment=found[0].environment) for r in found]
+    done = call("publish", write("new", found), "-o", tmp_path / "published")
+    assert done.code == 0, done.err
+    assert len(records.read(tmp_path / "published").records) == len(found)
+
+
+def test_publish_refuses_what_other_code_has_left(
+    call: Call, write: Write, make_record: MakeRecord, fake_keras: FakeKeras, tmp_path: Path
+) -> None:
+    fake_keras(Pass=1)
+    (tmp_path / "mynets.py").write_text("def Pass7(): ...\n")
+    own = ran(call, "Pass7-float-notop", "--applications", "mynets:Pass7")
+    old = [
+        whole(make_record, "Pass0-float-notop", key="of other code"),
+        dataclasses.replace(own, key="of another source"),
+        make_record("Gone-float-notop", until="save"),
+    ]
+    for record in old:
+        done = call("publish", write("new", [record]), "-o", tmp_path / "published")
+        assert (done.code, done.out) == (2, "")
+        reason = "--until save" if record.until == "save" else "of other code or libraries"
+        assert f"  {record.case}: {reason}" in done.err
+    assert not (tmp_path / "published").exists()
+
+
+def test_publish_names_the_first_few_of_many_that_it_refuses(
+    call: Call, write: Write, make_record: MakeRecord, fake_keras: FakeKeras, tmp_path: Path
+) -> None:
+    fake_keras(Pass=5)
+    found = [make_record(f"Pass{n}-float-notop", until="build") for n in range(4)]
+    folder = write("new", [*found, whole(make_record, "Pass4-float-notop")])
+    lines = call("publish", folder, "-o", tmp_path / "published").err.splitlines()
+    assert "4 of 5 records" in lines[0]
+    assert lines[1:4] == [f"  Pass{n}-float-notop: --until build" for n in range(3)]
+    assert lines[4] == "  and 1 more"
 
 
 @pytest.mark.parametrize("command", ["report", "summary", "merge", "diff", "accept", "relabel"])
