@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import options
-from harness.reading import read
+from harness.reading import of_matrix, read
 from harness.words import STAGES, VARIANTS, Exit, UsageError
 
 EPILOG = """\
@@ -285,7 +285,7 @@ def _add_results(sub: argparse.ArgumentParser, *, many: bool) -> None:
 def _report(given: argparse.Namespace) -> Exit:
     from harness import report
 
-    found = read(given.results)
+    found = of_matrix(given.results)
     try:
         given.output.mkdir(parents=True, exist_ok=True)
         report.write(found, given.output)
@@ -305,7 +305,7 @@ def _summary(given: argparse.Namespace) -> Exit:
     from harness.finish import exit_code
     from harness.report import terminal
 
-    latest = records.latest(read(given.results)).values()
+    latest = records.latest(of_matrix(given.results)).values()
     print(terminal.summary(latest, color=sys.stdout.isatty()))
     return exit_code(latest)
 
@@ -365,7 +365,7 @@ def _publish(given: argparse.Namespace) -> Exit:
     from harness import finish, merge
     from harness.paths import shown
 
-    joined = merge.merge(read(given.results))
+    joined = merge.merge(of_matrix(given.results))
     if not given.partial:
         finish.refuse_partial(joined)
     try:
@@ -392,7 +392,7 @@ def _add_diff(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _diff(given: argparse.Namespace) -> Exit:
     from harness import compare, records
 
-    before, after = (records.latest(read([path])) for path in (given.before, given.after))
+    before, after = (records.latest(of_matrix([path])) for path in (given.before, given.after))
     found = compare.compare(before, after)
     print(compare.to_markdown(found) if given.markdown else compare.to_text(found))
     return compare.exit_code(found)
@@ -427,7 +427,7 @@ def _accept(given: argparse.Namespace) -> Exit:
     from harness.words import VARIANTS
 
     old = expectations.read(given.expectations)
-    found = records.latest(read(given.results))
+    found = records.latest(of_matrix(given.results))
     new = expectations.accept(old, found, errors.upstream_issues())
     names = {*(a.name for a in applications.discover()), *(r.application for r in found.values())}
     known = [f"{a}-{t}-{v}" for a in names for t in techniques.registry() for v in VARIANTS]
@@ -463,7 +463,7 @@ def _relabel(given: argparse.Namespace) -> Exit:
     from harness import errors, expectations, records, session
 
     path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
-    found = read([path])
+    found = of_matrix([path])
     baseline = expectations.read(given.expectations)
     fresh = [session.compared(errors.apply(r), baseline) for r in found]
     records.write(path, fresh)

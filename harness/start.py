@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from harness import records
+from harness import reading, records
 from harness.session import Settings
 from harness.words import UsageError
 
@@ -35,6 +35,7 @@ def prepare(run: Settings, *, keep: bool) -> None:
     except ImportError as error:
         raise UsageError(f"--runtime {run.runtime}: {error}") from error
     runtime.check()
+    reading.refuse_others(run.file, bench=False)
     _writable(run.results)
     _room(Path(tempfile.gettempdir()))
     start = run.results / START

@@ -59,6 +59,9 @@ VARIANTS: dict[str, str] = {
     "top": "include_top=True with the constructor's default input shape",
 }
 
+#: What records of the training benchmark have where those of the matrix have the variant.
+BENCH = "bench"
+
 #: The control: a column that fails here says nothing about a technique.
 CONTROL = "float"
 

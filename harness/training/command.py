@@ -101,7 +101,7 @@ def _positive(value: str) -> int:
 
 def run(given: argparse.Namespace) -> Exit:
     """Run the benchmark as the command line says."""
-    from harness import environment, records
+    from harness import environment, reading, records
     from harness.training import applications, schedule, techniques, units
     from harness.training.settings import DEFAULT, QUICK, REPEATS, of_epochs
 
@@ -118,6 +118,7 @@ def run(given: argparse.Namespace) -> Exit:
     results, page = _places(given)
     if given.only_report:
         return _report(results, page)
+    reading.refuse_others(results / records.RESULTS_NAME, bench=True)
     plan = schedule.Plan(
         asked,
         settings,
@@ -166,13 +167,13 @@ def _report(results: Path, page: Path) -> Exit:
     """Write page and CSV, and print the targets.
 
     Raises:
-      UsageError: there are no records, or they cannot be read.
+      UsageError: there are no records of the benchmark, or they cannot be read.
     """
-    from harness.reading import read
+    from harness.reading import of_benchmark
     from harness.training import figures, targets
     from harness.training.report import write
 
-    found = read([results])
+    found = of_benchmark([results])
     write(found, page)
     for one in targets.judge(figures.rows(found)):
         if one.verdict != "unknown":

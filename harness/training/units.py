@@ -13,9 +13,10 @@ from harness.applications import Application, distribution_version
 from harness.training.applications import Member
 from harness.training.settings import Settings
 from harness.training.techniques import BY_ID, Technique
+from harness.words import BENCH
 
 #: The word of these records where those of the matrix have the variant.
-VARIANT = "bench"
+VARIANT = BENCH
 
 #: Stages of a unit, words of the matrix: one that ends earlier has failed there.
 STAGES = ("build", "transform", "train", "export", "run")

@@ -480,6 +480,47 @@ def test_what_cannot_be_read_is_a_usage_error(
     assert not (tmp_path / "out").exists()
 
 
+def unit(make_record: MakeRecord, technique: str = "float") -> Record:
+    """A record of the training benchmark."""
+    return make_record(f"Pass0-{technique}-bench-2021", technique=technique, variant="bench")
+
+
+@pytest.mark.parametrize("command", ["report", "summary", "publish", "diff", "accept", "relabel"])
+def test_units_of_the_benchmark_are_not_taken_for_cases(
+    call: Call, write: Write, make_record: MakeRecord, tmp_path: Path, command: str
+) -> None:
+    case = make_record("A-float-notop", label="unclassified", status="fail")
+    units = write("units", [unit(make_record), unit(make_record, "qat")])
+    mixed = write("mixed", [case, unit(make_record)])
+    told = {
+        units: "are of the benchmark, not of the matrix: `python -m harness bench --only-report",
+        mixed: "are of the benchmark (first: Pass0-float-bench-2021), the others of the matrix",
+    }
+    more = {"report": ["-o", tmp_path / "out"], "publish": ["-o", tmp_path / "out"]}
+    for folder, message in told.items():
+        before = records.read(folder)
+        first = [write("cases", [case])] if command == "diff" else []
+        done = call(command, *first, folder, *more.get(command, []))
+        assert (done.code, done.out) == (2, "")
+        assert message in done.err
+        assert records.read(folder) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_merge_joins_units_of_the_benchmark_but_not_with_cases(
+    call: Call, write: Write, make_record: MakeRecord, tmp_path: Path
+) -> None:
+    one, two = write("one", [unit(make_record)]), write("two", [unit(make_record, "qat")])
+    cases_ = write("cases", [make_record("A-float-notop")])
+    target = tmp_path / "joined.jsonl"
+    refused = call("merge", cases_, one, "-o", target)
+    assert refused.code == 2
+    assert "are of the benchmark" in refused.err
+    assert not target.exists()
+    assert call("merge", one, two, "-o", target).code == 0
+    assert len(records.read(target).records) == 2
+
+
 def test_nowhere_to_write_is_a_usage_error(
     call: Call, write: Write, make_record: MakeRecord, tmp_path: Path, fake_keras: FakeKeras
 ) -> None:

@@ -596,6 +596,15 @@ def test_a_start_makes_the_folder_and_leaves_the_records(
     assert records.read(settings.results / start.PREVIOUS_NAME).records == (make_record(),)
 
 
+def test_a_run_does_not_put_the_records_of_the_benchmark_aside(
+    settings: session.Settings, make_record: MakeRecord
+) -> None:
+    start.prepare(settings, keep=False)
+    records.append(settings.file, make_record("Net-float-bench-2021", variant="bench"))
+    with pytest.raises(UsageError, match=r"holds 1 records of the benchmark \(first: Net-float-be"):
+        start.prepare(settings, keep=False)
+
+
 def test_what_is_continued_is_copied_for_the_workers(
     settings: session.Settings, make_record: MakeRecord
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from harness import records
 FAKES = Path(__file__).with_name("fakes")
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
+MakeRecord = Callable[..., records.Record]
 
 
 def environment(faults: str = "") -> dict[str, str]:
@@ -118,6 +120,24 @@ def test_what_is_wrong_is_told_before_the_work(bench: Bench, words: list[str], t
     done = bench(*words)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--only-report"], ["--quick"]])
+def test_records_of_the_matrix_are_not_taken_for_units(
+    bench: Bench, tmp_path: Path, make_record: MakeRecord, words: list[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    unit = make_record("MobileNet", "float")
+    case = dataclasses.replace(unit, case="MobileNet-float-notop", variant="notop")
+    page = tmp_path / "out" / "bench.html"
+    page.write_text("the page of an earlier run")
+    records.write(tmp_path / "out" / records.RESULTS_NAME, [case])
+    done = bench(*words)
+    assert done.returncode == 2
+    assert "of the matrix" in done.stderr
+    assert "with --results DIR" in done.stderr
+    assert page.read_text() == "the page of an earlier run"
+    assert records.read(tmp_path / "out").records == (case,)
 
 
 def test_neither_help_nor_page_import_tensorflow(tmp_path: Path) -> None:
