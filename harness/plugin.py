@@ -204,7 +204,8 @@ def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
         return
     line = baseline.numbers.get(stale[0])
     where = f"{config.option.expectations.name}" + (f":{line}" if line else "")
-    hint = unknown("case", stale[0], known if "-" in stale[0] else rows)
+    is_name = "-" not in stale[0]
+    hint = unknown("application" if is_name else "case", stale[0], rows if is_name else known)
     raise UsageError(
         f"{where}: {hint}\n{len(stale)} expectations match no case; correct them, or run with "
         "--allow-removed and drop them with `python -m harness accept`"

@@ -80,21 +80,49 @@ class UsageError(ValueError):
     """The words of a call are off; the message says which ones would do."""
 
 
-def nearest(word: str, known: Iterable[str], *, most: int = 3) -> list[str]:
+def nearest(word: str, known: Iterable[str], *, most: int = 3, likeness: float = 0.5) -> list[str]:
     """Return up to ``most`` known words that resemble ``word``, best first."""
     by_folded = {k.casefold(): k for k in known}
-    hits = difflib.get_close_matches(word.casefold(), by_folded, n=most, cutoff=0.5)
+    hits = difflib.get_close_matches(word.casefold(), by_folded, n=most, cutoff=likeness)
     return [by_folded[h] for h in hits]
 
 
-def unknown(kind: str, word: str, known: Iterable[str]) -> UsageError:
-    """Build the error for a word that is not in its vocabulary."""
+#: By kind of word, the command that shows all of its vocabulary.
+LISTINGS: dict[str, str] = {
+    "case": f"list --variants {','.join(VARIANTS)}",
+    "application": "list --what applications",
+    "family": "list --what families",
+    "technique": "list --what techniques",
+    "variant": "list --what variants",
+    "stage": "list --what stages",
+    "label": "list --what labels",
+}
+
+
+def unknown(
+    kind: str, word: str, known: Iterable[str], *, listing: str | None = None
+) -> UsageError:
+    """Build the error for a word that is not in its vocabulary.
+
+    Args:
+      kind: what the word should have been.
+      word: as it was given.
+      known: the vocabulary.
+      listing: the command that shows all of it, as it follows ``python -m harness``; by
+        default that of `LISTINGS`, if there is one.
+    """
     known = list(known)
+    listing = listing or LISTINGS.get(kind)
     close = nearest(word, known)
     if close:
         hint = "did you mean " + " or ".join(close) + "?"
+    elif not known:
+        hint = "there is none"
     elif len(known) <= 12:
         hint = "known: " + ", ".join(known)
+    elif listing:
+        hint = f"`python -m harness {listing}` shows all {len(known)}"
     else:
-        hint = f"`python -m harness list` shows all {len(known)}"
+        few = nearest(word, known, most=5, likeness=0.0)
+        hint = f"{len(known)} are known, the nearest of them {', '.join(few)}"
     return UsageError(f"unknown {kind} {word!r}: {hint}")

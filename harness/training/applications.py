@@ -13,7 +13,7 @@ from typing import Any
 
 from harness import applications
 from harness.applications import Application
-from harness.words import UsageError, nearest
+from harness.words import LISTINGS, UsageError, nearest, unknown
 
 #: What a constructor with preprocessing of its own takes, and what one without does.
 BYTES = (0.0, 255.0)
@@ -127,14 +127,18 @@ def select(patterns: Iterable[str] = ()) -> tuple[Member, ...]:
 
 
 def _others(pattern: str) -> tuple[Application, ...]:
-    near = nearest(pattern, [one.name for one in MEMBERS])
     try:
         return applications.select([pattern])
     except UsageError as error:
-        if not near or ":" in pattern:
+        if ":" in pattern:
             raise
+        members = [one.name for one in MEMBERS]
+        every = [*members, *(one.name for one in applications.discover())]
+        if nearest(pattern, every):
+            raise unknown("application", pattern, every) from error
         raise UsageError(
-            f"unknown application {pattern!r}: did you mean {' or '.join(near)}?"
+            f"{unknown('application', pattern, members)}; "
+            f"`python -m harness {LISTINGS['application']}` shows others that it takes"
         ) from error
 
 

@@ -33,7 +33,9 @@ examples:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of the command."""
+    from harness.training.applications import MEMBERS
     from harness.training.settings import DEFAULT, FIRST_SEED, QUICK, REPEATS
+    from harness.training.techniques import BY_ID
 
     words = {"action": "append", "default": [], "metavar": "A,B"}
     parser.add_argument(
@@ -42,12 +44,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--applications",
         **words,  # type: ignore[arg-type]
-        help="names, patterns, or package.module:function; default: the eight of the table",
+        help=f"names or patterns of {', '.join(one.name for one in MEMBERS)} (default: all of "
+        "these), any that `harness list --what applications` shows, or package.module:function",
     )
     parser.add_argument(
         "--techniques",
         **words,  # type: ignore[arg-type]
-        help="ids or patterns; what they start from is run too; default: all",
+        help=f"ids or patterns of {', '.join(BY_ID)} (default: all); what they start from is "
+        "run too",
     )
     parser.add_argument(
         "--repeats",

@@ -115,7 +115,7 @@ def select(patterns: Iterable[str] = ()) -> tuple[Technique, ...]:
     for pattern in patterns:
         hits = {one for one in BY_ID if fnmatchcase(one, pattern)}
         if not hits:
-            raise unknown("technique", pattern, BY_ID)
+            raise unknown("technique", pattern, BY_ID, listing="bench --help")
         wanted |= hits
     if not wanted:
         return TECHNIQUES

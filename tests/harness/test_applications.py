@@ -277,6 +277,12 @@ def test_patterns_families_and_names_select_in_the_order_given(
         ("no_module:Net", r"'no_module:Net': there is no module 'no_module' on sys.path"),
         ("mine.no:Net", r"'mine.no:Net': there is no module 'mine.no' on sys.path"),
         ("mine.nets:Nett", r"unknown application in mine.nets 'Nett': did you mean Net"),
+        ("mine.empty:Net", r"unknown application in mine.empty 'Net': there is none$"),
+        # No command lists what is in somebody's module.
+        (
+            "mine.many:zzz",
+            r"unknown application in mine.many 'zzz': 20 are known, the nearest of them (\w+, ){4}",
+        ),
         ("mine.broken:Net", r"'mine.broken:Net': broken.py:2: "),
     ],
 )
@@ -295,6 +301,8 @@ def own(root: Path) -> None:
     (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
     (package / "nets.py").write_text("from mine import sizes\ndef Net(size=sizes.SIZE): ...\n")
     (package / "sizes.py").write_text("SIZE = 1\n")
+    (package / "empty.py").write_text("")
+    (package / "many.py").write_text("".join(f"def Net{n}(): ...\n" for n in range(20)))
     (package / "broken.py").write_text("x = 1\ndef Net(:\n")
 
 

@@ -98,7 +98,7 @@ def test_a_name_with_hyphens_is_told_from_the_technique(
         ("family:net_pass-float-notop", "did you mean Pass"),
         ("Pass0-notop", "did you mean Pass0-"),
         ("Pass0", "did you mean Pass0-"),
-        ("", "`python -m harness list` shows all "),
+        ("", "`python -m harness list --variants notop,top` shows all "),
     ],
 )
 def test_an_id_that_names_no_case_is_an_error_with_the_nearest(

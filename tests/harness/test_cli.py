@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from harness.cases import Selection
 from harness.errors import EXPLANATIONS
 from harness.records import Failure, Record
 from harness.stages.bench import Options
-from harness.words import STAGES, Exit
+from harness.words import LISTINGS, STAGES, Exit
 
 MakeRecord = Callable[..., Record]
 FakeKeras = Callable[..., Path]
@@ -158,6 +159,35 @@ def test_list_refuses_unknown_words_with_the_nearest(call: Call, fake_keras: Fak
     assert done.code == 2
     assert done.err == "harness: unknown application 'Pas0': did you mean Pass0?\n"
     assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ("list --applications zzzz", "application"),
+        ("list --applications family:zzzz", "family"),
+        ("list --techniques zzzz", "technique"),
+        ("explain zzzz", "label"),
+        ("case zzzz", "case"),
+    ],
+)
+def test_a_word_like_none_is_answered_with_the_command_that_shows_all(
+    call: Call, fake_keras: FakeKeras, arguments: str, kind: str
+) -> None:
+    package = fake_keras(Pass=13) / "fakekeras"
+    index = package / "applications" / "__init__.py"
+    for n in range(13):  # as many families
+        (package / "src" / "applications" / f"net_{n}.py").write_text(f"def Odd{n}(): ...\n")
+        line = f"from fakekeras.src.applications.net_{n} import Odd{n}\n"
+        index.write_text(index.read_text() + line)
+    done = call(*arguments.split())
+    assert done.code == 2
+    told = re.fullmatch(
+        rf"harness: unknown {kind} '\w+': `python -m harness (.+)` shows all (\d+)\n", done.err
+    )
+    assert told is not None, done.err
+    assert told[1] == LISTINGS[kind]
+    assert len(call(*told[1].split()).lines) == int(told[2]) > 12
 
 
 def test_an_application_of_ones_own_is_found_from_the_folder_of_the_call(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import records
+from harness.training import applications, techniques
 
 FAKES = Path(__file__).with_name("fakes")
 
@@ -112,6 +113,9 @@ def test_an_interrupt_costs_only_what_was_running(tmp_path: Path) -> None:
     [
         (["--techniques", "qatt"], "unknown technique 'qatt': did you mean qat"),
         (["--applications", "MobilNet"], "did you mean MobileNet"),
+        (["--applications", "VGG15"], "did you mean VGG19 or VGG16"),
+        (["--applications", "zzz"], "known: MobileNet, MobileNetV2, MobileNetV3Small, Eff"),
+        (["--applications", "zzz"], "; `python -m harness list --what applications` shows oth"),
         (["--repeats", "0"], "not a whole number of at least 1"),
         (["--only-report"], "cannot read"),
     ],
@@ -156,3 +160,6 @@ def test_neither_help_nor_page_import_tensorflow(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "examples:" in done.stdout
+    shown = " ".join(done.stdout.split())
+    for names in ([one.name for one in applications.MEMBERS], list(techniques.BY_ID)):
+        assert ", ".join(names) in shown
