@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -21,6 +22,16 @@ def _at_least_one(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
     return int(value)
+
+
+def _above_zero(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number above 0")
+    return number
 
 
 def _weights(value: str) -> str:
@@ -49,13 +60,13 @@ CASE: Mapping[str, Mapping[str, Any]] = {
         "help": f"the last stage: {', '.join(STAGES)} (default: {STAGES[-1]})",
     },
     "--case-timeout": {
-        "type": float,
+        "type": _above_zero,
         "default": Limits().seconds,
         "metavar": "SECONDS",
         "help": "wall time one case may take (default: %(default)g)",
     },
     "--case-memory": {
-        "type": float,
+        "type": _above_zero,
         "default": Limits().memory_bytes / 2**30,
         "metavar": "GIB",
         "help": "resident memory one case may use (default: %(default)g)",
@@ -80,13 +91,13 @@ CASE: Mapping[str, Mapping[str, Any]] = {
         "help": "file format of the save stage (default: %(default)s)",
     },
     "--input-size": {
-        "type": int,
+        "type": _at_least_one,
         "default": Options().input_size,
         "metavar": "PIXELS",
         "help": "height and width fed to a notop model (default: %(default)d)",
     },
     "--batch": {
-        "type": int,
+        "type": _at_least_one,
         "default": Options().batch,
         "metavar": "N",
         "help": "images per training step at notop (default: %(default)d)",

@@ -726,6 +726,12 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, buffered: str
         (["--weights", "no/such/folder"], "unknown weights or folder 'no/such/folder'"),
         (["--samples", "0"], "'0' is not a whole number of at least 1"),
         (["--samples", "many"], "'many' is not a whole number of at least 1"),
+        (["--batch", "0"], "'0' is not a whole number of at least 1"),
+        (["--input-size=-3"], "'-3' is not a whole number of at least 1"),
+        (["--case-timeout", "0"], "'0' is not a number above 0"),
+        (["--case-memory=-1"], "'-1' is not a number above 0"),
+        (["--case-memory", "nan"], "'nan' is not a number above 0"),
+        (["--case-timeout", "soon"], "'soon' is not a number above 0"),
     ],
 )
 @pytest.mark.parametrize("command", [["run"], ["case", "MobileNetV2-float-notop"]])
