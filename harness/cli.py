@@ -232,15 +232,14 @@ def _add_case(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _case(given: argparse.Namespace) -> Exit:
-    import importlib
     import tempfile
 
-    from harness import cases, environment, progress, session
+    from harness import cases, environment, progress, session, start
     from harness.finish import exit_code
 
     case = cases.parse(given.id, options.split([given.applications]))
     cases.check_stage(given.until)
-    importlib.import_module(given.runtime).check()
+    start.check_runtime(given.runtime)
     with tempfile.TemporaryDirectory(prefix="tfmot-matrix-case-") as folder:
         one = session.Session(
             session.Settings(

@@ -30,11 +30,7 @@ def prepare(run: Settings, *, keep: bool) -> None:
     Raises:
       UsageError: something is missing; one sentence with what to do.
     """
-    try:
-        runtime = importlib.import_module(run.runtime)
-    except ImportError as error:
-        raise UsageError(f"--runtime {run.runtime}: {error}") from error
-    runtime.check()
+    check_runtime(run.runtime)
     reading.refuse_others(run.file, bench=False)
     _writable(run.results)
     _room(Path(tempfile.gettempdir()))
@@ -51,6 +47,19 @@ def prepare(run: Settings, *, keep: bool) -> None:
     # Workers decide what is left by this copy, not by the file they append to.
     start.mkdir()
     shutil.copyfile(run.file, start / records.RESULTS_NAME)
+
+
+def check_runtime(name: str) -> None:
+    """Check that the module that runs cases is there, and that it can run them here.
+
+    Raises:
+      UsageError: it is not, or cannot.
+    """
+    try:
+        runtime = importlib.import_module(name)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"--runtime {name}: {error}") from error
+    runtime.check()
 
 
 def set_aside(run: Settings) -> None:

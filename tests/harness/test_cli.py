@@ -279,6 +279,7 @@ def test_the_repro_line_of_a_case_of_ones_own_says_where_it_is(
         ("Pass0-prun-notop", "unknown case 'Pass0-prun-notop': did you mean Pass0-prune-notop"),
         ("Pass0-prune-notop --until safe", "unknown stage 'safe': did you mean save"),
         ("Pass0-prune-notop --applications nowhere:Net", "there is no module 'nowhere'"),
+        ("Pass0-prune-notop --runtime nosuch", "--runtime nosuch: No module named 'nosuch'"),
         ("Pass0-prune-notop", "KERAS_MODULE=fakekeras: tensorflow-model-optimization works with"),
     ],
 )
