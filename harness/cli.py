@@ -205,9 +205,22 @@ def _has_plugin() -> bool:
 
 
 class _Outcome:
-    """Takes the exit code that the plugin computed from the records."""
+    """Sees what pytest makes of the call, and the exit code that the plugin computes."""
 
     code: Exit | None = None
+
+    def pytest_configure(self, config: Any) -> None:
+        """Refuse words that belong to no option: pytest would take them for files."""
+        import pytest
+
+        from harness import plugin
+
+        stray = [word for word in config.args if word != str(plugin.MATRIX_FILE)]
+        if stray:
+            raise pytest.UsageError(
+                f"{stray[0]!r} belongs to no option. Applications, for example, are given as "
+                "--applications A,B: the words of an option are separated by commas"
+            )
 
     def pytest_matrix_concluded(self, code: Exit) -> None:
         self.code = code

@@ -8,6 +8,7 @@ the controller only shows progress and writes the reports.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from harness.options import MATRIX, limits_of, options_of, split
 from harness.paths import working_dir
 from harness.records import Record
 from harness.stages.bench import Options
-from harness.words import VARIANTS, Exit, Expectation, Status, UsageError
+from harness.words import VARIANTS, Exit, Expectation, Status, UsageError, unknown
 
 MATRIX_FILE = Path(__file__).with_name("test_matrix.py")
 
@@ -139,10 +140,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = _chosen(metafunc.config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
-    # What can be a marker is known only now, and --strict-markers wants each declared.
-    words = {word: f"{kind} {word}" for case in chosen for kind, word in _markers(case).items()}
-    for word, meaning in sorted(words.items()):
-        metafunc.config.addinivalue_line("markers", f"{word}: matrix cases of {meaning}")
+    _declare_markers(metafunc.config, chosen)
     metafunc.parametrize(
         "matrix_case",
         [
@@ -160,10 +158,43 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _markers(case: Case) -> dict[str, str]:
     """Return the markers of a case, as words that ``-m`` takes."""
     return {
-        "family": f"family_{case.application.family}",
-        "technique": case.technique.id.replace("-", "_"),
-        "variant": case.variant,
+        "family": _marker("family", case.application.family),
+        "technique": _marker("technique", case.technique.id),
+        "variant": _marker("variant", case.variant),
     }
+
+
+def _marker(kind: str, name: str) -> str:
+    return f"family_{name}" if kind == "family" else name.replace("-", "_")
+
+
+def _declare_markers(config: pytest.Config, chosen: list[Case]) -> None:
+    """Tell pytest what can be a marker: --strict-markers wants each declared.
+
+    Those that no chosen case has are words of the matrix all the same.
+    """
+    from harness import applications, techniques
+
+    names = {
+        "family": [a.family for a in (*applications.discover(), *(c.application for c in chosen))],
+        "technique": list(techniques.registry()),
+        "variant": list(VARIANTS),
+    }
+    words = {_marker(kind, name): f"{kind} {name}" for kind in names for name in names[kind]}
+    for word in sorted(words.keys() - _declared(config)):
+        config.addinivalue_line("markers", f"{word}: matrix cases of {words[word]}")
+
+
+def _declared(config: pytest.Config) -> set[str]:
+    return {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+
+
+def _refuse_unknown_markers(config: pytest.Config) -> None:
+    """Stop at a word of ``-m`` that is no marker: workers would fail over it, each for itself."""
+    names = re.sub(r"\(\s*\w+\s*=[^)]*\)", " ", config.option.markexpr)  # without arguments
+    for word in re.findall(r"[^\s()]+", names):
+        if word not in {"and", "or", "not", *_declared(config)}:
+            raise unknown("marker", word, _declared(config))
 
 
 def _chosen(config: pytest.Config) -> list[Case]:
@@ -189,7 +220,6 @@ def _chosen(config: pytest.Config) -> list[Case]:
 def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
     """Stop at lines of the baseline that match no case: they would never be compared."""
     from harness import applications, techniques
-    from harness.words import unknown
 
     rows = [a.name for a in applications.discover()]
     own = [
@@ -351,6 +381,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
     try:
         state = _Controller(config, _chosen(config))
+        _declare_markers(config, state.chosen)
+        _refuse_unknown_markers(config)
         if config.option.collectonly:
             return
         start.prepare(state.settings, keep=state.keeps)

@@ -250,6 +250,10 @@ def test_a_run_with_newly_passing_cases_alone_exits_with_3(later: Bench) -> None
     ("arguments", "message"),
     [
         ("-k nothing", "harness: no case is selected; `harness list` shows what there is"),
+        ("-m family_net_pas", "ERROR: unknown marker 'family_net_pas': did you mean family_net_p"),
+        ("-m prune-tfmot", "ERROR: unknown marker 'prune-tfmot': did you mean prune_tfmot"),
+        ("Pass0", "ERROR: 'Pass0' belongs to no option."),
+        ("--applications Pass0 Pass1", "ERROR: 'Pass1' belongs to no option."),
         ("--techniques prun", "ERROR: unknown technique 'prun': did you mean prune or"),
         ("--applications pass0", "ERROR: unknown application 'pass0': did you mean Pass0 or"),
         ("--until saev", "ERROR: unknown stage 'saev': did you mean save"),
@@ -268,6 +272,15 @@ def test_a_usage_error_exits_with_2_and_touches_nothing(
     assert "Traceback" not in done.stdout + done.stderr
     assert progress_lines(done.stdout) == []
     assert before == {p: p.stat().st_mtime_ns for p in story.bench.results.iterdir() if p.is_file()}
+
+
+@pytest.mark.parametrize("marker", ["top", "family_net_rank and float", "not matrix"])
+def test_a_marker_that_no_selected_case_has_selects_none(story: Story, marker: str) -> None:
+    words = ("--applications=Pass0", "--techniques=prune", "-o", "strict_markers=true")
+    done = story.bench.run("-n", "2", "-m", marker, *words)
+    assert done.returncode == 2, done.stdout
+    assert "harness: no case is selected" in done.stderr
+    assert "INTERNALERROR" not in done.stdout
 
 
 def test_a_stale_baseline_is_refused_with_the_nearest_unless_it_is_allowed(later: Bench) -> None:
