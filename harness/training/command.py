@@ -157,14 +157,25 @@ def _worse(code: Exit, statuses: list[str]) -> Exit:
 
 
 def _places(given: argparse.Namespace) -> tuple[Path, Path]:
-    """Return the folder of the records, and the page."""
+    """Return the folder of the records, and the page.
+
+    Raises:
+      UsageError: either cannot be what it should be.
+    """
     results = given.results
     if results is None:
         results = working_dir() / "bench-quick" if given.quick else REPORTS / "bench"
         default = results / "bench.html" if given.quick else REPORTS / "bench.html"
     else:
         default = results / "bench.html"
-    return results, given.output or default
+    page = given.output or default
+    if results.exists() and not results.is_dir():
+        raise UsageError(f"--results {results} is a file: name the folder that holds the records")
+    if page.is_dir():
+        raise UsageError(f"--output {page} is a folder: name the page, e.g. {page / 'bench.html'}")
+    if page.suffix not in (".html", ".htm"):  # its CSV, or the records, would be written over
+        raise UsageError(f"--output {page}: a page ends in .html, e.g. {page.with_suffix('.html')}")
+    return results, page
 
 
 def _report(results: Path, page: Path) -> Exit:

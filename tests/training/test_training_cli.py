@@ -126,6 +126,33 @@ def test_what_is_wrong_is_told_before_the_work(bench: Bench, words: list[str], t
     assert told in done.stderr
 
 
+@pytest.mark.parametrize("more", [["--only-report"], ["--quick"]])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--results", "out/results.jsonl"], "--results out/results.jsonl is a file: name the fo"),
+        (["-o", "out"], "--output out is a folder: name the page, e.g. out/bench.html"),
+        (["-o", "y.csv"], "--output y.csv: a page ends in .html, e.g. y.html"),
+        (["-o", "out/results.jsonl"], "--output out/results.jsonl: a page ends in .html"),
+    ],
+)
+def test_places_that_cannot_be_are_told_before_anything_is_written(
+    bench: Bench,
+    tmp_path: Path,
+    make_record: MakeRecord,
+    words: list[str],
+    told: str,
+    more: list[str],
+) -> None:
+    (tmp_path / "out").mkdir()
+    records.write(tmp_path / "out" / records.RESULTS_NAME, [make_record("MobileNet", "float")])
+    done = bench(*words, *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"harness: {told}")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [records.RESULTS_NAME]
+
+
 @pytest.mark.parametrize("words", [["--only-report"], ["--quick"]])
 def test_records_of_the_matrix_are_not_taken_for_units(
     bench: Bench, tmp_path: Path, make_record: MakeRecord, words: list[str]
