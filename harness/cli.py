@@ -18,7 +18,8 @@ from harness.reading import of_matrix, read
 from harness.words import STAGES, VARIANTS, Exit, UsageError
 
 EPILOG = """\
-exit codes: 0 as expected · 1 regression · 2 usage · 3 newly passing only · 4 the harness failed
+exit codes: 0 as expected · 1 regression, or a new case that fails · 2 usage ·
+            3 newly passing only · 4 the harness failed
 words: an application (MobileNetV2) x a technique (qat-tfmot) x a variant (notop, top) is a case,
 MobileNetV2-qat-tfmot-notop; it goes through the stages
 build, transform, train, save, export, run, parity.
@@ -394,7 +395,8 @@ def _add_diff(command: Callable[..., argparse.ArgumentParser]) -> None:
         "diff",
         _diff,
         "compare two runs: regressions, fixes, changed labels, new, removed",
-        "Exits with 1 on a regression or a changed label, with 3 where cases only newly pass.",
+        "Exits with 1 on a regression, a changed label or a new case that fails, with 3 where\n"
+        "cases only newly pass.",
     )
     sub.add_argument("before", type=Path, metavar="A")
     sub.add_argument("after", type=Path, metavar="B")

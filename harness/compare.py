@@ -165,7 +165,13 @@ def _times(a: Mapping[str, Record], b: Mapping[str, Record]) -> tuple[TimeChange
 
 
 def exit_code(diff: Diff) -> Exit:
-    """Return the exit code of ``harness diff``."""
+    """Return the exit code of ``harness diff``.
+
+    A case that only the newer run has, and that does not pass there, is as grave as a
+    regression.
+    """
+    if any(c.before is None and c.after and c.after[0] != Status.PASS for c in diff.new):
+        return Exit.REGRESSION
     return exit_for(kind for kind, changes in diff.by_kind().items() if changes)
 
 

@@ -9,7 +9,7 @@ from harness import ratios, records, reuse
 from harness.paths import REPORTS, shown
 from harness.records import Record
 from harness.session import Settings
-from harness.words import Exit, Status, UsageError, exit_for
+from harness.words import Exit, Expectation, Status, UsageError, exit_for
 
 
 def conclude(
@@ -133,8 +133,8 @@ def _columns(found: Iterable[Record]) -> set[str]:
 
 
 def exit_code(run: Iterable[Record]) -> Exit:
-    """Return the exit code of a run."""
+    """Return the exit code of a run; a new case that fails is as grave as a regression."""
     run = list(run)
     if any(r.status == Status.ERROR for r in run):
         return Exit.HARNESS_FAILED
-    return exit_for(r.expectation for r in run)
+    return exit_for(Expectation.REGRESSION if r.fails_anew else r.expectation for r in run)

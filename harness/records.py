@@ -122,6 +122,11 @@ class Record:
         """Whether the baseline said something else of this case."""
         return self.expectation not in (None, Expectation.EXPECTED.value)
 
+    @property
+    def fails_anew(self) -> bool:
+        """Whether it does not pass, and the baseline said nothing of this case."""
+        return not self.passed and self.expectation in (None, Expectation.NEW.value)
+
     def outcome(self) -> tuple[str, str, str | None]:
         """What a baseline pins: status, stage and label."""
         return (self.status, self.stage, self.label)

@@ -112,6 +112,18 @@ def test_only_fixes_have_their_own_exit_code() -> None:
     assert exit_code(diff) is Exit.NEWLY_PASSING
 
 
+def test_a_new_case_that_fails_is_as_grave_as_a_regression() -> None:
+    known = record("A")
+    failing, passing = record("B", failing=NESTED), record("B")
+    assert exit_code(compare(runs(known), runs(known, failing))) is Exit.REGRESSION
+    assert exit_code(compare(runs(known), runs(known, passing))) is Exit.AS_EXPECTED
+    # What the older run was not asked for is new, but it is no case of which nothing is known.
+    early = record("B", stage="build", until="build")
+    later = compare(runs(known, early), runs(known, failing))
+    assert [c.case for c in later.new] == ["B-float-notop"]
+    assert exit_code(later) is Exit.AS_EXPECTED
+
+
 def test_markdown_escapes_and_cuts() -> None:
     evil = {f"c|`<b>{i}": record(case=f"c|`<b>{i}") for i in range(5)}
     text = to_markdown(compare({}, evil), most=2)
