@@ -113,6 +113,7 @@ def _add_list(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--what",
         choices=("cases", "applications", "families", "techniques", "variants", "stages", "labels"),
         default="cases",
+        help="the words to list (default: %(default)s, the ids that `harness case` takes)",
     )
 
 
@@ -282,7 +283,14 @@ def _case(given: argparse.Namespace) -> Exit:
 def _add_report(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub = command("report", _report, "write index.html, matrix.csv and summary.md from records")
     _add_results(sub, many=True)
-    sub.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    sub.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where to write them; the folder is made if it is not there",
+    )
 
 
 def _add_results(sub: argparse.ArgumentParser, *, many: bool) -> None:
@@ -331,7 +339,14 @@ def _add_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
         "Records of different library versions are refused unless --allow-mixed is given.",
     )
     _add_results(sub, many=True)
-    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    sub.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the results.jsonl to write, one record per case; one that is there is replaced",
+    )
     sub.add_argument(
         "--allow-mixed", action="store_true", help="join records of different environments"
     )
@@ -365,7 +380,14 @@ def _add_publish(command: Callable[..., argparse.ArgumentParser]) -> None:
         "  harness publish .harness/top",
     )
     _add_results(sub, many=True)
-    sub.add_argument("-o", "--output", type=Path, default=REPORTS, metavar="DIR")
+    sub.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=REPORTS,
+        metavar="DIR",
+        help="the published run (default: reports/ beside the harness package)",
+    )
     sub.add_argument(
         "--partial",
         action="store_true",
@@ -398,9 +420,10 @@ def _add_diff(command: Callable[..., argparse.ArgumentParser]) -> None:
         "Exits with 1 on a regression, a changed label or a new case that fails, with 3 where\n"
         "cases only newly pass.",
     )
-    sub.add_argument("before", type=Path, metavar="A")
-    sub.add_argument("after", type=Path, metavar="B")
-    sub.add_argument("--markdown", action="store_true")
+    what = "a results.jsonl, or a folder that holds one"
+    sub.add_argument("before", type=Path, metavar="A", help=f"the older run: {what}")
+    sub.add_argument("after", type=Path, metavar="B", help=f"the newer run: {what}")
+    sub.add_argument("--markdown", action="store_true", help="print tables in Markdown")
 
 
 def _diff(given: argparse.Namespace) -> Exit:
@@ -428,9 +451,16 @@ def _add_accept(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=Path,
         default=[working_dir()],
         metavar="RESULTS",
-        help="default: the last run",
+        help="a results.jsonl, or a folder that holds one (default: .harness, the last run)",
     )
-    sub.add_argument("--expectations", type=Path, default=EXPECTATIONS, metavar="FILE")
+    sub.add_argument(
+        "--expectations",
+        type=Path,
+        default=EXPECTATIONS,
+        metavar="FILE",
+        help="the baseline to change and write (default: harness/expectations.txt, the one of "
+        "this package)",
+    )
     sub.add_argument("--dry-run", action="store_true", help="print the change, write nothing")
 
 
@@ -470,7 +500,13 @@ def _add_relabel(command: Callable[..., argparse.ArgumentParser]) -> None:
         "For use after a change of harness/errors.py: nothing has to be run again.",
     )
     _add_results(sub, many=False)
-    sub.add_argument("--expectations", type=Path, default=EXPECTATIONS, metavar="FILE")
+    sub.add_argument(
+        "--expectations",
+        type=Path,
+        default=EXPECTATIONS,
+        metavar="FILE",
+        help="the baseline to compare with (default: harness/expectations.txt)",
+    )
 
 
 def _relabel(given: argparse.Namespace) -> Exit:

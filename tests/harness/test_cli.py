@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
@@ -102,6 +103,17 @@ def test_every_command_has_a_help(call: Call, command: str) -> None:
     assert done.code == 0
     assert done.lines[0].startswith(f"usage: harness {command}")
     assert len(done.lines) > 5
+
+
+def test_every_argument_of_every_command_is_explained() -> None:
+    (commands,) = (a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    silent = [
+        f"{name} {action.metavar or action.dest}"
+        for name, parser in commands.choices.items()
+        for action in parser._actions
+        if not action.help
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize("arguments", ["--help", "run --help", "explain oom"])
