@@ -535,8 +535,6 @@ def _add_explain(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _explain(given: argparse.Namespace) -> Exit:
-    import textwrap
-
     from harness import errors, records
     from harness.paths import REPORTS
 
@@ -549,8 +547,7 @@ def _explain(given: argparse.Namespace) -> Exit:
     told = {"cause": found.cause, "remedy": found.remedy, "handled": found.handled}
     for name, text in told.items():
         if text:
-            lead = f"  {name:<8}"
-            print(textwrap.fill(text, 88, initial_indent=lead, subsequent_indent=" " * 10))
+            print(_wrapped(name, text))
     for link in found.links:
         print(f"  link    {link}")
     try:
@@ -561,10 +558,24 @@ def _explain(given: argparse.Namespace) -> Exit:
     for line in _taken_now(examples, reference):
         print(f"          {line}")
     for record in examples[:5]:
-        print(f"  example {record.case} ({record.stage}) {record.fingerprint or ''}"[:160])
+        print(_wrapped("example", f"{record.case} ({record.stage}) {record.fingerprint or ''}"))
     if len(examples) > 5:
         print(f"          and {len(examples) - 5} more in the reference run")
     return Exit.AS_EXPECTED
+
+
+def _wrapped(name: str, text: str) -> str:
+    """Return a text behind its name, in lines; no word, and so no path, is cut."""
+    import textwrap
+
+    return textwrap.fill(
+        text,
+        88,
+        initial_indent=f"  {name:<8}",
+        subsequent_indent=" " * 10,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _taken_now(examples: Sequence[Any], reference: Sequence[Any]) -> list[str]:

@@ -244,6 +244,18 @@ def test_explain_shows_examples_of_the_reference_run(
     assert not any("example" in line for line in call("explain", "oom").lines)
 
 
+def test_explain_tells_all_of_a_long_example_and_cuts_no_word(
+    call: Call, write: Write, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = "a shape of four-dimensional things " * 8 + f"@ {'a/' * 50}file.py:function"
+    long = dataclasses.replace(failing(make_record, "N-qat-tfmot-notop"), fingerprint=message)
+    monkeypatch.setattr("harness.paths.REPORTS", write("reports", [long]))
+    lines = call("explain", "nested-model").lines
+    lines = lines[[line.startswith("  example ") for line in lines].index(True) :]
+    assert " ".join(lines).split() == ["example", long.case, "(transform)", *message.split()]
+    assert max(map(len, lines[:-1])) <= 88
+
+
 # --- one case ---------------------------------------------------------------------------
 
 
