@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import cases, progress, records, reuse, session
+from harness import admission, cases, progress, records, reuse, session
 from harness.cases import Case, Selection
 from harness.options import MATRIX, limits_of, options_of, split
 from harness.paths import working_dir
@@ -418,7 +419,8 @@ def _start_meter(config: pytest.Config, ids: list[str]) -> None:
     workers = len(getattr(config.option, "tx", None) or []) or 1
     state.meter = progress.Meter(chosen, state.expected_seconds(), workers)
     if _shows_progress(reporter):
-        state.heartbeat = progress.Heartbeat(reporter.write_line)
+        note = partial(admission.note, state.settings.locks)
+        state.heartbeat = progress.Heartbeat(reporter.write_line, note=note)
 
 
 def _shows_progress(reporter: Any) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from harness.admission import Note
 from harness.failures import headline
 from harness.records import Record
 from harness.words import Expectation, Status
@@ -166,11 +167,18 @@ class Heartbeat:
     Args:
       write: prints a line.
       every: seconds of silence before a line, and between two of them.
+      note: returns what its worker has noted of a case, if anything.
     """
 
-    def __init__(self, write: Callable[[str], None], every: float = QUIET_SECONDS) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        every: float = QUIET_SECONDS,
+        note: Callable[[str], Note | None] = lambda case: None,
+    ) -> None:
         self._write = write
         self._every = every
+        self._note = note
         self._lock = threading.Lock()
         self._began: dict[str, float] = {}
         self._stirred = threading.Event()
@@ -194,12 +202,22 @@ class Heartbeat:
         self._thread.join()
 
     def line(self) -> str:
-        """Return what is at work, the longest first; nothing if no case is."""
+        """Return what is at work, and what waits, the longest first; nothing if no case is."""
         now = time.monotonic()
         with self._lock:
-            cases = sorted(self._began.items(), key=lambda item: item[1])
-        told = (f"{case} for {duration(now - began)}" for case, began in cases)
-        return f"    at work: {', '.join(told)}" if cases else ""
+            cases = {case: now - began for case, began in self._began.items()}
+        groups: dict[bool, dict[str, float]] = {False: {}, True: {}}
+        for case, seconds in cases.items():
+            note = self._note(case)
+            # A note that is older than the start of the case is of another run.
+            spent = min(seconds, time.time() - note.since) if note else seconds
+            groups[note.waits if note else False][case] = max(0.0, spent)
+        told = []
+        for waits, what in ((False, "at work"), (True, "waiting for memory")):
+            found = sorted(groups[waits].items(), key=lambda item: -item[1])
+            if found:
+                told.append(f"{what}: {', '.join(f'{c} for {duration(s)}' for c, s in found)}")
+        return f"    {'; '.join(told)}" if told else ""
 
     def _beat(self) -> None:
         while not self._closed:

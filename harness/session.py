@@ -42,6 +42,11 @@ class Settings:
     def file(self) -> Path:
         return self.results / records.RESULTS_NAME
 
+    @property
+    def locks(self) -> Path:
+        """The folder through which workers agree on what runs beside what."""
+        return self.results / "locks"
+
     def repro(self, case: Case) -> str:
         """Return the command that runs ``case`` exactly as this run does."""
         words = [f"python -m harness case {case.id}"]
@@ -146,7 +151,7 @@ class Session:
     def _attempt(self, case: Case) -> Outcome:
         """Run a case, alone on the machine if it is expected to take most of its memory."""
         alone = admission.needs_all(self._reference.peak(case))
-        with admission.admitted(self.settings.results / "locks", alone=alone):
+        with admission.admitted(self.settings.locks, alone=alone, case=case.id):
             return self._run_case(self.request(case))
 
     def request(self, case: Case) -> dict[str, Any]:

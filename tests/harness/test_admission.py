@@ -11,19 +11,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.admission import admitted, needs_all
+from harness.admission import Note, admitted, needs_all, note
 
 
 class Worker:
     """A case in a thread of its own, which runs until it is let go."""
 
-    def __init__(self, folder: Path, alone: bool) -> None:
+    def __init__(self, folder: Path, alone: bool, case: str) -> None:
+        self.case = case
         self.started, self._leave = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, args=(folder, alone))
         self._thread.start()
 
     def _run(self, folder: Path, alone: bool) -> None:
-        with admitted(folder, alone=alone):
+        with admitted(folder, alone=alone, case=self.case):
             self.started.set()
             self._leave.wait(20)
 
@@ -43,7 +44,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[bool], Worker]]:
     workers: list[Worker] = []
 
     def one(alone: bool) -> Worker:
-        workers.append(Worker(tmp_path / "locks", alone))
+        workers.append(Worker(tmp_path / "locks", alone, f"case-{len(workers)}"))
         return workers[-1]
 
     yield one
@@ -72,10 +73,34 @@ def test_a_large_case_waits_for_the_others_and_is_not_overtaken(
     assert late.runs()
 
 
+def test_a_case_notes_whether_it_waits_and_since_when(
+    start: Callable[[bool], Worker], tmp_path: Path
+) -> None:
+    def noted(worker: Worker) -> Note:
+        found = note(tmp_path / "locks", worker.case)
+        assert found is not None
+        return found
+
+    first = start(False)
+    assert first.runs()
+    assert not noted(first).waits
+    large = start(True)
+    assert large.waits()
+    waiting = noted(large)
+    assert waiting.waits
+    first.leave()
+    assert large.runs()
+    working = noted(large)
+    assert not working.waits
+    assert working.since > waiting.since
+    large.leave()
+    assert [note(tmp_path / "locks", worker.case) for worker in (first, large)] == [None, None]
+
+
 def test_a_case_that_fails_leaves_the_room(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="fails"), admitted(tmp_path, alone=True):
+    with pytest.raises(ValueError, match="fails"), admitted(tmp_path, alone=True, case="one"):
         raise ValueError("fails")
-    with admitted(tmp_path, alone=True):
+    with admitted(tmp_path, alone=True, case="one"):
         pass
 
 
@@ -85,7 +110,7 @@ def test_no_two_are_in_while_one_is_alone(tmp_path: Path) -> None:
 
     def one(number: int) -> None:
         alone = number % 4 == 0
-        with admitted(tmp_path, alone=alone):
+        with admitted(tmp_path, alone=alone, case=f"{number}"):
             inside.append(alone)
             time.sleep(0.005)
             seen.append(list(inside))

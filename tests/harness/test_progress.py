@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness import plugin, progress
+from harness.admission import Note
 from harness.progress import Heartbeat, Meter, duration
 from harness.records import Failure, Record, StageResult
 
@@ -185,6 +186,25 @@ def test_silence_is_broken_by_what_is_at_work() -> None:
     lines.clear()
     time.sleep(0.2)
     assert lines == []
+
+
+def test_what_waits_is_not_said_to_be_at_work() -> None:
+    now = time.time()
+    notes = {
+        "A": Note(waits=True, since=now - 100),
+        "B": Note(waits=False, since=now - 30),  # it waited before
+        "C": Note(waits=False, since=now - 10_000),  # of an earlier run
+    }
+    beat = Heartbeat(print, every=100, note=notes.get)
+    for case in "ABCD":
+        beat.started(case)
+    beat._began = {case: began - 200 for case, began in beat._began.items()}
+    told = "    at work: C for 3 min, D for 3 min, B for 30 s; waiting for memory: A for 2 min"
+    assert beat.line() == told
+    for case in "BCD":
+        beat.ended(case)
+    assert beat.line() == "    waiting for memory: A for 2 min"
+    beat.close()
 
 
 def test_a_case_that_ends_is_a_sign_of_life_itself() -> None:
