@@ -18,6 +18,7 @@ from optim.engine.quantizers import TensorQuantizeConfig
 from optim.engine.read import read
 from optim.engine.roles import BY_CLASS, DIVISIONS, DIVISOR, Assignment, Role, assign
 from optim.engine.schemes import Scheme, get_scheme
+from optim.engine.unkept import Wanted, unkept, wanted
 from optim.errors import Problem, UnsupportedModelError
 
 K = keras.layers
@@ -84,11 +85,21 @@ class Entry:
 
 @dataclass
 class Plan:
-    """The decisions for a whole graph, in execution order. Printing it gives a table."""
+    """The decisions for a whole graph, in execution order. Printing it gives a table.
+
+    Attributes:
+        graph: what they are about.
+        scheme: what they follow.
+        entries: one for each call of a layer.
+        wanted: number of layers whose kernels have something that `preserve` asks to keep.
+        unkept: those of them that are trained, but get no quantizer that does; with the reason.
+    """
 
     graph: Graph
     scheme: Scheme
     entries: list[Entry]
+    wanted: int = 0
+    unkept: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
@@ -174,16 +185,19 @@ def plan(
         UnsupportedModelError: LiteRT lacks kernels of this scheme; all of them listed.
     """
     chosen, keeps = get_scheme(scheme), check_preserve(preserve)
+    with_something: list[Wanted] = []
     if isinstance(model, Graph):
         graph = model
     else:
         graph = read(model)
         mark(graph, skip, configs)
+        with_something = wanted(graph, *keeps)
         graph.keeps_values = keeps[1]
         lower(graph)
     entries = _Planner(graph, chosen, check_configs(configs), keeps).run()
     _check_kernels(entries, chosen)
-    return Plan(graph, chosen, entries)
+    missed = unkept(with_something, entries)
+    return Plan(graph, chosen, entries, len(with_something), missed)
 
 
 def _check_kernels(entries: list[Entry], scheme: Scheme) -> None:
@@ -302,7 +316,8 @@ class _Planner:
                 entry.reason = node.skip
                 return
         if entry.role is Role.TABLE:
-            entry.weights = {"embeddings": self.scheme.weight(())}
+            table = self.scheme.weight(())
+            entry.weights = {"embeddings": self._preserving(node, table, table) or table}
         if entry.role is not Role.LINEAR:
             return
         attribute = kernel_attribute(node.layer)
@@ -310,20 +325,28 @@ class _Planner:
         after = self.graph.sole_use(node.output)
         folded = after is not None and assignments[after].role is Role.NORM
         quantizer = self.scheme.folded_weight if folded else self.scheme.weight
-        entry.weights = {attribute: self._preserving(node, axes) or quantizer(axes)}
+        # Ranges per channel would make other numbers of the values in each channel.
+        one_range, several = self.scheme.one_range(axes), self.scheme.folded_weight(axes)
+        entry.weights = {attribute: self._preserving(node, one_range, several) or quantizer(axes)}
         if activation_name(node.layer.activation) in FIXED:
             entry.activation = self.scheme.activation()
 
-    def _preserving(self, node: Node, axes: tuple[int, ...]) -> Any:
-        """A quantizer that keeps what there is to keep of a kernel; None for nothing."""
+    def _preserving(self, node: Node, one_range: Any, several: Any) -> Any:
+        """A quantizer that keeps what there is to keep of a kernel; None for nothing.
+
+        Args:
+            node: the layer, of which the kernel is the first weight.
+            one_range: quantizer for a kernel of few values.
+            several: quantizer for one of zeros only.
+        """
         if not any(self.keeps):
             return None
         found = kept(weights_of(node)[0], *self.keeps)
         if not found:
             return None
-        # Ranges per channel would make other numbers of the values in each channel.
-        inner = self.scheme.one_range(axes) if found.values else self.scheme.folded_weight(axes)
-        return PreservingQuantizer(inner, found.zeros, found.values)
+        return PreservingQuantizer(
+            one_range if found.values else several, found.zeros, found.values
+        )
 
     # -- outputs ------------------------------------------------------------------------
 

@@ -37,7 +37,8 @@ def quantize_model(
             it, or a factory of one. Such a layer is wrapped as it is; no rule touches it.
         preserve: what training must not undo: "sparsity", the zeros of a pruned model
             (`unprune` it first); "clusters", the few values of each kernel of a clustered
-            one (`uncluster` it first), which then has one range; or "both". None: nothing.
+            one (`uncluster` it first), which then has one range; or "both". None: nothing. Of
+            layers that stay float nothing is kept; a warning names them.
         calibration_data: batches to take activation ranges from (see `calibrate`). None:
             ranges start at -6 and 6, as in tfmot, and training moves them.
 
@@ -54,12 +55,21 @@ def quantize_model(
     decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
     tie(decided)
     quantized = build(decided.graph, decided)
-    if preserve is not None and not take(quantized):
-        warnings.warn(
-            f"quantize_model: preserve={preserve!r}, but no kernel of {model.name!r} has any "
-            "to preserve: prune or cluster it first",
-            stacklevel=2,
-        )
+    if preserve is not None:
+        keeping = take(quantized)
+        if decided.unkept:
+            warnings.warn(
+                f"quantize_model: preserve={preserve!r}, but training undoes it where no quantizer "
+                f"preserves it, in {', '.join(decided.unkept)}. To keep these kernels as they are, "
+                "set `trainable = False` on their layers",
+                stacklevel=2,
+            )
+        elif not keeping and not decided.wanted:
+            warnings.warn(
+                f"quantize_model: preserve={preserve!r}, but no kernel of {model.name!r} has any "
+                "to preserve: prune or cluster it first",
+                stacklevel=2,
+            )
     set_weight_ranges(quantized)
     if calibration_data is not None:
         calibrate(quantized, calibration_data)

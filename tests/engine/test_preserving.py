@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,72 @@ def test_the_plan_says_what_is_kept() -> None:
 def test_nothing_to_preserve_is_said() -> None:
     with pytest.warns(UserWarning, match="no kernel of .* has any to preserve"):
         quantize_model(network(), preserve="sparsity")
+
+
+def sequence() -> Any:
+    """Kernels that pruning takes, of which the plan quantizes the first and the last."""
+    tokens = keras.Input((6,))
+    x = K.Embedding(40, 16, name="table")(tokens)
+    x = K.TimeDistributed(K.Dense(8), name="each")(x)
+    x = K.Bidirectional(K.LSTM(4), name="both")(x)
+    return keras.Model(tokens, K.Dense(3, name="dense")(x))
+
+
+def train_on_tokens(model: Any) -> None:
+    rng = np.random.default_rng(0)
+    model.compile("adam", "mse")
+    model.fit(rng.integers(0, 40, (32, 6)), rng.normal(size=(32, 3)), epochs=3, verbose=0)
+
+
+@pytest.mark.filterwarnings("ignore:quantize_model")
+def test_a_table_keeps_its_zeros_and_its_values() -> None:
+    sparse = optim.sparsify(sequence())
+    for preserve, model in (
+        ("sparsity", sparse),
+        ("both", uncluster(cluster_weights(sparse, 8, preserve_sparsity=True))),
+    ):
+        quantized = quantize_model(model, preserve=preserve)
+        train_on_tokens(quantized)
+        reports = optim.sparsity_report(quantized), optim.sparsity_report(optim.export(quantized))
+        for report in reports:
+            (table,) = (k for k in report.kernels if k.layer == "table")
+            assert table.sparsity == 0.5
+            assert preserve == "sparsity" or (table.unique or 0) <= 8
+
+
+def test_kernels_that_no_quantizer_preserves_are_named() -> None:
+    sparse = optim.sparsify(sequence())
+    with pytest.warns(UserWarning) as caught:
+        quantize_model(sparse, preserve="sparsity")
+    (message,) = (str(one.message) for one in caught)
+    assert "each (float: applies a layer to each step" in message
+    assert "both (float: recurrent" in message
+    assert "table" not in message
+    assert "dense" not in message
+    assert "prune or cluster it first" not in message
+    for name in ("each", "both"):  # what the message advises
+        sparse.get_layer(name).trainable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quantized = quantize_model(sparse, preserve="sparsity")
+    train_on_tokens(quantized)
+    assert optim.sparsity_report(quantized).total.sparsity == 0.5
+
+
+def test_kernels_of_layers_that_are_taken_apart_are_kept() -> None:
+    inputs = keras.Input((6, 16))
+    x = K.MultiHeadAttention(2, 8)(inputs, inputs)
+    x = K.SeparableConv1D(8, 3)(x)
+    x = K.EinsumDense("abc,cd->abd", output_shape=(None, 8))(x)
+    model = keras.Model(inputs, K.Conv1DTranspose(8, 3)(x))
+    plan = optim.plan(optim.sparsify(model, depthwise=True), preserve="sparsity")
+    assert (plan.wanted, plan.unkept) == (4, [])
+    assert str(plan).count("keeps zeros") == 8
+
+
+def test_a_skipped_layer_keeps_nothing() -> None:
+    with pytest.warns(UserWarning, match=r"undoes it .* in conv \(float: skipped on request\)\."):
+        quantize_model(sparse(), preserve="sparsity", skip="conv")
 
 
 def test_an_unknown_word_is_an_error() -> None:
