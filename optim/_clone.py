@@ -15,6 +15,7 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
+from optim.vocabularies import copy_vocabularies, variables
 
 Convert = Callable[[Any, str, "Copier"], Any]
 """`(layer, path, copy) -> new layer`, where `copy(layer)` is a copy that gets the weights."""
@@ -52,6 +53,29 @@ def plain_variable(variable: Any) -> Any:
     return getattr(variable, "_variable", variable)
 
 
+def check_built(model: Any) -> None:
+    """Refuse a model that has no weights yet.
+
+    Raises:
+        UnsupportedModelError: with how to build it.
+    """
+    if not model.built:
+        problem = Problem(
+            model.name,
+            "is not built, and so has no kernels yet",
+            "build the model first: model.build(input_shape), or call it on a batch",
+        )
+        raise UnsupportedModelError([problem])
+
+
+class _CannotCopy(Exception):
+    """Carries the layer; the reason is its `__cause__`."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__(layer)
+        self.layer = layer
+
+
 class Copier:
     """Copies layers, and remembers which copy is of which layer."""
 
@@ -61,7 +85,11 @@ class Copier:
 
     def __call__(self, layer: Any) -> Any:
         """Return an unbuilt layer of the same class and config."""
-        new = type(layer).from_config(layer.get_config())
+        try:
+            new = type(layer).from_config(layer.get_config())
+        except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
+            raise _CannotCopy(layer) from error
+        copy_vocabularies(layer, new)
         self.pairs.append((layer, new))
         if layer.weights:
             self._inherit_values(layer, new)
@@ -74,7 +102,10 @@ class Copier:
         of them is changed. It rests on `build` adding its weights in the same order both
         times; `copy_weights` checks each and assigns the value where that was not so.
         """
-        waiting = {True: list(old._trainable_weights), False: list(old._non_trainable_weights)}
+        waiting = {
+            True: variables(old._trainable_weights),
+            False: variables(old._non_trainable_weights),
+        }
         add_weight = new.add_weight
 
         def add_weight_with_value(*args: Any, **kwargs: Any) -> Any:
@@ -130,9 +161,10 @@ class Copier:
         problems = []
         for old, new in self.pairs:
             new.__dict__.pop("add_weight", None)
-            if not old.weights:
+            sources, targets = variables(old.weights), variables(new.weights)
+            if not sources:
                 continue
-            if [w.shape for w in old.weights] != [w.shape for w in new.weights]:
+            if [w.shape for w in sources] != [w.shape for w in targets]:
                 problems.append(
                     Problem(
                         old.name,
@@ -141,7 +173,7 @@ class Copier:
                     )
                 )
                 continue
-            for source, target in zip(old.weights, new.weights, strict=True):
+            for source, target in zip(sources, targets, strict=True):
                 if self._born_equal.get(id(source)) is not target:
                     target.assign(source)
             new.finalize_state()  # Normalization derives constants from its weights
@@ -180,12 +212,13 @@ def clone_model(model: Any, convert: Convert) -> Any:
             continue
         try:
             made[id(layer)] = convert(layer, path, copy)
-        except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
+        except _CannotCopy as error:
+            cause = error.__cause__
             problems.append(
                 Problem(
                     path,
-                    f"a {type(layer).__name__} cannot be copied from its config "
-                    f"({type(error).__name__}: {error})",
+                    f"a {type(error.layer).__name__} cannot be copied from its config "
+                    f"({type(cause).__name__}: {cause})",
                     "give the class get_config() and from_config() that fit each other",
                 )
             )

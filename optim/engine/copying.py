@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras
+from optim.vocabularies import copy_vocabularies
 
 K = keras.layers
 
@@ -33,9 +34,11 @@ def copy_layer(layer: Any, name: str) -> Any:
     ways.append(_deep if layer.weights or within else _shallow)
     for way in ways[:-1]:
         try:
-            return way(layer, name)
+            made = way(layer, name)
         except Exception:  # whatever get_config, from_config and __init__ may raise
             continue
+        copy_vocabularies(layer, made)
+        return made
     return ways[-1](layer, name)
 
 

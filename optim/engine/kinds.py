@@ -8,6 +8,7 @@ import numpy as np
 
 from optim._keras import keras, tf
 from optim.engine.graph import Node, Value
+from optim.vocabularies import variables
 
 K = keras.layers
 
@@ -113,7 +114,7 @@ def sources_of(node: Node) -> list[Any]:
     Variables of the original where they are taken over as they are: layers that are made
     from the same variable share theirs, too.
     """
-    return list(node.layer.weights if node.weights is None else node.weights)
+    return variables(node.layer.weights) if node.weights is None else list(node.weights)
 
 
 def weights_of(node: Node) -> list[np.ndarray]:

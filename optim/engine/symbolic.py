@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
+from optim.vocabularies import variables
 
 Made = MutableMapping[int, Any]
 """id of a variable of the original -> the variable that was made from it."""
@@ -121,7 +122,7 @@ def _initial_values(weights: list[Any], made: Made) -> Iterator[dict[int, Any]]:
 
 def _assign(layer: Any, weights: list[Any], used: dict[int, Any]) -> None:
     """Set what `_initial_values` did not, or guessed wrong."""
-    own = unwrapped(layer).weights
+    own = variables(unwrapped(layer).weights)
     if len(own) != len(weights):
         raise ValueError(
             f"layer {layer.name!r} has {len(own)} weights when made again, the original "
