@@ -44,12 +44,22 @@ def as_list(wishes: Any, option: str) -> list[Any]:
 
 
 def matches(which: Any, layer: Any, names: Iterable[str]) -> bool:
-    """Whether a layer, which goes by some names, is one of those that are meant."""
+    """Whether a layer, which goes by some names, is one of those that are meant.
+
+    Raises:
+        ConfigError: a predicate fails; the original error is its `__cause__`.
+    """
     if isinstance(which, str):
         return any(fnmatchcase(name, which) for name in names)
     if isinstance(which, type):
         return isinstance(layer, which)
-    return bool(which(layer))
+    try:
+        return bool(which(layer))
+    except Exception as error:  # it may raise anything
+        raise ConfigError(
+            f"the predicate {label(which)} fails for the {type(layer).__name__} {layer.name!r} "
+            f"({type(error).__name__}: {error}); it is asked about every layer"
+        ) from error
 
 
 def choose(table: Mapping[Any, Any], layer: Any, names: Iterable[str]) -> Any:

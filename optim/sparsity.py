@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from optim.errors import ConfigError
+from optim.whole import pair
 
 __all__ = ["KernelSparsity", "SparsityReport", "sparsity_report"]
 
@@ -180,9 +181,10 @@ def sparsity_report(
     Raises:
         KerasModelError: not a model of tf_keras, nor a path or bytes.
         ModelFileError: a file that is missing or cannot be read.
+        UnsupportedModelError: the model is not built.
         ConfigError: bad `m_by_n`.
     """
-    m, n = m_by_n
+    m, n = m_by_n = pair(m_by_n, "m_by_n")
     if not 0 < m < n:
         raise ConfigError(f"m_by_n={m_by_n}: m zeros in n values, 0 < m < n")
     if isinstance(model_or_file, (bytes, bytearray)):
@@ -194,9 +196,11 @@ def sparsity_report(
         from optim.scope import load_model
 
         return _of_keras(load_model(path, custom_objects, compile=False), path.name, m_by_n)
+    from optim._clone import check_built
     from optim._keras import check_model
 
     check_model(model_or_file, "sparsity_report")
+    check_built(model_or_file)
     return _of_keras(model_or_file, model_or_file.name, m_by_n)
 
 

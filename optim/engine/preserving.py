@@ -59,7 +59,7 @@ def check_preserve(preserve: str | None) -> tuple[bool, bool]:
     """
     if preserve is None:
         return (False, False)
-    if preserve not in PRESERVE:
+    if not isinstance(preserve, str) or preserve not in PRESERVE:
         raise ConfigError(f"preserve={preserve!r}: choose one of {', '.join(PRESERVE)}, or None")
     return PRESERVE[preserve]
 

@@ -53,6 +53,10 @@ class Overrides:
     """
 
     def __init__(self, entries: Mapping[Any, Any] | None, allowed: Iterable[str]) -> None:
+        if not isinstance(entries, Mapping | None):
+            raise ConfigError(
+                f"overrides={entries!r}: a dict of pattern, class or predicate -> settings"
+            )
         self.entries = dict(entries or {})
         known = set(allowed)
         for which, settings in self.entries.items():

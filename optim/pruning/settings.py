@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from optim._keras import tfmot
 from optim.errors import ConfigError
 from optim.pruning_kernels import input_axis
 from optim.pruning_wrapper import kernels
+from optim.whole import pair
 
 __all__ = ["SCHEDULES", "Settings"]
 
@@ -40,7 +44,7 @@ class Settings:
         A pattern (blocks, or m by n) takes the place of the other, and words about the
         schedule take the place of a schedule object.
         """
-        given = dict(settings)
+        given = {name: _immutable(value) for name, value in settings.items()}
         if "pruning_schedule" in given:
             given["schedule"] = given.pop("pruning_schedule")
         base = self
@@ -62,8 +66,8 @@ class Settings:
         Raises:
             ConfigError: what is set makes no sense, or not together.
         """
-        block = _pair(self.block_size, "block_size")
-        m_by_n = _pair(self.sparsity_m_by_n, "sparsity_m_by_n") if self.sparsity_m_by_n else None
+        block = pair(self.block_size, "block_size")
+        m_by_n = pair(self.sparsity_m_by_n, "sparsity_m_by_n") if self.sparsity_m_by_n else None
         if min(block) < 1:
             raise ConfigError(f"block_size={block}: at least 1 by 1")
         if self.block_pooling_type not in ("AVG", "MAX"):
@@ -90,7 +94,7 @@ class Settings:
         if self.sparsity_m_by_n:
             return all(input_axis(slot, len(shape)) is not None for slot, shape in places)
         return all(
-            len(shape) >= 2 and any(map(int.__gt__, shape[-2:], self.block_size))
+            len(shape) >= 2 and (shape[-2] > self.block_size[0] or shape[-1] > self.block_size[1])
             for _, shape in places
         )
 
@@ -106,7 +110,7 @@ class Settings:
 
     def _schedule(self, m_by_n: tuple[int, int] | None) -> Any:
         given = {name: getattr(self, name) for name in _WORDS}
-        given = {name: value for name, value in given.items() if value is not None}
+        given = {name: _number(name, value) for name, value in given.items() if value is not None}
         if m_by_n:
             given.setdefault("sparsity", m_by_n[0] / m_by_n[1])
         if not isinstance(self.schedule, str):
@@ -138,14 +142,25 @@ def _check_object(schedule: Any, given: Mapping[str, Any], m_by_n: Any) -> Any:
     return schedule
 
 
-def _pair(value: Any, name: str) -> tuple[int, int]:
-    try:
-        pair = tuple(value)
-    except TypeError:
-        pair = ()
-    if len(pair) != 2 or not all(isinstance(x, int) and not isinstance(x, bool) for x in pair):
-        raise ConfigError(f"{name}={value!r}: must be two whole numbers")
-    return pair[0], pair[1]
+def _immutable(value: Any) -> Any:
+    """Make a tuple of a list, as JSON and YAML have them: settings are keys of a table."""
+    return tuple(value) if isinstance(value, (list, np.ndarray)) else value
+
+
+def _number(name: str, value: Any) -> float:
+    """Return the value of a word about the schedule as a number of Python.
+
+    Raises:
+        ConfigError: it is no number, or a number of steps with a fraction.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ConfigError(f"{name}={value!r}: must be a number")
+    number = float(value)
+    if name not in _STEPS:
+        return number
+    if not number.is_integer():
+        raise ConfigError(f"{name}={value!r}: must be a whole number of steps")
+    return int(number)
 
 
 def _constant(
@@ -171,7 +186,8 @@ def _polynomial(
     )
 
 
-_WORDS = ("sparsity", "initial_sparsity", "begin_step", "end_step", "frequency", "power")
+_STEPS = ("begin_step", "end_step", "frequency")
+_WORDS = ("sparsity", "initial_sparsity", *_STEPS, "power")
 
 SCHEDULES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "constant": (_constant, ("sparsity", "begin_step", "end_step", "frequency")),

@@ -243,7 +243,7 @@ def test_a_table_keeps_its_zeros_and_its_values() -> None:
 
 def test_kernels_that_no_quantizer_preserves_are_named() -> None:
     sparse = optim.sparsify(sequence())
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="no quantizer preserves it") as caught:
         quantize_model(sparse, preserve="sparsity")
     (message,) = (str(one.message) for one in caught)
     assert "each (float: applies a layer to each step" in message
@@ -281,3 +281,5 @@ def test_an_unknown_word_is_an_error() -> None:
         quantize_model(network(), preserve="zeros")
     with pytest.raises(ConfigError, match="sparsity, clusters, both"):
         optim.Quantize(preserve="zeros")
+    with pytest.raises(ConfigError, match="sparsity, clusters, both"):
+        quantize_model(network(), preserve=["sparsity"])  # type: ignore[arg-type]
