@@ -25,6 +25,8 @@ _SEED = 9
 _RUNS = 2
 _ITERATIONS = 300
 _REST = 1e-5  # of the range: centroids that move less rest
+_TAIL = 1e-3  # share of values on each side that may be far from the others
+_FEW = 64  # bins that the others have to spread over
 
 Array = np.ndarray
 
@@ -40,8 +42,9 @@ class Points:
         flat = values.reshape(-1)
         if flat.size <= EXACT:
             self.at, counts = np.unique(flat.astype(np.float64), return_counts=True)
+            self._width = self.at[-1] - self.at[0]
         else:
-            self.at, counts = _histogram(flat)
+            self.at, counts, self._width = _reduced(flat)
         self.weights = counts.astype(np.float64)
         self._count = np.concatenate([[0.0], np.cumsum(self.weights)])
         self._sum = np.concatenate([[0.0], np.cumsum(self.weights * self.at)])
@@ -63,7 +66,7 @@ class Points:
             edges = self._edges(at)
             count, total = np.diff(self._count[edges]), np.diff(self._sum[edges])
             moved = np.where(count > 0, total / np.maximum(count, 1.0), at)
-            rests = np.max(np.abs(moved - at)) <= _REST * (self.at[-1] - self.at[0])
+            rests = np.max(np.abs(moved - at)) <= _REST * self._width
             at = np.sort(moved)
             if rests:
                 break
@@ -77,9 +80,30 @@ class Points:
         return np.concatenate([[0], inner, [len(self.at)]])
 
 
-def _histogram(flat: Array) -> tuple[Array, Array]:
-    """Return the means of the occupied bins between the extremes, and their counts."""
+def _reduced(flat: Array) -> tuple[Array, Array, float]:
+    """Return points for many values, their counts, and the width of where most of them lie.
+
+    A few values that are far away make the bins too wide for the others: these then get bins
+    of their own.
+    """
     low, high = float(flat.min()), float(flat.max())
+    at, counts = _histogram(flat, low, high)
+    reached = np.cumsum(counts) / flat.size
+    first, last = np.searchsorted(reached, (_TAIL, 1 - _TAIL))
+    bin_width = (high - low) / BINS
+    if at[last] - at[first] >= _FEW * bin_width or high == low:
+        return at, counts, at[-1] - at[0]
+    low, high = max(low, at[first] - bin_width), min(high, at[last] + bin_width)
+    apart = (flat < low) | (flat > high)
+    inner, inner_counts, width = _reduced(flat[~apart])
+    outer, outer_counts = np.unique(flat[apart].astype(np.float64), return_counts=True)
+    points = np.concatenate([inner, outer])
+    order = np.argsort(points)
+    return points[order], np.concatenate([inner_counts, outer_counts])[order], width
+
+
+def _histogram(flat: Array, low: float, high: float) -> tuple[Array, Array]:
+    """Return the means of the occupied bins between the extremes, and their counts."""
     scale = BINS / (high - low) if high > low else 0.0
     counts, sums = np.zeros(BINS), np.zeros(BINS)
     for start in range(0, flat.size, _CHUNK):
