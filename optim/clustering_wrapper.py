@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from optim import clustering_kmeans
 from optim._clone import plain_variable
 from optim._keras import keras, tf
-from optim.errors import ConfigError
+from optim.clustering_kmeans import INITIALIZATIONS, centroids
+from optim.errors import ConfigError, Problem, UnsupportedModelError
 from optim.pruning_calls import CallArguments, in_construction
 from optim.pruning_kernels import Slot, built_slots, kernel_table, paths, with_depthwise
 from optim.pulling import pull
+from optim.whole import is_whole
 
 __all__ = [
     "CLUSTERABLE",
@@ -98,7 +99,7 @@ class ClusterWeights(keras.layers.Wrapper):  # type: ignore[misc]  # Keras is un
         super().__init__(layer, **kwargs)
         if not hasattr(self, "_batch_input_shape") and hasattr(layer, "_batch_input_shape"):
             self._batch_input_shape = layer._batch_input_shape  # lets a Sequential build itself
-        self.number_of_clusters = number_of_clusters
+        self.number_of_clusters = int(number_of_clusters)
         self.initialization = initialization
         self.preserve_sparsity = preserve_sparsity
         self.gradient_aggregation = gradient_aggregation
@@ -148,17 +149,31 @@ class ClusterWeights(keras.layers.Wrapper):  # type: ignore[misc]  # Keras is un
         """Set centroids, and the mask of zeros, from what the kernels are now.
 
         If the layer is not built yet, that will be done then.
+
+        Raises:
+            UnsupportedModelError: a kernel has values that are no finite numbers.
         """
         self._initialized = self.built
         if not self.built:
             return
+        problems = [
+            Problem(
+                self.layer.name,
+                f"has values in its {cluster.slot.path} that are no finite numbers",
+                "leave it out (`skip`), or go back to weights from before its training diverged",
+            )
+            for cluster in self._clusters
+            if not np.isfinite(cluster.kernel.numpy()).all()
+        ]
+        if problems:
+            raise UnsupportedModelError(problems)
         for cluster in self._clusters:
             values = cluster.kernel.numpy()
             if cluster.mask is not None:
                 cluster.mask.assign(values != 0)
                 values = values[values != 0]
             count = int(cluster.centroids.shape[0])
-            start = clustering_kmeans.centroids(values, count, self.initialization)
+            start = centroids(values, count, self.initialization)
             cluster.centroids.assign(start.astype(cluster.centroids.dtype.as_numpy_dtype))
 
     def clustered(self) -> list[tuple[Slot, Any]]:
@@ -191,6 +206,10 @@ class ClusterWeights(keras.layers.Wrapper):  # type: ignore[misc]  # Keras is un
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
+
+    def reset_states(self) -> None:
+        """Forget the states of a stateful recurrent layer, as `Model.reset_states` asks for."""
+        self.layer.reset_states()
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.layer.compute_mask(inputs, mask)
@@ -252,14 +271,15 @@ def check_options(
         ConfigError: saying which.
     """
     least = 3 if preserve_sparsity else 2
-    if isinstance(number_of_clusters, bool) or not isinstance(number_of_clusters, int):
+    if not is_whole(number_of_clusters):
         raise ConfigError(f"number_of_clusters={number_of_clusters!r} is not a whole number")
     if number_of_clusters < least:
         why = " with preserve_sparsity" if preserve_sparsity else ""
         raise ConfigError(f"number_of_clusters={number_of_clusters}: at least {least}{why}")
-    known = clustering_kmeans.INITIALIZATIONS
-    if initialization not in known:
-        raise ConfigError(f"initialization={initialization!r}: choose one of {', '.join(known)}")
+    if initialization not in INITIALIZATIONS:
+        raise ConfigError(
+            f"initialization={initialization!r}: choose one of {', '.join(INITIALIZATIONS)}"
+        )
     if gradient_aggregation not in AGGREGATIONS:
         raise ConfigError(
             f"gradient_aggregation={gradient_aggregation!r}: choose one of "
