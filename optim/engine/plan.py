@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from optim._keras import keras, tfmot
+from optim._keras import check_model, keras, tfmot
 from optim.engine.graph import Graph, Node, Value, is_input
 from optim.engine.kinds import FIXED, activation_name, hierarchy, kernel_attribute, weights_of
 from optim.engine.layers import Convolve, Identity
@@ -20,6 +20,7 @@ from optim.engine.roles import BY_CLASS, DIVISIONS, DIVISOR, Assignment, Role, a
 from optim.engine.schemes import Scheme, get_scheme
 from optim.engine.unkept import Wanted, unkept, wanted
 from optim.errors import Problem, UnsupportedModelError
+from optim.wrapped import check_unwrapped
 
 K = keras.layers
 MovingAverageQuantizer = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
@@ -182,13 +183,16 @@ def plan(
 
     Raises:
         ConfigError: no such scheme; or `skip`, `configs` or `preserve` make no sense.
-        UnsupportedModelError: LiteRT lacks kernels of this scheme; all of them listed.
+        UnsupportedModelError: the model still has wrappers of pruning or clustering, or is
+            quantized already; or LiteRT lacks kernels of this scheme; all of them listed.
     """
     chosen, keeps = get_scheme(scheme), check_preserve(preserve)
     with_something: list[Wanted] = []
     if isinstance(model, Graph):
         graph = model
     else:
+        check_model(model, "plan")
+        check_unwrapped(model)
         graph = read(model)
         mark(graph, skip, configs)
         with_something = wanted(graph, *keeps)

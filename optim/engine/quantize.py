@@ -50,7 +50,8 @@ def quantize_model(
         KerasModelError: not a model of the chosen Keras module.
         ConfigError: no such scheme; `skip`, `configs` or `preserve` make no sense; a
             calibration batch does not fit the model.
-        UnsupportedModelError: what cannot be quantized: all of it, with remedies.
+        UnsupportedModelError: what cannot be quantized: all of it, with remedies; or a model
+            that still has wrappers of pruning or clustering, or is quantized already.
     """
     decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
     tie(decided)
