@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from optim._clone import is_network
 from optim._keras import keras, tf
 from optim.configs import lookup
 from optim.errors import ConfigError
@@ -21,6 +22,7 @@ __all__ = [
     "Slot",
     "Table",
     "built_slots",
+    "hidden",
     "input_axis",
     "kernel_table",
     "paths",
@@ -108,7 +110,10 @@ CONTAINERS: dict[type, Callable[[Any], Iterable[str]]] = {
     _layers.Bidirectional: lambda layer: ["forward_layer", "backward_layer"],
     _layers.TimeDistributed: lambda layer: ["layer"],
 }
-"""Layer class -> function of the layer that returns the attributes holding its inner layers."""
+"""Layer class -> function of the layer that returns the attributes holding its inner layers.
+
+Of a Functional or Sequential model inside such a layer, the layers are known as well.
+"""
 
 
 def kernel_table() -> dict[type, tuple[str, ...]]:
@@ -151,12 +156,37 @@ def paths(layer: Any, table: Table) -> tuple[str, ...]:
     found, names = lookup(table, type(layer))
     if found:
         return tuple(names)
-    found, inner = lookup(CONTAINERS, type(layer))
-    if not found:
-        return ()
     return tuple(
-        f"{name}.{path}" for name in inner(layer) for path in paths(_follow(layer, name), table)
+        f"{name}.{path}" for name in _inner(layer) for path in paths(_follow(layer, name), table)
     )
+
+
+def _inner(layer: Any) -> list[str]:
+    """The attributes that hold the inner layers of a layer, if that is known of its class."""
+    found, inner = lookup(CONTAINERS, type(layer))
+    if found:
+        return list(inner(layer))
+    return [f"layers.{i}" for i in range(len(layer.layers))] if is_network(layer) else []
+
+
+def hidden(layer: Any, table: Table) -> list[Any]:
+    """Return the layers with kernels inside a layer that `paths` does not lead to.
+
+    Such are in models of a class of the caller's, and in layers made of layers. A class that is
+    in the table has those kernels that it says, and no others.
+
+    Args:
+        layer: a built layer; one that is not built is not looked into.
+        table: as for `paths`.
+    """
+    if not layer.built or lookup(table, type(layer))[0]:
+        return []
+    known = {id(slot.owner) for slot in slots(layer, table)}
+    return [
+        x
+        for x in layer._flatten_layers(include_self=False)
+        if id(x) not in known and lookup(table, type(x))[1]
+    ]
 
 
 def slots(layer: Any, table: Table) -> list[Slot]:
@@ -164,11 +194,12 @@ def slots(layer: Any, table: Table) -> list[Slot]:
     found, finish = lookup(UNFINISHED, type(layer))
     if found:
         finish(layer)
-    result = []
+    result: dict[tuple[int, str], Slot] = {}
     for path in paths(layer, table):
-        owner, _, attribute = path.rpartition(".")
-        result.append(Slot(path, _follow(layer, owner), attribute))
-    return result
+        name, _, attribute = path.rpartition(".")
+        owner = _follow(layer, name)
+        result.setdefault((id(owner), attribute), Slot(path, owner, attribute))  # shared: once
+    return list(result.values())
 
 
 def built_slots(layer: Any, table: Table, doing: str) -> list[Slot]:
@@ -179,15 +210,27 @@ def built_slots(layer: Any, table: Table, doing: str) -> list[Slot]:
         doing: what the kernels are wanted for, "prune" or "cluster".
 
     Raises:
-        ConfigError: the layer makes its weights when it is first called, and was not.
+        ConfigError: the layer makes its weights when it is first called, and was not; or what
+            the table names is not there, or is no weight.
     """
+    kind = type(layer).__name__
+    late = lookup(UNFINISHED, type(layer))[0]
     try:
         found = slots(layer, table)
         for slot in found:
-            slot.value  # noqa: B018  (raises if there is no such attribute)
-    except AttributeError as error:  # MultiHeadAttention
+            if isinstance(slot.value, keras.layers.Layer):
+                raise ConfigError(
+                    f"{layer.name}: {slot.path!r} of a {kind} is a layer; name its weight, such as "
+                    f"'{slot.path}.kernel'"
+                )
+    except AttributeError as error:
+        if layer.built and not late:
+            raise ConfigError(
+                f"{layer.name}: a {kind} has not the weights that are declared of it ({error}): "
+                f"{', '.join(paths(layer, table))}; register the names that it has"
+            ) from error
         raise ConfigError(
-            f"{layer.name}: a {type(layer).__name__} has no kernels before it is called "
+            f"{layer.name}: a {kind} has no kernels before it is called "
             f"({error}); build the model first and {doing} the model"
         ) from error
     return found

@@ -203,6 +203,8 @@ class Pruning(pruning_impl.Pruning):  # type: ignore[misc]  # tfmot is untyped
             mask.assign(keep)
 
     def _maybe_update_block_mask(self, weights: Any) -> tuple[Any, Any]:
+        if weights.shape.num_elements() == 0:
+            return tf.zeros([], weights.dtype), tf.ones_like(weights)
         if self._m_by_n:
             axis = self._axis_of[id(weights)]
             if axis is None:  # made without `prune_low_magnitude`, which leaves it alone

@@ -12,6 +12,7 @@ from optim.pruning_calls import CallArguments, in_construction
 from optim.pruning_kernels import (
     Slot,
     built_slots,
+    hidden,
     input_axis,
     kernel_table,
     paths,
@@ -30,6 +31,7 @@ __all__ = [
     "PRUNABLE",
     "AnyPruneLowMagnitude",
     "PruneLowMagnitude",
+    "hidden_kernels",
     "is_prunable",
     "kernel_names",
     "kernels",
@@ -83,13 +85,19 @@ def is_prunable(layer: Any, depthwise: bool = False) -> bool:
     return _names_own_weights(layer) or bool(paths(layer, with_depthwise(PRUNABLE, depthwise)))
 
 
+def hidden_kernels(layer: Any) -> list[Any]:
+    """Return the layers with prunable weights inside a layer that pruning does not find."""
+    return [] if _names_own_weights(layer) else hidden(layer, PRUNABLE)
+
+
 def kernels(layer: Any, depthwise: bool = False) -> list[tuple[Slot | None, Any]]:
     """Return the prunable weights of a built layer, each with the place it is kept.
 
     The place is None if the layer itself names its weights (`get_prunable_weights()`).
 
     Raises:
-        ConfigError: the layer makes its weights when it is first called, and was not.
+        ConfigError: the layer makes its weights when it is first called, and was not; or the
+            names that are declared of it are not those of its weights.
     """
     if _names_own_weights(layer):
         return [(None, weight) for weight in type(layer).get_prunable_weights(layer)]
@@ -169,8 +177,18 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         self.block_size = (height, width)  # a list, when loaded
         self.supports_masking = layer.supports_masking
         self._arguments = CallArguments(layer)
+        self._counts_from_build = False
+
+    def count_from_build(self) -> None:
+        """Let a wrapper that is not built yet count the training steps as soon as it is.
+
+        tfmot's callback sets the counter to 0 before the training, once it exists.
+        """
+        self._counts_from_build = True
 
     def add_weight(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        if name == "pruning_step" and self._counts_from_build:
+            kwargs["initializer"] = "zeros"
         # tfmot calls the masks of all kernels "mask"; HDF5 takes a name once per layer.
         used = [weight.name.rsplit("/")[-1] for weight in self._non_trainable_weights]
         count = sum(other.startswith(str(name)) for other in used)
@@ -215,6 +233,10 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.layer.compute_mask(inputs, mask)
+
+    def reset_states(self) -> None:
+        """Forget the states of a stateful recurrent layer, as `Model.reset_states` asks for."""
+        self.layer.reset_states()
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "sparsity_m_by_n": self.sparsity_m_by_n}

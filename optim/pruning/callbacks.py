@@ -8,10 +8,11 @@ from typing import Any
 
 from optim._clone import plain_variable
 from optim._keras import require, tf, tfmot
-from optim.errors import ConfigError, MissingPackageError
-from optim.pruning_wrapper import kernel_names, pruned_layers
+from optim.errors import ConfigError, MissingPackageError, Problem, UnsupportedModelError
+from optim.pruning_wrapper import PruneLowMagnitude, kernel_names, pruned_layers
+from optim.whole import is_whole
 
-__all__ = ["PruningSummaries", "get_pruning_callbacks"]
+__all__ = ["PruningSummaries", "UpdatePruningStep", "get_pruning_callbacks"]
 
 
 def get_pruning_callbacks(
@@ -31,7 +32,8 @@ def get_pruning_callbacks(
         MissingPackageError: a directory is given and TensorBoard is not installed.
         ConfigError: bad `update_freq`.
     """
-    callbacks = [tfmot.sparsity.keras.UpdatePruningStep()]
+    _each(update_freq)
+    callbacks: list[Any] = [UpdatePruningStep()]
     if tensorboard_dir is not None:
         try:  # tf.summary needs it, and would say so only during training
             require("tensorboard")
@@ -43,6 +45,39 @@ def get_pruning_callbacks(
             ) from error
         callbacks.append(PruningSummaries(os.fspath(tensorboard_dir), update_freq))
     return callbacks
+
+
+class UpdatePruningStep(tfmot.sparsity.keras.UpdatePruningStep):  # type: ignore[misc, name-defined]
+    """tfmot's, for models that `fit` builds at the first batch too."""
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        wrappers = pruned_layers(self.model)
+        late = [wrapper for wrapper in wrappers if not wrapper.built]
+        if not late:
+            super().on_train_begin(logs)
+            return
+        self.prunable_layers = wrappers
+        for wrapper in late:
+            if not isinstance(wrapper, PruneLowMagnitude):  # tfmot's own
+                problem = Problem(
+                    wrapper.name,
+                    "is not built, so that its training steps cannot be counted",
+                    "build the model first: model.build(input_shape), or call it on a batch",
+                )
+                raise UnsupportedModelError([problem])
+            wrapper.count_from_build()
+
+
+def _each(update_freq: Any) -> Any:
+    """Return when to log: "epoch", or a number of steps.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    each = 1 if update_freq == "batch" else update_freq
+    if each != "epoch" and not (is_whole(each) and each > 0):
+        raise ConfigError(f"update_freq={update_freq!r}: 'epoch', 'batch' or a number of steps")
+    return each
 
 
 class PruningSummaries(tfmot.sparsity.keras.PruningSummaries):  # type: ignore[misc, name-defined]
@@ -69,12 +104,9 @@ class PruningSummaries(tfmot.sparsity.keras.PruningSummaries):  # type: ignore[m
     """
 
     def __init__(self, log_dir: str, update_freq: str | int = "epoch", **kwargs: Any) -> None:
-        each = 1 if update_freq == "batch" else update_freq
-        if isinstance(each, bool) or not (each == "epoch" or (isinstance(each, int) and each > 0)):
-            raise ConfigError(f"update_freq={update_freq!r}: 'epoch', 'batch' or a number of steps")
+        self._each = _each(update_freq)
         kwargs.setdefault("write_graph", False)
         super().__init__(log_dir=log_dir, update_freq=update_freq, **kwargs)
-        self._each = each
         self._last = -1
 
     def _implements_train_batch_hooks(self) -> bool:

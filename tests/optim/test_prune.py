@@ -323,6 +323,8 @@ def test_without_the_callback_fit_says_what_is_missing(conv_model, photos):
 def test_callbacks(tfmot, tmp_path, monkeypatch):
     (update,) = get_pruning_callbacks()
     assert isinstance(update, tfmot.sparsity.keras.UpdatePruningStep)
+    with pytest.raises(ConfigError, match="update_freq='often'"):
+        get_pruning_callbacks(update_freq="often")
     monkeypatch.setattr("optim._keras._is_installed", lambda module: module == "tensorboard")
     update, summaries = get_pruning_callbacks(tmp_path / "logs")
     assert isinstance(summaries, tfmot.sparsity.keras.PruningSummaries)
