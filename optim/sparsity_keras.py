@@ -11,7 +11,7 @@ from optim._clone import plain_variable, walk
 from optim._keras import tf
 from optim.clustering_wrapper import CLUSTERABLE, ClusterWeights
 from optim.engine.preserving import PreservingQuantizer
-from optim.pruning_kernels import Slot, input_axis, slots, with_depthwise
+from optim.pruning_kernels import Slot, built_slots, input_axis, with_depthwise
 from optim.pruning_wrapper import PRUNABLE, AnyPruneLowMagnitude, kernel_names
 from optim.pruning_wrapper import kernels as prunable_kernels
 from optim.sparsity import KernelSparsity, measure
@@ -25,10 +25,13 @@ __all__ = ["kernels"]
 
 Pattern = tuple[int, int]
 
+Found = Iterator[tuple[Any, KernelSparsity]]
+"""Kernels that are wrapped or could be: the variable of each, and what is known of it."""
+
 
 def _slots(layer: Any) -> list[Slot]:
     """All kernels of a layer; `register_prunable` may have added some since the import."""
-    return slots(layer, with_depthwise({**CLUSTERABLE, **PRUNABLE}))
+    return built_slots(layer, with_depthwise({**CLUSTERABLE, **PRUNABLE}), "measure")
 
 
 def kernels(model: Any, m_by_n: Pattern) -> Iterator[KernelSparsity]:
@@ -39,7 +42,30 @@ def kernels(model: Any, m_by_n: Pattern) -> Iterator[KernelSparsity]:
             continue
         seen.add(id(layer))
         read = next((f for cls, f in _READERS.items() if isinstance(layer, cls)), _plain)
-        yield from read(layer, path, m_by_n)
+        measured: set[int] = set()
+        for variable, kernel in read(layer, path, m_by_n):
+            measured.add(id(plain_variable(variable)))
+            yield kernel
+        wrapped = isinstance(layer, (AnyPruneLowMagnitude, ClusterWeights))
+        yield from _others(layer, _inner(path, layer) if wrapped else path, measured)
+
+
+# Weights that are no kernels although some have several axes.
+_NO_KERNELS = ("bias", "gamma", "beta", "alpha")
+
+
+def _others(layer: Any, path: str, measured: set[int]) -> Iterator[KernelSparsity]:
+    """Yield the kernels that neither pruning nor clustering takes: they are a part of the total."""
+    for part in {id(x): x for x in layer._flatten_layers()}.values():
+        for weight in part._trainable_weights:
+            name = weight.name.split("/")[-1].partition(":")[0]
+            if id(plain_variable(weight)) in measured or name.endswith(_NO_KERNELS):
+                continue
+            measured.add(id(plain_variable(weight)))
+            if len(weight.shape) > 1:
+                values = plain_variable(weight).numpy()
+                kernel = name if part is layer else f"{part.name}.{name}"
+                yield KernelSparsity(path, kernel, **measure(values, 0, None, None))
 
 
 def _name(slot: Slot) -> str:
@@ -51,24 +77,27 @@ def _inner(path: str, wrapper: Any) -> str:
     return "/".join([*path.split("/")[:-1], wrapper.layer.name])
 
 
-def _plain(layer: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSparsity]:
+def _plain(layer: Any, path: str, m_by_n: Pattern) -> Found:
     for slot in _slots(layer):
         values = plain_variable(slot.value).numpy()
         axis = input_axis(slot, values.ndim)
-        yield KernelSparsity(path, _name(slot), **measure(values, 0, axis, m_by_n))
+        yield slot.value, KernelSparsity(path, _name(slot), **measure(values, 0, axis, m_by_n))
 
 
-def _pruned(wrapper: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSparsity]:
+def _pruned(wrapper: Any, path: str, m_by_n: Pattern) -> Found:
     places = [s for s, _ in prunable_kernels(wrapper.layer, getattr(wrapper, "depthwise", False))]
     names = kernel_names(wrapper)
     for i, (weight, mask, _) in enumerate(wrapper.pruning_vars):
         values = plain_variable(weight).numpy() * plain_variable(mask).numpy()
         axis = input_axis(places[i] if i < len(places) else None, values.ndim)
-        yield KernelSparsity(
-            _inner(path, wrapper),
-            names[i],
-            target=_target(wrapper),
-            **measure(values, 0, axis, wrapper.sparsity_m_by_n or m_by_n),
+        yield (
+            weight,
+            KernelSparsity(
+                _inner(path, wrapper),
+                names[i],
+                target=_target(wrapper),
+                **measure(values, 0, axis, wrapper.sparsity_m_by_n or m_by_n),
+            ),
         )
 
 
@@ -84,19 +113,22 @@ def _target(wrapper: Any) -> float:
     return float(schedule(np.int64(max(0, getattr(schedule, "end_step", 0))))[1])
 
 
-def _clustered(wrapper: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSparsity]:
+def _clustered(wrapper: Any, path: str, m_by_n: Pattern) -> Found:
     for slot, tensor in wrapper.clustered():
         values = tensor.numpy()
         axis = input_axis(slot, values.ndim)
-        yield KernelSparsity(
-            _inner(path, wrapper),
-            _name(slot),
-            clusters=wrapper.number_of_clusters,
-            **measure(values, 0, axis, m_by_n),
+        yield (
+            slot.value,
+            KernelSparsity(
+                _inner(path, wrapper),
+                _name(slot),
+                clusters=wrapper.number_of_clusters,
+                **measure(values, 0, axis, m_by_n),
+            ),
         )
 
 
-def _quantized(wrapper: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSparsity]:
+def _quantized(wrapper: Any, path: str, m_by_n: Pattern) -> Found:
     """Kernels as they go to their quantizers: with what is preserved of them in place."""
     known = {id(plain_variable(s.value)): s for s in _slots(wrapper.layer)}
     for weight, quantizer, variables in wrapper._weight_vars:
@@ -109,7 +141,7 @@ def _quantized(wrapper: Any, path: str, m_by_n: Pattern) -> Iterator[KernelSpars
         slot = known.get(id(plain_variable(weight)))
         name = _name(slot) if slot else weight.name.split("/")[-1].partition(":")[0]
         measured = measure(values, 0, input_axis(slot, values.ndim), m_by_n)
-        yield KernelSparsity(path, name, target=target, clusters=clusters, **measured)
+        yield weight, KernelSparsity(path, name, target=target, clusters=clusters, **measured)
 
 
 def _share_of_zeros(mask: Any) -> float:

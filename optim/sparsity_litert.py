@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = ["kernels"]
 WEIGHTS: dict[str, dict[int, int | None]] = {
     "CONV_2D": {1: 3},
     "CONV_3D": {1: 3},
+    "CONV_3D_TRANSPOSE": {1: 4},
     "DEPTHWISE_CONV_2D": {1: None},
     "FULLY_CONNECTED": {1: 1},
     "TRANSPOSE_CONV": {1: 3},
@@ -32,6 +34,7 @@ WEIGHTS: dict[str, dict[int, int | None]] = {
 _CHANNELS = {
     "CONV_2D": 0,
     "CONV_3D": 4,
+    "CONV_3D_TRANSPOSE": 3,
     "DEPTHWISE_CONV_2D": 3,
     "FULLY_CONNECTED": 0,
     "TRANSPOSE_CONV": 0,
@@ -79,12 +82,20 @@ def kernels(
 def _layer(output: Any, kernel: Any) -> str:
     """The layer that made an operation, from the name of its output.
 
-    An output of the file has the name of the call instead; then from that of the kernel.
+    An output of the file has the name of the call instead; then from that of the kernel. So too
+    with an activation that is fused, which comes first among the names.
     """
-    names = [(tensor.Name() or b"").decode(errors="replace") for tensor in (output, kernel)]
-    path = layer_of(names[1] if "PartitionedCall" in names[0] else names[0])
+    made, own = ((tensor.Name() or b"").decode(errors="replace") for tensor in (output, kernel))
+    layers = [layer_of(name) for name in made.split(";")]
+    known = layer_of(_READ.sub("", own.partition(";")[0]))
+    unnamed = "/" not in made or "PartitionedCall" in made
+    path = known if known in layers or (unnamed and "/" in own) else layers[0]
     first, _, rest = path.partition("/")
     return rest or first  # without the name of the model
+
+
+_READ = re.compile(r"/(ReadVariableOp|\d+)$")
+"""What the name of a constant ends with, after that of the operation that takes it."""
 
 
 def _operation(model: Any, operator: Any) -> str:

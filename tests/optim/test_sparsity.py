@@ -9,6 +9,7 @@ import pytest
 
 from optim import (
     cluster_weights,
+    export,
     prune_low_magnitude,
     quantize_model,
     sparsify,
@@ -236,3 +237,38 @@ def test_a_quantized_model_without_is_measured_as_it_is(keras):
     model = keras.Sequential([keras.layers.Dense(20, input_shape=(8,))])
     kernel = sparsity_report(quantize_model(model)).kernels[0]
     assert (kernel.shape, kernel.target, kernel.clusters) == ((8, 20), None, None)
+
+
+def test_patterns_that_are_none(network):
+    for m_by_n in (3, "2:4", (2, 4, 8), (2.0, 4)):
+        with pytest.raises(ConfigError, match="must be two whole numbers"):
+            sparsity_report(network, m_by_n=m_by_n)
+    assert sparsity_report(network, m_by_n=[2, 4]).kernels == sparsity_report(network).kernels
+
+
+@pytest.mark.filterwarnings("ignore:activation ranges")
+def test_kernels_of_a_file_have_the_names_of_their_layers(keras):
+    K = keras.layers
+    inputs = keras.Input((8, 8, 3))
+    x = K.ReLU(name="re_lu")(K.BatchNormalization()(K.Conv2D(4, 3, name="conv")(inputs)))
+    block = keras.Sequential([K.Conv2D(4, 1, name="point"), K.ReLU(name="act")], name="block")
+    x = K.GlobalAveragePooling2D()(block(x))
+    outputs = [K.Dense(5, name="logits")(x), K.Dense(4, activation="softmax", name="soft")(x)]
+    model = keras.Model(inputs, outputs)
+    for content in (export(model), tflite(model)):
+        assert list(by_layer(sparsity_report(content))) == ["conv", "block/point", "logits", "soft"]
+    assert list(by_layer(sparsity_report(export(quantize_model(model))))) == [
+        "conv", "point", "logits", "soft",
+    ]  # fmt: skip
+
+
+def test_convolutions_of_volumes(keras):
+    K = keras.layers
+    model = keras.Sequential(
+        [K.Conv3D(4, 2, input_shape=(4, 8, 8, 4), name="down"), K.Conv3DTranspose(3, 2, name="up")]
+    )
+    kernels = by_layer(sparsity_report(export(sparsify(model, sparsity_m_by_n=(2, 4)))))
+    assert [(k.kernel, k.sparsity) for k in kernels.values()] == [
+        ("conv_3d", 0.5), ("conv_3d_transpose", 0.5),
+    ]  # fmt: skip
+    assert kernels["up"].satisfied == 1.0
