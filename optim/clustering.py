@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from optim._clone import Copier, clone_model, is_network, walk
 from optim._compile import copy_compile_state
-from optim._keras import check_layer, check_model, keras
+from optim._keras import check_layer, keras
 from optim.clustering_kmeans import INITIALIZATIONS
 from optim.clustering_wrapper import (
+    CLUSTERABLE,
     ClusterWeights,
     check_options,
     clustered_layers,
@@ -18,10 +19,11 @@ from optim.clustering_wrapper import (
 )
 from optim.errors import Problem, UnsupportedModelError
 from optim.pruning.selection import Overrides, Skip
-from optim.pruning_wrapper import pruned_layers
+from optim.pruning_kernels import hidden
 from optim.scope import custom_object_scope
-from optim.stripping import strip
+from optim.stripping import strip, strip_layer
 from optim.tying import tied
+from optim.wrapped import CLUSTERED, check_unwrapped
 
 __all__ = ["cluster_weights", "uncluster"]
 
@@ -58,8 +60,9 @@ def cluster_weights(
         small = uncluster(clustered)  # at most 16 different values in each kernel
 
     Layers with a clusterable kernel (`optim.clustering_wrapper.CLUSTERABLE`) are wrapped in
-    `ClusterWeights`. Any other layer is passed through. Nested models are clustered
-    inside and stay nested. A file of 16 values per kernel compresses to about 4 bits a value.
+    `ClusterWeights`. Any other layer is passed through; with a warning, if there are layers
+    with kernels inside. Nested models are clustered inside and stay nested. A file of 16
+    values per kernel compresses to about 4 bits a value.
 
     Args:
         to_cluster: a Functional or Sequential model; a layer; or a list of layers.
@@ -85,8 +88,10 @@ def cluster_weights(
 
     Raises:
         KerasModelError: not something of tf_keras.
-        UnsupportedModelError: a subclassed model, layers that cannot be copied, a model
-            that still has pruning wrappers, or a kernel that several layers share.
+        UnsupportedModelError: a subclassed model, layers that cannot be copied, a kernel that
+            several layers share or that has values which are no numbers, layers that are
+            clustered already with other options; or a model that still has pruning wrappers
+            or is quantized.
         ConfigError: bad options, or a name that no layer has.
         TypeError: unknown options.
     """
@@ -100,13 +105,16 @@ def cluster_weights(
     given = {name: kwargs.pop(name) for name in _TFMOT_WORDS if name in kwargs}
     rules = _Rules(_plain({**base, **given}), Skip(skip), overrides)
 
-    if isinstance(to_cluster, (list, tuple)):
-        for layer in to_cluster:
-            check_layer(layer, "cluster_weights")
-        return [rules.wrap(layer, layer, layer.name, **kwargs) for layer in to_cluster]
-    check_layer(to_cluster, "cluster_weights")
-    if not isinstance(to_cluster, keras.Model):
-        return rules.wrap(to_cluster, to_cluster, to_cluster.name, **kwargs)
+    several = isinstance(to_cluster, (list, tuple))
+    for layer in to_cluster if several else [to_cluster]:
+        check_layer(layer, "cluster_weights")
+        check_unwrapped(layer, CLUSTERED)
+    if several or not isinstance(to_cluster, keras.Model):
+        layers = list(to_cluster) if several else [to_cluster]
+        rules.check_clustered((layer, layer.name) for layer in layers)
+        wrapped = [rules.wrap(layer, layer, layer.name, **kwargs) for layer in layers]
+        rules.tell_of_hidden()
+        return wrapped if several else wrapped[0]
     if kwargs:
         raise TypeError(f"cluster_weights: unknown arguments for a model: {sorted(kwargs)}")
     if is_network(to_cluster):
@@ -117,9 +125,9 @@ def cluster_weights(
 
     with custom_object_scope():
         clustered = clone_model(to_cluster, convert)
-        for wrapper in rules.wrappers:
-            wrapper.initialize()  # now that the kernels have their values
+        rules.initialize()  # now that the kernels have their values
         copy_compile_state(to_cluster, clustered)
+    rules.tell_of_hidden()
     if not clustered_layers(clustered):
         warnings.warn(
             f"cluster_weights: no layer of {to_cluster.name!r} is clustered", stacklevel=2
@@ -135,6 +143,7 @@ class _Rules:
         self.skip = skip
         self.overrides = Overrides(overrides, (*_OPTIONS, *_TFMOT_WORDS))
         self.wrappers: list[Any] = []
+        self.hidden: list[str] = []
         for settings in ({}, *self.overrides.entries.values()):
             options = {**base, **_plain(settings or {})}
             check_options(*(options[name] for name in _OPTIONS[:4]))
@@ -142,10 +151,34 @@ class _Rules:
     def check(self, model: Any) -> None:
         self.skip.check(model)
         self.overrides.check(model)
-        if pruned_layers(model):
-            problem = Problem(model.name, "still has pruning wrappers", "optim.unprune it first")
-            raise UnsupportedModelError([problem])
+        self.check_clustered({id(one[0]): one for one in walk(model)}.values())
         problems = list(self._shared(model))
+        if problems:
+            raise UnsupportedModelError(problems)
+
+    def check_clustered(self, layers: Iterable[tuple[Any, str]]) -> None:
+        """Refuse to cluster otherwise what is clustered already.
+
+        Raises:
+            UnsupportedModelError: naming all such layers.
+        """
+        problems = []
+        for layer, path in layers:
+            if not isinstance(layer, ClusterWeights):
+                continue
+            if self.skip(layer, path) or self.skip(layer.layer, path):
+                continue
+            options = {**self.base, **_plain(self.overrides(layer.layer, path))}
+            others = [name for name in _OPTIONS if getattr(layer, name) != options[name]]
+            if others:
+                has = ", ".join(f"{name}={getattr(layer, name)!r}" for name in others)
+                problems.append(
+                    Problem(
+                        path,
+                        f"is clustered already, with {has}",
+                        "optim.uncluster it first, or leave it out (`skip`)",
+                    )
+                )
         if problems:
             raise UnsupportedModelError(problems)
 
@@ -168,10 +201,39 @@ class _Rules:
                         "leave the layers that share it out (`skip`)",
                     )
 
+    def tell_of_hidden(self) -> None:
+        """Warn of layers that hold kernels where they are not looked for."""
+        if self.hidden:
+            warnings.warn(
+                f"cluster_weights: left alone are the layers inside {', '.join(self.hidden)}; name "
+                "their kernels in optim.clustering_wrapper.CLUSTERABLE[class] = ('inner.kernel', "
+                "...), or leave them out (`skip`)",
+                stacklevel=3,
+            )
+
+    def initialize(self) -> None:
+        """Set the centroids of all wrappers.
+
+        Raises:
+            UnsupportedModelError: kernels that have no finite numbers, all of them listed.
+        """
+        problems: list[Problem] = []
+        for wrapper in self.wrappers:
+            try:
+                wrapper.initialize()
+            except UnsupportedModelError as error:
+                problems += error.problems
+        if problems:
+            raise UnsupportedModelError(problems)
+
     def wrap(self, layer: Any, original: Any, path: str, **kwargs: Any) -> Any:
         """Return the wrapper around `layer`, a copy of `original`; or `layer`."""
         options = {**self.base, **_plain(self.overrides(original, path))}
-        if not is_clusterable(original, options["depthwise"]) or self.skip(original, path):
+        if self.skip(original, path):
+            return layer
+        if not isinstance(original, ClusterWeights) and hidden(original, CLUSTERABLE):
+            self.hidden.append(f"{path} ({type(original).__name__})")
+        if not is_clusterable(original, options["depthwise"]):
             return layer
         self.wrappers.append(ClusterWeights(layer, **options, **kwargs))
         return self.wrappers[-1]
@@ -204,18 +266,21 @@ def uncluster(model: Any) -> Any:
     carried over as by `cluster_weights`.
 
     Args:
-        model: a model made by `cluster_weights`; not modified.
+        model: a model made by `cluster_weights`; not modified. Or a layer, for models whose
+            layers were wrapped one by one.
 
     Returns:
-        A model of plain layers.
+        A model of plain layers. For a wrapper, the very layer within, which gets the few
+        values; any other layer as it is.
 
     Raises:
-        KerasModelError: not a model of tf_keras.
+        KerasModelError: not a model or layer of tf_keras.
         UnsupportedModelError: a subclassed model, or layers that cannot be copied.
     """
-    check_model(model, "uncluster")
-    plain, _ = strip(model, ClusterWeights, _clustered_values)
-    return plain
+    check_layer(model, "uncluster")
+    if isinstance(model, keras.Model):
+        return strip(model, ClusterWeights, _clustered_values)[0]
+    return strip_layer(model, ClusterWeights, _clustered_values)[0]
 
 
 def _clustered_values(wrapper: Any) -> list[tuple[Any, Any]]:

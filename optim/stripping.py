@@ -9,12 +9,12 @@ from optim._clone import Copier, clone_model, plain_variable
 from optim._compile import copy_compile_state
 from optim.scope import custom_object_scope
 
-__all__ = ["strip"]
+__all__ = ["strip", "strip_layer"]
+
+Final = Callable[[Any], Iterable[tuple[Any, Any]]]
 
 
-def strip(
-    model: Any, wrapper_class: type[Any], final: Callable[[Any], Iterable[tuple[Any, Any]]]
-) -> tuple[Any, list[Any]]:
+def strip(model: Any, wrapper_class: type[Any], final: Final) -> tuple[Any, list[Any]]:
     """Return a copy of a model with plain layers in place of the wrappers of one class.
 
     Layers get their old names back, nested models stay nested, and the compile state is
@@ -52,3 +52,20 @@ def strip(
                 plain_variable(layer.weights[place]).assign(value)
         copy_compile_state(model, plain)
     return plain, [wrapper for wrapper, _ in stripped]
+
+
+def strip_layer(layer: Any, wrapper_class: type[Any], final: Final) -> tuple[Any, list[Any]]:
+    """Return the layer within a wrapper, which gets its final values; any other as it is.
+
+    Args:
+        layer: a wrapper of the class, or another layer.
+        wrapper_class, final: as for `strip`.
+
+    Returns:
+        `(layer, wrappers)`: the plain layer, and the wrapper, if there was one.
+    """
+    if not isinstance(layer, wrapper_class):
+        return layer, []
+    for variable, value in final(layer):
+        plain_variable(variable).assign(value)
+    return layer.layer, [layer]

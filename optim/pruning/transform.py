@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from optim._clone import Copier, clone_model, is_network, plain_variable
+import numpy as np
+
+from optim._clone import Copier, check_built, clone_model, is_network, plain_variable, walk
 from optim._compile import copy_compile_state
 from optim._keras import check_layer, check_model, keras
-from optim.errors import ConfigError
+from optim.errors import ConfigError, Problem, UnsupportedModelError
 from optim.pruning.policies import policy_for
 from optim.pruning.selection import Overrides, Skip
 from optim.pruning.settings import NAMES, Settings
 from optim.pruning_wrapper import (
     AnyPruneLowMagnitude,
     PruneLowMagnitude,
+    hidden_kernels,
     is_prunable,
     pruned_layers,
 )
 from optim.scope import custom_object_scope
-from optim.stripping import strip
+from optim.stripping import strip, strip_layer
+from optim.wrapped import PRUNED, check_unwrapped
 
 __all__ = ["prune_low_magnitude", "sparsify", "unprune"]
 
 _SETTINGS = {*NAMES, "pruning_schedule"}
+_NAMED = 8  # layers that a warning names
 
 
 def prune_low_magnitude(
@@ -50,8 +55,8 @@ def prune_low_magnitude(
 
     Layers with a prunable kernel (`optim.pruning_wrapper.PRUNABLE`, extended by
     `register_prunable`) are wrapped in `PruneLowMagnitude`. Any other layer is passed
-    through: pre-processing, normalization, op layers, custom layers. Nested models are
-    pruned inside and stay nested.
+    through: pre-processing, normalization, op layers, custom layers; with a warning, if there
+    are layers with kernels inside. Nested models are pruned inside and stay nested.
 
     Train with `get_pruning_callbacks()`, then call `unprune`.
 
@@ -98,8 +103,9 @@ def prune_low_magnitude(
 
     Raises:
         KerasModelError: not something of tf_keras.
-        UnsupportedModelError: a subclassed model, layers that cannot be copied, or what
-            the policy refuses, all at once.
+        UnsupportedModelError: a subclassed model, layers that cannot be copied, what the
+            policy refuses, or layers that are pruned already with other options than those
+            given, all at once; or a model that is clustered or quantized.
         ConfigError: bad options, or a name that no layer has.
         TypeError: unknown options.
     """
@@ -110,16 +116,18 @@ def prune_low_magnitude(
         raise ConfigError("schedule and pruning_schedule: two words for one thing, give one")
     if policy is not None and pruning_policy is not None:
         raise ConfigError("policy and pruning_policy: two words for one thing, give one")
-    base = Settings().changed(settings)
-    rules = _Rules(base, Skip(skip), Overrides(overrides, _SETTINGS), policy or pruning_policy)
+    rules = _Rules(settings, Skip(skip), Overrides(overrides, _SETTINGS), policy or pruning_policy)
 
-    if isinstance(to_prune, (list, tuple)):
-        for layer in to_prune:
-            check_layer(layer, "prune_low_magnitude")
-        return [rules.wrap(layer, layer, layer.name, **options) for layer in to_prune]
-    check_layer(to_prune, "prune_low_magnitude")
-    if not isinstance(to_prune, keras.Model):
-        return rules.wrap(to_prune, to_prune, to_prune.name, **options)
+    several = isinstance(to_prune, (list, tuple))
+    for layer in to_prune if several else [to_prune]:
+        check_layer(layer, "prune_low_magnitude")
+        check_unwrapped(layer, PRUNED)
+    if several or not isinstance(to_prune, keras.Model):
+        layers = list(to_prune) if several else [to_prune]
+        rules.check_pruned((layer, layer.name) for layer in layers)
+        wrapped = [rules.wrap(layer, layer, layer.name, **options) for layer in layers]
+        rules.tell_of_hidden()
+        return wrapped if several else wrapped[0]
     if options:
         raise TypeError(f"prune_low_magnitude: unknown arguments for a model: {sorted(options)}")
     if is_network(to_prune):
@@ -131,6 +139,7 @@ def prune_low_magnitude(
     with custom_object_scope():
         pruned = clone_model(to_prune, convert)
         copy_compile_state(to_prune, pruned)
+    rules.tell_of_hidden()
     if not pruned_layers(pruned):
         warnings.warn(f"prune_low_magnitude: no layer of {to_prune.name!r} is pruned", stacklevel=2)
     return pruned
@@ -139,11 +148,15 @@ def prune_low_magnitude(
 class _Rules:
     """Which layers are wrapped, and how."""
 
-    def __init__(self, base: Settings, skip: Skip, overrides: Overrides, policy: Any) -> None:
-        self.base = base
+    def __init__(
+        self, given: dict[str, Any], skip: Skip, overrides: Overrides, policy: Any
+    ) -> None:
+        self.given = given
+        self.base = base = Settings().changed(given)
         self.skip = skip
         self.overrides = overrides
         self.policy = policy_for(policy)
+        self.hidden: list[str] = []
         self._arguments = {base: base.arguments()}  # layers share the schedule object
         for settings in overrides.entries.values():  # what is wrong is said before any work
             self.arguments(base.changed(settings or {}))
@@ -151,25 +164,71 @@ class _Rules:
     def check(self, model: Any) -> None:
         self.skip.check(model)
         self.overrides.check(model)
+        self.check_pruned({id(one[0]): one for one in walk(model)}.values())
         if self.policy:
             self.policy.ensure_model_supports_pruning(model)
+
+    def check_pruned(self, layers: Iterable[tuple[Any, str]]) -> None:
+        """Refuse to prune otherwise, with options that are given, what is pruned already.
+
+        Raises:
+            UnsupportedModelError: naming all such layers.
+        """
+        problems = []
+        for layer, path in layers:
+            if not isinstance(layer, AnyPruneLowMagnitude):
+                continue
+            asked = {**self.given, **self.overrides(layer.layer, path)}
+            if not asked or self.skip(layer, path) or self.skip(layer.layer, path):
+                continue
+            if not _same(layer, self.arguments(self.base.changed(asked))):
+                problems.append(
+                    Problem(
+                        path,
+                        "is pruned already, with other options than those given",
+                        "optim.unprune it first, or leave it out (`skip`)",
+                    )
+                )
+        if problems:
+            raise UnsupportedModelError(problems)
 
     def arguments(self, settings: Settings) -> dict[str, Any]:
         if settings not in self._arguments:
             self._arguments[settings] = settings.arguments()
         return self._arguments[settings]
 
+    def tell_of_hidden(self) -> None:
+        """Warn of layers that hold kernels where they are not looked for."""
+        if self.hidden:
+            warnings.warn(
+                f"prune_low_magnitude: left alone are the layers inside {', '.join(self.hidden)}; "
+                "name their kernels with optim.register_prunable(class, ['inner.kernel', ...]), "
+                "or leave them out (`skip`)",
+                stacklevel=3,
+            )
+
     def wrap(self, layer: Any, original: Any, path: str, **options: Any) -> Any:
         """Return the wrapper around `layer`, a copy of `original`; or `layer`."""
         settings = self.base.changed(self.overrides(original, path))
-        if (
-            not is_prunable(original, settings.depthwise)
-            or self.skip(original, path)
-            or (self.policy and not self.policy.allow_pruning(original))
-            or not settings.fits(original)
-        ):
+        if self.skip(original, path) or (self.policy and not self.policy.allow_pruning(original)):
+            return layer
+        if not isinstance(original, AnyPruneLowMagnitude) and hidden_kernels(original):
+            self.hidden.append(f"{path} ({type(original).__name__})")
+        if not is_prunable(original, settings.depthwise) or not settings.fits(original):
             return layer
         return PruneLowMagnitude(layer, **self.arguments(settings), **options)
+
+
+def _same(wrapper: Any, arguments: Mapping[str, Any]) -> bool:
+    """Whether a pruning wrapper, ours or tfmot's, has these arguments."""
+    has, asked = wrapper.pruning_schedule, arguments["pruning_schedule"]
+    return bool(
+        (has is asked or has.get_config() == asked.get_config())
+        and tuple(wrapper.block_size) == arguments["block_size"]
+        and wrapper.block_pooling_type == arguments["block_pooling_type"]
+        and wrapper.sparsity_m_by_n == arguments["sparsity_m_by_n"]
+        and getattr(wrapper, "depthwise", False) == arguments.get("depthwise", False)
+    )
 
 
 def sparsify(model: Any, **options: Any) -> Any:
@@ -186,10 +245,13 @@ def sparsify(model: Any, **options: Any) -> Any:
         A model of plain layers, as `unprune` returns it.
 
     Raises:
-        KerasModelError, UnsupportedModelError, ConfigError, TypeError: as
-            `prune_low_magnitude`.
+        UnsupportedModelError: as `prune_low_magnitude`; or the model has pruning wrappers, or
+            is not built.
+        KerasModelError, ConfigError, TypeError: as `prune_low_magnitude`.
     """
     check_model(model, "sparsify")
+    check_unwrapped(model)
+    check_built(model)
     pruned = prune_low_magnitude(model, **options)
     for wrapper in pruned_layers(pruned):
         ends = (getattr(wrapper.pruning_schedule, name, 0) for name in ("begin_step", "end_step"))
@@ -203,20 +265,25 @@ def unprune(model: Any) -> Any:
 
     The zeros stay: the last masks are applied to the weights. Layers get their old names
     back, nested models stay nested. The compile state is carried over as by
-    `prune_low_magnitude`. Warns if the model was trained, but no mask was ever updated.
+    `prune_low_magnitude`. Warns if the model was trained, but masks were never updated.
 
     Args:
-        model: a model made by `prune_low_magnitude`, ours or tfmot's; not modified.
+        model: a model made by `prune_low_magnitude`, ours or tfmot's; not modified. Or a
+            layer, for models whose layers were wrapped one by one.
 
     Returns:
-        A model of plain layers.
+        A model of plain layers. For a wrapper, the very layer within, which gets the zeros;
+        any other layer as it is.
 
     Raises:
-        KerasModelError: not a model of tf_keras.
+        KerasModelError: not a model or layer of tf_keras.
         UnsupportedModelError: a subclassed model, or layers that cannot be copied.
     """
-    check_model(model, "unprune")
-    plain, wrappers = strip(model, AnyPruneLowMagnitude, _masked_values)
+    check_layer(model, "unprune")
+    if isinstance(model, keras.Model):
+        plain, wrappers = strip(model, AnyPruneLowMagnitude, _masked_values)
+    else:
+        plain, wrappers = strip_layer(model, AnyPruneLowMagnitude, _masked_values)
     _warn_if_too_early(wrappers, model.name)
     return plain
 
@@ -227,17 +294,40 @@ def _masked_values(wrapper: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _warn_if_too_early(wrappers: list[Any], name: str) -> None:
-    """Tell of a training that ended before the first update of the masks (tfmot #973)."""
-    waiting = [w for w in wrappers if w.pruning_vars]
-    if not waiting or not all(int(w.pruning_step) > 0 for w in waiting):
+    """Tell of a training that ended before the first update of masks (tfmot #973)."""
+    waiting = [wrapper for wrapper in wrappers if _is_early(wrapper)]
+    if not waiting:
         return
-    if any(float(threshold) for w in waiting for _, _, threshold in w.pruning_vars):
-        return
-    schedule = waiting[0].pruning_schedule
-    every, begin = getattr(schedule, "frequency", 1), getattr(schedule, "begin_step", 0)
+    steps = max(_value(wrapper.pruning_step) for wrapper in waiting)
+    every = {getattr(wrapper.pruning_schedule, "frequency", 1) for wrapper in waiting}
+    first = min(_first_update(wrapper) for wrapper in waiting)
+    names = [wrapper.layer.name for wrapper in waiting]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     warnings.warn(
-        f"unprune: {name!r} was trained for {int(waiting[0].pruning_step)} steps, but its masks "
-        f"were never updated: they are every {every} steps, first at step {begin or every}. "
-        "Train longer, or set a smaller `frequency`",
+        f"unprune: {name!r} was trained for {steps} steps, but the masks of "
+        f"{', '.join(names[:_NAMED])}{more} were never updated: they are every "
+        f"{' or '.join(map(str, sorted(every)))} steps, first at step {first}. Train longer, or "
+        "set a smaller `frequency`",
         stacklevel=3,
     )
+
+
+def _is_early(wrapper: Any) -> bool:
+    """Whether a wrapper was trained, and its masks have yet to be updated."""
+    if not wrapper.pruning_vars or not 0 < _value(wrapper.pruning_step) < _first_update(wrapper):
+        return False
+    return all(np.all(_value(mask) == 1) for _, mask, _ in wrapper.pruning_vars)
+
+
+def _first_update(wrapper: Any) -> int:
+    """The step at which the masks are updated for the first time."""
+    schedule = wrapper.pruning_schedule
+    begin = int(getattr(schedule, "begin_step", 0))
+    every = 1 if wrapper.sparsity_m_by_n else int(getattr(schedule, "frequency", 1))
+    end = int(getattr(schedule, "end_step", -1))
+    return min(begin or every, end if end > 0 else begin or every)
+
+
+def _value(variable: Any) -> Any:
+    """The value of a variable, mirrored over devices or not."""
+    return keras.backend.get_value(plain_variable(variable))

@@ -233,6 +233,65 @@ def test_what_cannot_be_clustered(keras, dense):
         cluster_weights(keras.Sequential([keras.layers.ReLU(input_shape=(4,))], name="idle"))
 
 
+def test_numbers_of_numpy(dense):
+    clustered = cluster_weights(dense, np.int64(4))
+    assert type(clustered_layers(clustered)[0].get_config()["number_of_clusters"]) is int
+
+
+def test_kernels_without_finite_numbers_are_named(keras):
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Dense(200, input_shape=(200,), name="large"), layers.Dense(3, name="small")]
+    )
+    for layer, value in zip(model.layers, (np.nan, np.inf), strict=True):
+        kernel = layer.kernel.numpy()
+        kernel[0, 0] = value
+        layer.kernel.assign(kernel)
+    with pytest.raises(UnsupportedModelError, match=r"2 problem.*") as caught:
+        cluster_weights(model, 4)
+    assert [problem.layer for problem in caught.value.problems] == ["large", "small"]
+    assert "kernel that are no finite numbers" in str(caught.value)
+    model.layers[1].set_weights([np.ones((200, 3)), np.ones(3)])
+    assert names(cluster_weights(model, 4, skip="large")) == ["small"]
+
+
+def test_networks_inside_layers_are_clustered_and_the_rest_is_named(keras, rng, reloaded):
+    layers = keras.layers
+
+    @keras.utils.register_keras_serializable("test_clustering")
+    class Block(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = layers.Dense(4)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    network = keras.Sequential([layers.Conv1D(4, 3, input_shape=(8, 2)), layers.Flatten()])
+    inputs = keras.Input((3, 8, 2))
+    x = layers.TimeDistributed(network, name="each")(inputs)
+    model = keras.Model(inputs, Block(name="block")(x))
+    with pytest.warns(UserWarning, match=r"the layers inside block \(Block\)"):
+        clustered = cluster_weights(model, 4)
+    x = rng.normal(size=(2, 3, 8, 2)).astype("float32")
+    train(clustered, x, run_eagerly=False)
+    assert names(clustered) == ["each"]
+    plain = uncluster(clustered)
+    np.testing.assert_allclose(plain(x), clustered(x), rtol=1e-5, atol=1e-6)
+    assert len(np.unique(plain.get_layer("each").layer.layers[0].kernel)) <= 4
+    np.testing.assert_array_equal(reloaded(clustered, ".keras")(x), clustered(x))
+
+
+def test_states_are_reset_through_the_wrapper(keras, rng):
+    layer = keras.layers.LSTM(4, stateful=True, batch_input_shape=(2, 3, 5))
+    clustered = cluster_weights(keras.Sequential([layer]), 4)
+    x = rng.normal(size=(2, 3, 5)).astype("float32")
+    first, second = clustered.predict(x, verbose=0), clustered.predict(x, verbose=0)
+    assert np.abs(first - second).max() > 0
+    clustered.reset_states()
+    np.testing.assert_array_equal(clustered.predict(x, verbose=0), first)
+
+
 # Training
 
 
@@ -494,3 +553,13 @@ def test_a_large_kernel_is_clustered_in_seconds_and_little_memory():
     exact = centroids(values[: clustering_kmeans.EXACT], 16)
     part = values[:100_000]
     assert _error(part, at) < 1.01 * _error(part, exact)
+
+
+def test_a_value_far_away_does_not_cost_the_others_their_clusters(rng):
+    values = rng.normal(0, 0.06, 2 * clustering_kmeans.EXACT)
+    expected = _error(values, centroids(values, 16))
+    for far in ([1e4], [1e4, -1e8], [1e4, -1e8, 1e12]):
+        values[: len(far)] = far
+        at = centroids(values, 16)
+        assert len(np.unique(nearest(values, at))) == 16
+        assert _error(values[len(far) :], at) < 2.0 * expected

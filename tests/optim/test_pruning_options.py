@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
-from optim import get_pruning_callbacks, prune_low_magnitude, unprune
-from optim.errors import ConfigError
-from optim.pruning_wrapper import PruneLowMagnitude, pruned_layers
+from optim import (
+    get_pruning_callbacks,
+    prune_low_magnitude,
+    register_prunable,
+    sparsify,
+    sparsity_report,
+    unprune,
+)
+from optim.errors import ConfigError, UnsupportedModelError
+from optim.pruning_wrapper import PRUNABLE, PruneLowMagnitude, pruned_layers
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +98,17 @@ def test_layers_share_the_schedule_of_tfmot_that_is_given(conv_model, theirs):
         ({"overrides": {"x_*": {}}}, r"no layer 'x_\*'"),
         ({"overrides": {int: {}}}, "int is not a layer class"),
         ({"overrides": {"conv": {"sparsity": 2.0}}}, "must be in range"),
+        ({"overrides": "conv"}, "overrides='conv': a dict of"),
+        (
+            {"overrides": {lambda x: x.units > 3: {}}},
+            r"<lambda> fails for .* 'rescale' .*units",
+        ),
+        ({"skip": lambda x: x.units > 3}, r"the predicate <lambda> fails for the Rescaling"),
+        ({"end_step": 12.8}, "end_step=12.8: must be a whole number of steps"),
+        ({"frequency": 2.5}, "frequency=2.5: must be a whole number of steps"),
+        ({"begin_step": True}, "begin_step=True: must be a number"),
+        ({"sparsity": "0.5"}, "sparsity='0.5': must be a number"),
+        ({"block_size": "41"}, "must be two whole numbers"),
         ({"policy": "speed"}, "choose one of latency-xnnpack"),
         ({"policy": object()}, "has no methods allow_pruning and"),
     ],
@@ -133,6 +153,60 @@ def test_unprune_tells_of_a_training_too_short_to_prune(keras, rng):
     pruned.fit(x, x, verbose=0, callbacks=get_pruning_callbacks())
     with pytest.warns(UserWarning, match=r"'short' was trained for 1 steps.*first at step 100"):
         unprune(pruned)
+
+
+def fitted(keras, pruned, steps=2):
+    pruned.compile("sgd", "mse", run_eagerly=True)
+    x = np.ones((4, int(pruned.input_shape[-1])), "float32")
+    y = np.ones((4, int(pruned.output_shape[-1])))
+    pruned.fit(x, y, epochs=steps, verbose=0, callbacks=get_pruning_callbacks())
+    return pruned
+
+
+def test_unprune_names_the_layers_that_were_not_pruned_yet(keras):
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Dense(8, input_shape=(8,), name="a"), layers.Dense(8, name="b")]
+    )
+    options = {"frequency": 1000, "overrides": {"b": {"frequency": 1}}}
+    with pytest.warns(UserWarning, match=r"masks of a were never updated: .* every 1000 steps, fi"):
+        unprune(fitted(keras, prune_low_magnitude(model, **options)))
+    many = keras.Sequential([layers.Dense(2, input_shape=(2,)), *map(layers.Dense, [2] * 11)])
+    with pytest.warns(UserWarning, match="and 4 more were never updated"):
+        unprune(fitted(keras, prune_low_magnitude(many)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sparsity_m_by_n": (2, 4)},
+        {"begin_step": 2},
+        {"schedule": "polynomial", "end_step": 2},
+        {"frequency": 2},
+    ],
+)
+def test_unprune_does_not_warn_of_masks_that_were_updated(keras, options):
+    model = keras.Sequential([keras.layers.Dense(8, input_shape=(8,))])
+    if "sparsity_m_by_n" in options:  # zeros already: the threshold of such a mask is 0
+        model = sparsify(model, **options)
+    pruned = fitted(keras, prune_low_magnitude(model, **options))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = unprune(pruned)
+    assert np.mean(plain.layers[0].kernel.numpy() == 0) == 0.5
+
+
+def test_unprune_of_a_model_that_was_mirrored(keras, rng):
+    import tensorflow as tf
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        model = keras.Sequential([keras.layers.Dense(4, input_shape=(4,))])
+        pruned = prune_low_magnitude(model, frequency=1)
+        pruned.compile("sgd", "mse")
+    x = rng.normal(size=(8, 4)).astype("float32")
+    pruned.fit(x, x, verbose=0, callbacks=get_pruning_callbacks())
+    assert np.mean(unprune(pruned).layers[0].kernel.numpy() == 0) == 0.5
 
 
 # Options per layer
@@ -410,3 +484,158 @@ def test_blocks_of_a_convolution(keras, theirs, reloaded):
     assert pruned_layers(loaded)[0].block_size == (1, 4)
     with pytest.raises(ValueError, match="2-dimensional"):
         theirs.prune_low_magnitude(model, block_size=(1, 4))
+
+
+def test_lists_and_numbers_of_numpy(keras):
+    """As configurations in JSON or YAML, and arithmetic, give them."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Dense(8, input_shape=(8,), name="a"), layers.Dense(8, name="b")]
+    )
+    found = wrappers(
+        prune_low_magnitude(
+            model, sparsity_m_by_n=[2, 4], overrides={"b": {"block_size": [np.int64(4), 1]}}
+        )
+    )
+    assert (found["a"].sparsity_m_by_n, found["b"].block_size) == ((2, 4), (4, 1))
+    options = {"sparsity": np.float32(0.75), "end_step": np.int64(9), "begin_step": 3.0}
+    schedule = wrappers(prune_low_magnitude(model, **options))["a"].pruning_schedule
+    config = schedule.get_config()["config"]
+    assert config == {
+        "target_sparsity": 0.75, "begin_step": 3, "end_step": 9, "frequency": 100,
+    }  # fmt: skip
+    assert {type(config[name]) for name in ("begin_step", "end_step")} == {int}
+    assert wrappers(prune_low_magnitude(model, block_size=np.array([4, 1])))["a"].block_size
+
+
+# Models that are not built
+
+
+def test_a_model_that_fit_builds_is_pruned(keras, theirs, rng):
+    x = rng.normal(size=(8, 4)).astype("float32")
+    pruned = prune_low_magnitude(keras.Sequential([keras.layers.Dense(4)]), frequency=1)
+    pruned.compile("sgd", "mse")
+    pruned.fit(x, x, epochs=3, batch_size=4, verbose=0, callbacks=get_pruning_callbacks())
+    (wrapper,) = pruned_layers(pruned)
+    assert int(wrapper.pruning_step) == 6
+    assert sparsity_report(pruned).total.sparsity == 0.5
+    pruned.fit(x, x, verbose=0, callbacks=get_pruning_callbacks())
+    assert int(wrapper.pruning_step) == 7
+    tfmots = keras.Sequential([theirs.prune_low_magnitude(keras.layers.Dense(4))])
+    tfmots.compile("sgd", "mse")
+    with pytest.raises(UnsupportedModelError, match="build the model first"):
+        tfmots.fit(x, x, verbose=0, callbacks=get_pruning_callbacks())
+
+
+def test_what_needs_kernels_says_that_there_are_none_yet(keras):
+    for use in (sparsify, sparsity_report):
+        with pytest.raises(UnsupportedModelError, match=r"later: is not built.*-> build the model"):
+            use(keras.Sequential([keras.layers.Dense(4)], name="later"))
+
+
+# Layers inside layers
+
+
+@pytest.fixture
+def frames(keras):
+    """A network for each frame, and a model of a class of its own."""
+    layers = keras.layers
+
+    class Head(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = layers.Dense(6, name="inside")
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        def get_config(self):
+            return {"name": self.name}
+
+    block = keras.Sequential([layers.SeparableConv2D(4, 3, name="sep")], name="block")
+    network = keras.Sequential(
+        [layers.Conv2D(4, 3, input_shape=(8, 8, 2), name="conv"), block, layers.Flatten()]
+    )
+    inputs = keras.Input((3, 8, 8, 2))
+    x = layers.TimeDistributed(network, name="each")(inputs)
+    x = Head(name="head")(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(2, name="last")(x))
+
+
+def test_networks_inside_layers_are_pruned_and_the_rest_is_named(frames, rng):
+    x = rng.normal(size=(2, 3, 8, 8, 2)).astype("float32")
+    with pytest.warns(UserWarning, match=r"left alone are the layers inside head \(Head\)"):
+        pruned = prune_low_magnitude(frames, frequency=1)
+    np.testing.assert_allclose(pruned(x), frames(x), rtol=1e-5, atol=1e-6)
+    found = wrappers(pruned)
+    assert {name: len(w.pruning_vars) for name, w in found.items()} == {"each": 2, "last": 1}
+    assert all(mask.mean() == 0.5 for w in found.values() for mask in update(w))
+    plain = unprune(pruned)
+    np.testing.assert_allclose(plain(x), pruned(x), rtol=1e-5, atol=1e-6)
+    for model in (pruned, plain):
+        report = sparsity_report(model)
+        sparsity = {f"{k.layer} {k.kernel}": k.sparsity for k in report.kernels}
+        assert sparsity == {
+            "each layer.layers.0.kernel": 0.5,
+            "each layer.layers.1.layers.0.pointwise_kernel": 0.5,
+            sorted(k for k in sparsity if "depthwise" in k)[0]: 0.0,
+            "head inside.kernel": 0.0,
+            "last kernel": 0.5,
+        }
+        assert report.total.size == sum(
+            int(np.prod(w.shape)) for w in frames.weights if len(w.shape) > 1
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sparsify(frames, skip="head")
+
+
+def test_what_is_declared_of_a_class_has_to_be_there(keras, monkeypatch):
+    class Block(keras.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.conv = keras.layers.Dense(4, name="conv")
+
+        def build(self, shape):
+            self.conv.build(shape)
+            super().build(shape)
+
+        def call(self, inputs):
+            return self.conv(inputs)
+
+    monkeypatch.setattr("optim.pruning_wrapper.PRUNABLE", PRUNABLE.copy())
+    model = keras.Sequential([keras.Input((4,)), Block(name="block"), keras.layers.Dense(4)])
+    with pytest.warns(UserWarning, match=r"inside block \(Block\); name their kernels"):
+        prune_low_magnitude(model)
+    register_prunable(Block, ["conv"])
+    with pytest.raises(ConfigError, match=r"'conv' of a Block is a layer; .* 'conv\.kernel'"):
+        prune_low_magnitude(model)
+    register_prunable(Block, ["con.kernel"])
+    with pytest.raises(ConfigError, match=r"Block has not the weights .* attribute 'con'"):
+        prune_low_magnitude(model)
+    for declared, count in ((["conv.kernel"], 2), ([], 1)):
+        register_prunable(Block, declared)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert len(pruned_layers(prune_low_magnitude(model))) == count
+
+
+def test_a_kernel_without_values_is_left_as_it_is(keras):
+    layers = keras.layers
+    model = keras.Sequential([layers.Dense(4, input_shape=(0,)), layers.Dense(4, name="b")])
+    for options in ({}, {"block_size": (2, 1)}, {"sparsity_m_by_n": (2, 4)}):
+        plain = sparsify(model, **options)
+        assert np.mean(plain.get_layer("b").kernel.numpy() == 0) == 0.5
+
+
+# Recurrent states
+
+
+def test_states_are_reset_through_the_wrapper(keras, rng):
+    layer = keras.layers.LSTM(4, stateful=True, batch_input_shape=(2, 3, 5))
+    pruned = prune_low_magnitude(keras.Sequential([layer]))
+    x = rng.normal(size=(2, 3, 5)).astype("float32")
+    first, second = pruned.predict(x, verbose=0), pruned.predict(x, verbose=0)
+    assert np.abs(first - second).max() > 0
+    pruned.reset_states()
+    np.testing.assert_array_equal(pruned.predict(x, verbose=0), first)
