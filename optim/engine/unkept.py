@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from optim.clustering_wrapper import CLUSTERABLE
-from optim.engine.graph import Graph, is_input
+from optim.engine.graph import Graph, Node, is_input
+from optim.engine.kinds import sources_of
 from optim.engine.preserving import PreservingQuantizer, kept
 from optim.pruning_kernels import slots, with_depthwise
 from optim.pruning_wrapper import PRUNABLE
@@ -84,10 +85,16 @@ def unkept(layers: Iterable[Wanted], entries: Iterable[Any]) -> list[str]:
             for e in made
             if any(isinstance(q, PreservingQuantizer) for q in e.weights.values())
         }
-        if layer.trained and len(keeping) < layer.kernels:
+        # A rule that merges layers gives the path of one of them: no entry of it tells nothing.
+        left = any(id(e.node.layer) not in keeping and _has_kernel(e.node) for e in made)
+        if layer.trained and left and len(keeping) < layer.kernels:
             reason = next((e.reason for e in made if e.is_float), "")
             found.append(f"{layer.paths[0]} ({reason})" if reason else layer.paths[0])
     return found
+
+
+def _has_kernel(node: Node) -> bool:
+    return any(len(weight.shape) > 1 for weight in sources_of(node))
 
 
 def _is_of(path: str, layers: list[str]) -> bool:

@@ -271,6 +271,15 @@ def test_kernels_of_layers_that_are_taken_apart_are_kept() -> None:
     assert str(plan).count("keeps zeros") == 8
 
 
+def test_kernels_of_layers_that_are_merged_are_kept() -> None:
+    inputs = keras.Input((8, 8, 4))
+    x = K.Conv2D(4, 1, name="gate")(inputs)
+    gate = K.ReLU(6.0)(x + 3.0) * (1.0 / 6.0)
+    model = keras.Model(inputs, K.Multiply()([x, gate]))
+    plan = optim.plan(optim.sparsify(model), preserve="sparsity")
+    assert (plan.wanted, plan.unkept) == (1, [])
+
+
 def test_a_skipped_layer_keeps_nothing() -> None:
     with pytest.warns(UserWarning, match=r"undoes it .* in conv \(float: skipped on request\)\."):
         quantize_model(sparse(), preserve="sparsity", skip="conv")
