@@ -85,6 +85,9 @@ class Cluster(ByOptim, Clustered):
         "optim.scope",
         "optim.selecting",
         "optim.tying",
+        "optim.vocabularies",
+        "optim.whole",
+        "optim.wrapped",
     )
 
     def transform(self, model: Any) -> Any:

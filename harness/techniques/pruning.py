@@ -70,6 +70,9 @@ class Prune(ByOptim, Pruned):
         "optim.pruning_masks",
         "optim.scope",
         "optim.selecting",
+        "optim.vocabularies",
+        "optim.whole",
+        "optim.wrapped",
     )
 
     def transform(self, model: Any) -> Any:

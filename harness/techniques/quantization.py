@@ -87,6 +87,8 @@ class Qat(ByOptim, Quantized):
         "optim.scope",
         "optim.selecting",
         "optim.tying",
+        "optim.vocabularies",
+        "optim.wrapped",
     )
 
     def transform(self, model: Any) -> Any:
