@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -140,7 +141,15 @@ class Page:
     def go(self, hash_: str = "") -> Page:
         self.driver.get("about:blank")  # an address that differs in its hash loads nothing
         self.driver.get(self.address + hash_)
+        # On a busy machine the driver goes on while a large page is still being read.
+        until = time.monotonic() + 30
+        while not self._is_there() and time.monotonic() < until:
+            time.sleep(0.02)
         return self
+
+    def _is_there(self) -> bool:
+        state, place = self.js("return [document.readyState, location.href]")
+        return state == "complete" and place.startswith(self.address)
 
     def js(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
