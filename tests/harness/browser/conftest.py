@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -139,15 +138,15 @@ class Page:
         self.address = address
 
     def go(self, hash_: str = "") -> Page:
+        from selenium.webdriver.support.ui import WebDriverWait
+
         self.driver.get("about:blank")  # an address that differs in its hash loads nothing
         self.driver.get(self.address + hash_)
         # On a busy machine the driver goes on while a large page is still being read.
-        until = time.monotonic() + 30
-        while not self._is_there() and time.monotonic() < until:
-            time.sleep(0.02)
+        WebDriverWait(self.driver, 30, poll_frequency=0.02).until(self._is_there)
         return self
 
-    def _is_there(self) -> bool:
+    def _is_there(self, _driver: Any) -> bool:
         state, place = self.js("return [document.readyState, location.href]")
         return state == "complete" and place.startswith(self.address)
 
