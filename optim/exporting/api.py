@@ -19,9 +19,9 @@ from optim.clustering_wrapper import clustered_layers
 from optim.engine import build, lower, read
 from optim.engine.preserving import kept_numbers, settled
 from optim.errors import UnsupportedModelError
-from optim.exporting import checks
+from optim.exporting import biases, checks
 from optim.exporting.convert import convert
-from optim.exporting.flatbuffer import drop_unused, pack, repair_biases, unpack
+from optim.exporting.flatbuffer import drop_unused, pack, unpack
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.exporting.interface import Interface, interface
 from optim.exporting.metadata import annotate
@@ -108,8 +108,9 @@ def export(
         frozen = without_fake_quant(frozen)
     content = convert(frozen, mode, io_dtype, feeds)
     file = unpack(content)
-    repair_biases(file)
+    biases.repair_equal(file)
     restore_steps(file, numbers)
+    biases.settle(file)
     drop_unused(file)
     facts = {
         "model": frozen.model_name,

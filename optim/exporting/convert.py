@@ -49,8 +49,6 @@ def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> b
     Raises:
         ExportError: the converter refuses; the message names operations and layers.
     """
-    if mode.scheme == "int16x8":
-        _check_biases(frozen)
     converter = _converter_class()(frozen)
     converter.optimizations = [tf.lite.Optimize.DEFAULT] if mode.quantizes else []
     converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, name) for name in mode.ops]
@@ -121,14 +119,6 @@ def _check_int16(content: bytes, frozen: Frozen) -> None:
             problems[layer, op.name] = Problem(layer, reason, remedy)
     if problems:
         raise ExportError(problems.values())
-
-
-def _check_biases(frozen: Frozen) -> None:
-    """Refuse a bias of several operations: it gets the input scale of one of them only."""
-    names = frozen.shared_biases
-    if names:
-        reason = "its bias serves several operations, which LiteRT's int16 quantizer gets wrong"
-        raise _refusal(frozen, names, reason, "give each call a layer of its own, or use int8")
 
 
 def _refusal(frozen: Frozen, names: Iterable[str], reason: str, remedy: str) -> ExportError:

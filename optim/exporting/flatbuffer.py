@@ -72,35 +72,3 @@ def _builder_class() -> Any:
             return int(self.EndVector())
 
     return Builder
-
-
-def repair_biases(model: Any) -> int:
-    """Quantize again the biases that the converter quantized with one scale for all channels.
-
-    It does so where all elements of a bias are equal, as after `x + 3` behind a layer whose
-    own bias is zero: all get the number that is right for the first channel.
-
-    Args:
-        model: from `unpack`. Modified in place.
-
-    Returns:
-        How many were wrong.
-    """
-    count = 0
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            dtype = {"int32": np.int32, "int64": np.int64}.get(litert.dtype_name(tensor.type))
-            scale = None if tensor.quantization is None else tensor.quantization.scale
-            data = model.buffers[tensor.buffer].data
-            if dtype is None or scale is None or data is None or len(scale) < 2:
-                continue
-            stored = np.asarray(data, np.uint8).view(dtype)
-            if len(stored) != len(scale) or not stored[0] or np.any(stored != stored[0]):
-                continue
-            value = np.float64(stored[0]) * np.float64(scale[0])
-            right = np.round(value / np.asarray(scale, np.float64)).astype(dtype)
-            if np.array_equal(right, stored):
-                continue
-            replace_data(model, tensor, right)
-            count += 1
-    return count

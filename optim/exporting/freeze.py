@@ -53,18 +53,6 @@ class Frozen:
         return Serialized(self)
 
     @property
-    def shared_biases(self) -> list[str]:
-        """Names of additions whose bias another addition has as well."""
-        values = {n.name: n.attr["value"].tensor for n in self.graph_def.node if n.op == "Const"}
-        users: dict[bytes, list[str]] = {}
-        for node in self.graph_def.node:
-            if node.op == "BiasAdd" and node.input[1] in values:
-                content = values[node.input[1]].tensor_content
-                if any(content):  # one of zeros is the same at any scale
-                    users.setdefault(content, []).append(node.name)
-        return [name for names in users.values() for name in names[1:]]
-
-    @property
     def loops(self) -> list[str]:
         """Names of the nodes that are a loop or branch, or a function with one inside."""
         looping: set[str] = set()

@@ -217,17 +217,6 @@ def test_a_float_layer_that_feeds_a_concatenation_takes_its_scale(images: np.nda
     assert report.comparisons[0].sqnr >= 30
 
 
-def test_int16_with_a_shared_bias_is_refused() -> None:
-    """LiteRT would quantize the bias for the input scale of one call only."""
-    a, b = keras.Input((4,)), keras.Input((4,))
-    layer = K.Dense(2, name="twice", bias_initializer="ones")
-    model = keras.Model([a, b], [layer(a), layer(b)], name="m")
-    data = [np.ones((2, 4), "float32"), np.full((2, 4), 9, "float32")]
-    with pytest.raises(ExportError, match=r"twice.*own, or use int8"):
-        optim.export(model, optimize="int16x8", representative_data=[data])
-    optim.export(model, optimize="int8", representative_data=[data])
-
-
 def test_loops_are_not_calibrated() -> None:
     """LiteRT's calibrator would end the process."""
     x = keras.Input((5, 3))
