@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from optim._clone import Copier, clone_model, is_network, walk
-from optim._compile import copy_compile_state
+from optim._clone import walk
 from optim._keras import check_layer, keras
 from optim.clustering_kmeans import INITIALIZATIONS
 from optim.clustering_wrapper import (
     CLUSTERABLE,
     ClusterWeights,
     check_options,
-    clustered_layers,
     is_clusterable,
 )
 from optim.errors import Problem, UnsupportedModelError
-from optim.pruning.selection import Overrides, Skip
 from optim.pruning_kernels import hidden
-from optim.scope import custom_object_scope
 from optim.stripping import strip, strip_layer
 from optim.tying import tied
-from optim.wrapped import CLUSTERED, check_unwrapped
+from optim.wrapped import CLUSTERED
+from optim.wrapping import Rules
+from optim.wrapping_options import Overrides, Skip
 
 __all__ = ["cluster_weights", "uncluster"]
 
@@ -103,84 +100,42 @@ def cluster_weights(
         "depthwise": depthwise,
     }
     given = {name: kwargs.pop(name) for name in _TFMOT_WORDS if name in kwargs}
-    rules = _Rules(_plain({**base, **given}), Skip(skip), overrides)
-
-    several = isinstance(to_cluster, (list, tuple))
-    for layer in to_cluster if several else [to_cluster]:
-        check_layer(layer, "cluster_weights")
-        check_unwrapped(layer, CLUSTERED)
-    if several or not isinstance(to_cluster, keras.Model):
-        layers = list(to_cluster) if several else [to_cluster]
-        rules.check_clustered((layer, layer.name) for layer in layers)
-        wrapped = [rules.wrap(layer, layer, layer.name, **kwargs) for layer in layers]
-        rules.tell_of_hidden()
-        return wrapped if several else wrapped[0]
-    if kwargs:
-        raise TypeError(f"cluster_weights: unknown arguments for a model: {sorted(kwargs)}")
-    if is_network(to_cluster):
-        rules.check(to_cluster)
-
-    def convert(layer: Any, path: str, copy: Copier) -> Any:
-        return rules.wrap(copy(layer), layer, path, initialized=True)
-
-    with custom_object_scope():
-        clustered = clone_model(to_cluster, convert)
-        rules.initialize()  # now that the kernels have their values
-        copy_compile_state(to_cluster, clustered)
-    rules.tell_of_hidden()
-    if not clustered_layers(clustered):
-        warnings.warn(
-            f"cluster_weights: no layer of {to_cluster.name!r} is clustered", stacklevel=2
-        )
-    return clustered
+    rules = _Rules(
+        _plain({**base, **given}), Skip(skip), Overrides(overrides, (*_OPTIONS, *_TFMOT_WORDS))
+    )
+    return rules.apply(to_cluster, kwargs, initialized=True)
 
 
-class _Rules:
-    """Which layers are wrapped, and how."""
+class _Rules(Rules):
+    function = "cluster_weights"
+    kind = CLUSTERED
+    done, undo = "clustered", "uncluster"
+    naming = (
+        "name their kernels in optim.clustering_wrapper.CLUSTERABLE[class] = ('inner.kernel', ...)"
+    )
 
-    def __init__(self, base: dict[str, Any], skip: Skip, overrides: Any) -> None:
+    def __init__(self, base: dict[str, Any], skip: Skip, overrides: Overrides) -> None:
+        super().__init__(skip, overrides)
         self.base = base
-        self.skip = skip
-        self.overrides = Overrides(overrides, (*_OPTIONS, *_TFMOT_WORDS))
         self.wrappers: list[Any] = []
-        self.hidden: list[str] = []
-        for settings in ({}, *self.overrides.entries.values()):
+        for settings in ({}, *overrides.entries.values()):
             options = {**base, **_plain(settings or {})}
             check_options(*(options[name] for name in _OPTIONS[:4]))
 
     def check(self, model: Any) -> None:
-        self.skip.check(model)
-        self.overrides.check(model)
-        self.check_clustered({id(one[0]): one for one in walk(model)}.values())
+        super().check(model)
         problems = list(self._shared(model))
         if problems:
             raise UnsupportedModelError(problems)
 
-    def check_clustered(self, layers: Iterable[tuple[Any, str]]) -> None:
-        """Refuse to cluster otherwise what is clustered already.
+    def conflict(self, wrapper: Any, path: str) -> str | None:
+        options = self._options(wrapper.layer, path)
+        others = [name for name in _OPTIONS if getattr(wrapper, name) != options[name]]
+        has = ", ".join(f"{name}={getattr(wrapper, name)!r}" for name in others)
+        return f"with {has}" if has else None
 
-        Raises:
-            UnsupportedModelError: naming all such layers.
-        """
-        problems = []
-        for layer, path in layers:
-            if not isinstance(layer, ClusterWeights):
-                continue
-            if self.skip(layer, path) or self.skip(layer.layer, path):
-                continue
-            options = {**self.base, **_plain(self.overrides(layer.layer, path))}
-            others = [name for name in _OPTIONS if getattr(layer, name) != options[name]]
-            if others:
-                has = ", ".join(f"{name}={getattr(layer, name)!r}" for name in others)
-                problems.append(
-                    Problem(
-                        path,
-                        f"is clustered already, with {has}",
-                        "optim.uncluster it first, or leave it out (`skip`)",
-                    )
-                )
-        if problems:
-            raise UnsupportedModelError(problems)
+    def _options(self, layer: Any, path: str) -> dict[str, Any]:
+        return {**self.base, **_plain(self.overrides(layer, path))}
 
     def _shared(self, model: Any) -> Iterator[Problem]:
         """Yield the layers to cluster whose kernel is also that of another.
@@ -189,8 +144,9 @@ class _Rules:
         """
         ties = tied(model)
         for layer, path in walk(model) if ties else ():
-            options = {**self.base, **_plain(self.overrides(layer, path))}
-            if not is_clusterable(layer, options["depthwise"]) or self.skip(layer, path):
+            if not is_clusterable(layer, self._options(layer, path)["depthwise"]) or self.skip(
+                layer, path
+            ):
                 continue
             for weight in layer.weights:
                 if id(weight) in ties and len(weight.shape) > 1:
@@ -201,17 +157,7 @@ class _Rules:
                         "leave the layers that share it out (`skip`)",
                     )
 
-    def tell_of_hidden(self) -> None:
-        """Warn of layers that hold kernels where they are not looked for."""
-        if self.hidden:
-            warnings.warn(
-                f"cluster_weights: left alone are the layers inside {', '.join(self.hidden)}; name "
-                "their kernels in optim.clustering_wrapper.CLUSTERABLE[class] = ('inner.kernel', "
-                "...), or leave them out (`skip`)",
-                stacklevel=3,
-            )
-
-    def initialize(self) -> None:
+    def finish(self) -> None:
         """Set the centroids of all wrappers.
 
         Raises:
@@ -226,16 +172,15 @@ class _Rules:
         if problems:
             raise UnsupportedModelError(problems)
 
-    def wrap(self, layer: Any, original: Any, path: str, **kwargs: Any) -> Any:
-        """Return the wrapper around `layer`, a copy of `original`; or `layer`."""
-        options = {**self.base, **_plain(self.overrides(original, path))}
+    def wrap(self, layer: Any, original: Any, path: str, **arguments: Any) -> Any:
+        options = self._options(original, path)
         if self.skip(original, path):
             return layer
         if not isinstance(original, ClusterWeights) and hidden(original, CLUSTERABLE):
             self.hidden.append(f"{path} ({type(original).__name__})")
         if not is_clusterable(original, options["depthwise"]):
             return layer
-        self.wrappers.append(ClusterWeights(layer, **options, **kwargs))
+        self.wrappers.append(ClusterWeights(layer, **options, **arguments))
         return self.wrappers[-1]
 
 

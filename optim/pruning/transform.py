@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from optim._clone import Copier, check_built, clone_model, is_network, plain_variable, walk
-from optim._compile import copy_compile_state
+from optim._clone import check_built, plain_variable
 from optim._keras import check_layer, check_model, keras
-from optim.errors import ConfigError, Problem, UnsupportedModelError
+from optim.errors import ConfigError
 from optim.pruning.policies import policy_for
-from optim.pruning.selection import Overrides, Skip
 from optim.pruning.settings import NAMES, Settings
 from optim.pruning_wrapper import (
     AnyPruneLowMagnitude,
@@ -22,9 +20,10 @@ from optim.pruning_wrapper import (
     is_prunable,
     pruned_layers,
 )
-from optim.scope import custom_object_scope
 from optim.stripping import strip, strip_layer
 from optim.wrapped import PRUNED, check_unwrapped
+from optim.wrapping import Rules
+from optim.wrapping_options import Overrides, Skip
 
 __all__ = ["prune_low_magnitude", "sparsify", "unprune"]
 
@@ -118,97 +117,43 @@ def prune_low_magnitude(
         raise ConfigError("policy and pruning_policy: two words for one thing, give one")
     rules = _Rules(settings, Skip(skip), Overrides(overrides, _SETTINGS), policy or pruning_policy)
 
-    several = isinstance(to_prune, (list, tuple))
-    for layer in to_prune if several else [to_prune]:
-        check_layer(layer, "prune_low_magnitude")
-        check_unwrapped(layer, PRUNED)
-    if several or not isinstance(to_prune, keras.Model):
-        layers = list(to_prune) if several else [to_prune]
-        rules.check_pruned((layer, layer.name) for layer in layers)
-        wrapped = [rules.wrap(layer, layer, layer.name, **options) for layer in layers]
-        rules.tell_of_hidden()
-        return wrapped if several else wrapped[0]
-    if options:
-        raise TypeError(f"prune_low_magnitude: unknown arguments for a model: {sorted(options)}")
-    if is_network(to_prune):
-        rules.check(to_prune)
-
-    def convert(layer: Any, path: str, copy: Copier) -> Any:
-        return rules.wrap(copy(layer), layer, path)
-
-    with custom_object_scope():
-        pruned = clone_model(to_prune, convert)
-        copy_compile_state(to_prune, pruned)
-    rules.tell_of_hidden()
-    if not pruned_layers(pruned):
-        warnings.warn(f"prune_low_magnitude: no layer of {to_prune.name!r} is pruned", stacklevel=2)
-    return pruned
+    return rules.apply(to_prune, options)
 
 
-class _Rules:
-    """Which layers are wrapped, and how."""
+class _Rules(Rules):
+    function = "prune_low_magnitude"
+    kind = PRUNED
+    done, undo = "pruned", "unprune"
+    naming = "name their kernels with optim.register_prunable(class, ['inner.kernel', ...])"
 
     def __init__(
         self, given: dict[str, Any], skip: Skip, overrides: Overrides, policy: Any
     ) -> None:
+        super().__init__(skip, overrides)
         self.given = given
         self.base = base = Settings().changed(given)
-        self.skip = skip
-        self.overrides = overrides
         self.policy = policy_for(policy)
-        self.hidden: list[str] = []
         self._arguments = {base: base.arguments()}  # layers share the schedule object
         for settings in overrides.entries.values():  # what is wrong is said before any work
             self.arguments(base.changed(settings or {}))
 
     def check(self, model: Any) -> None:
-        self.skip.check(model)
-        self.overrides.check(model)
-        self.check_pruned({id(one[0]): one for one in walk(model)}.values())
+        super().check(model)
         if self.policy:
             self.policy.ensure_model_supports_pruning(model)
 
-    def check_pruned(self, layers: Iterable[tuple[Any, str]]) -> None:
-        """Refuse to prune otherwise, with options that are given, what is pruned already.
-
-        Raises:
-            UnsupportedModelError: naming all such layers.
-        """
-        problems = []
-        for layer, path in layers:
-            if not isinstance(layer, AnyPruneLowMagnitude):
-                continue
-            asked = {**self.given, **self.overrides(layer.layer, path)}
-            if not asked or self.skip(layer, path) or self.skip(layer.layer, path):
-                continue
-            if not _same(layer, self.arguments(self.base.changed(asked))):
-                problems.append(
-                    Problem(
-                        path,
-                        "is pruned already, with other options than those given",
-                        "optim.unprune it first, or leave it out (`skip`)",
-                    )
-                )
-        if problems:
-            raise UnsupportedModelError(problems)
+    def conflict(self, wrapper: Any, path: str) -> str | None:
+        asked = {**self.given, **self.overrides(wrapper.layer, path)}
+        if not asked or _same(wrapper, self.arguments(self.base.changed(asked))):
+            return None  # without options what is there is fine
+        return "with other options than those given"
 
     def arguments(self, settings: Settings) -> dict[str, Any]:
         if settings not in self._arguments:
             self._arguments[settings] = settings.arguments()
         return self._arguments[settings]
 
-    def tell_of_hidden(self) -> None:
-        """Warn of layers that hold kernels where they are not looked for."""
-        if self.hidden:
-            warnings.warn(
-                f"prune_low_magnitude: left alone are the layers inside {', '.join(self.hidden)}; "
-                "name their kernels with optim.register_prunable(class, ['inner.kernel', ...]), "
-                "or leave them out (`skip`)",
-                stacklevel=3,
-            )
-
-    def wrap(self, layer: Any, original: Any, path: str, **options: Any) -> Any:
-        """Return the wrapper around `layer`, a copy of `original`; or `layer`."""
+    def wrap(self, layer: Any, original: Any, path: str, **arguments: Any) -> Any:
         settings = self.base.changed(self.overrides(original, path))
         if self.skip(original, path) or (self.policy and not self.policy.allow_pruning(original)):
             return layer
@@ -216,7 +161,7 @@ class _Rules:
             self.hidden.append(f"{path} ({type(original).__name__})")
         if not is_prunable(original, settings.depthwise) or not settings.fits(original):
             return layer
-        return PruneLowMagnitude(layer, **self.arguments(settings), **options)
+        return PruneLowMagnitude(layer, **self.arguments(settings), **arguments)
 
 
 def _same(wrapper: Any, arguments: Mapping[str, Any]) -> bool:
