@@ -140,6 +140,7 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
       precision does not round the kernels.
     * Positional arguments reach the layer; called directly, tfmot's takes the second one,
       such as the value of an attention layer, for `training`.
+    * It has the name that it is given, if any.
     * Masks of several kernels of a layer have names of their own, which HDF5 requires.
     * No pruning ops are traced while a functional model is put together: Keras discards
       them there, and tracing them takes most of the time that wrapping takes.
@@ -172,7 +173,10 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         ]
         kwargs.setdefault("dtype", layer.dtype_policy)
         kwargs.setdefault("activity_regularizer", layer.activity_regularizer)
+        name = kwargs.pop("name", None)
         super().__init__(layer, *args, **kwargs)
+        if name:
+            self._name = name  # tfmot makes one of its own whatever it is given
         height, width = self.block_size
         self.block_size = (height, width)  # a list, when loaded
         self.supports_masking = layer.supports_masking

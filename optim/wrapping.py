@@ -92,8 +92,12 @@ class Rules(ABC):
         if is_network(to_wrap):
             self.check(to_wrap)
 
+        ends = _output_layers(to_wrap)
+
         def convert(layer: Any, path: str, copy: Copier) -> Any:
-            return self.wrap(copy(layer), layer, path, **own)
+            # Outputs go by the names of layers; labels and losses go by those of outputs.
+            name = {"name": layer.name} if path in ends else {}
+            return self.wrap(copy(layer), layer, path, **own, **name)
 
         with custom_object_scope():
             model = clone_model(to_wrap, convert)
@@ -142,3 +146,10 @@ class Rules(ABC):
     def _warn(self, message: str, above: int = 0) -> None:
         """Warn where the public function was called, which calls `apply`."""
         warnings.warn(f"{self.function}: {message}", stacklevel=4 + above)
+
+
+def _output_layers(model: Any) -> set[str]:
+    """Return the names of the layers whose outputs are those of a model."""
+    if isinstance(model, keras.Sequential):
+        return {layer.name for layer in model.layers[-1:]}
+    return {layer.name for layer in getattr(model, "_output_layers", ())}
