@@ -19,7 +19,7 @@ from harness.records import Record
 from harness.report import text
 from harness.report.overview import GLYPHS, flat, moment
 from harness.report.rendering import environment
-from harness.training import figures, marks, plots, targets
+from harness.training import canvas, figures, marks, plots, targets
 from harness.training.figures import Row, Spread
 from harness.training.settings import DEFAULT
 
@@ -51,7 +51,7 @@ def html(records: Iterable[Record], pages: Mapping[str, str] | None = None) -> s
         "counted": figures.COUNTED,
         "glyphs": GLYPHS,
         "box": {
-            name.lower(): getattr(plots, name)
+            name.lower(): getattr(canvas, name)
             for name in ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "TOP", "BOTTOM")
         },
         "style": Markup("\n".join(_read(*one) for one in _STYLES)),

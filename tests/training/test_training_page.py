@@ -16,7 +16,7 @@ import pytest
 from harness.reading import read
 from harness.records import Failure, Record
 from harness.report import text
-from harness.training import figures, marks, page, plots, table, targets
+from harness.training import canvas, figures, labels, marks, page, plots, scales, table, targets
 from harness.training.figures import Row, Spread
 from harness.training.techniques import TECHNIQUES
 from optim.sparsity import MANY
@@ -153,19 +153,19 @@ def crowd(make_record: MakeRecord) -> list[Record]:
     ]
 
 
-def assert_legible(labels: Sequence[plots.Label], places: Sequence[tuple[float, float]]) -> None:
+def assert_legible(texts: Sequence[labels.Label], places: Sequence[tuple[float, float]]) -> None:
     """Each label is clear of the others and of the markers, and it shows whose it is."""
     gap = 2.99  # of three, but for rounding
     markers = [(x - gap - 5, y - gap - 5, x + gap + 5, y + gap + 5) for x, y in places]
-    for label, (x, y) in zip(labels, places, strict=True):
+    for label, (x, y) in zip(texts, places, strict=True):
         left, top, right, bottom = label.box
-        assert plots.LEFT < left < right < plots.WIDTH
-        assert 0 < top < bottom < plots.HEIGHT - plots.BOTTOM
+        assert canvas.LEFT < left < right < canvas.WIDTH
+        assert 0 < top < bottom < canvas.HEIGHT - canvas.BOTTOM
         assert not any(overlap(label.box, marker) for marker in markers)
         if not label.leads:
             assert left - 10 < x < right + 10, "beside its marker"
             assert top - 10 < y < bottom + 10
-    for a, b in combinations([label.box for label in labels], 2):
+    for a, b in combinations([label.box for label in texts], 2):
         assert not overlap((a[0] - gap, a[1] - gap, a[2] + gap, a[3] + gap), b)
 
 
@@ -179,8 +179,8 @@ def test_labels_of_a_crowd_do_not_cover_each_other(
 ) -> None:
     (panel,) = plots.panels(figures.rows(crowd(make_record)), axis)
     for p in panel.points:
-        assert plots.LEFT <= p.x <= plots.WIDTH - plots.RIGHT
-        assert plots.TOP <= p.y <= plots.HEIGHT - plots.BOTTOM
+        assert canvas.LEFT <= p.x <= canvas.WIDTH - canvas.RIGHT
+        assert canvas.TOP <= p.y <= canvas.HEIGHT - canvas.BOTTOM
     assert_legible([p.label for p in panel.points], [(p.x, p.y) for p in panel.points])
 
 
@@ -192,19 +192,19 @@ def test_labels_of_the_reference_run_do_not_cover_each_other(axis: plots.Axis) -
         assert_legible([p.label for p in panel.points], [(p.x, p.y) for p in panel.points])
 
 
-@pytest.mark.parametrize("x", [plots.LEFT + 6, plots.WIDTH / 2, plots.WIDTH - plots.RIGHT - 6])
-@pytest.mark.parametrize("y", [plots.TOP, plots.HEIGHT / 2, plots.HEIGHT - plots.BOTTOM - 6])
+@pytest.mark.parametrize("x", [canvas.LEFT + 6, canvas.WIDTH / 2, canvas.WIDTH - canvas.RIGHT - 6])
+@pytest.mark.parametrize("y", [canvas.TOP, canvas.HEIGHT / 2, canvas.HEIGHT - canvas.BOTTOM - 6])
 def test_twelve_points_at_one_spot_have_twelve_labels(x: float, y: float) -> None:
     places = [(x, y)] * len(TECHNIQUES)
-    labels = plots._labels(places, [one.id for one in TECHNIQUES])
-    assert_legible(labels, places)
-    assert sum(label.leads for label in labels) >= 8, "no more than four find room beside it"
-    ends = [(label.x, label.y) for label in labels if label.leads]
+    texts = labels.place(places, [one.id for one in TECHNIQUES])
+    assert_legible(texts, places)
+    assert sum(label.leads for label in texts) >= 8, "no more than four find room beside it"
+    ends = [(label.x, label.y) for label in texts if label.leads]
     assert len(set(ends)) == len(ends)
 
 
 def test_a_name_too_long_for_a_panel_stands_above_its_marker() -> None:
-    (label,) = plots._labels([(200.0, 100.0)], ["x" * 100])
+    (label,) = labels.place([(200.0, 100.0)], ["x" * 100])
     assert (label.x, label.anchor, label.leads) == (200.0, "middle", False)
     assert label.box[3] < 95
 
@@ -212,7 +212,7 @@ def test_a_name_too_long_for_a_panel_stands_above_its_marker() -> None:
 def test_a_label_keeps_off_error_bars_where_it_can() -> None:
     right, left = (215.0, 50.0, 215.0, 150.0), (185.0, 50.0, 185.0, 150.0)
     for bars, anchor in (((right,), "end"), ((left,), "start"), ((right, left), "middle")):
-        (label,) = plots._labels([(200.0, 100.0)], ["qat"], bars)
+        (label,) = labels.place([(200.0, 100.0)], ["qat"], bars)
         assert (label.anchor, label.leads) == (anchor, False)
 
 
@@ -224,11 +224,11 @@ def test_lines_lead_from_markers_to_labels(make_record: MakeRecord) -> None:
     assert page.html(found).count('class="leads"') == leading
 
 
-def assert_readable(ticks: Sequence[plots.Tick]) -> None:
+def assert_readable(ticks: Sequence[scales.Tick]) -> None:
     assert 3 <= len(ticks) <= 6
     assert len({tick.text for tick in ticks}) == len(ticks)
     for a, b in pairwise(ticks):
-        assert b.at - a.at > plots._CHARACTER * (len(a.text) + len(b.text)) / 2 + 5
+        assert b.at - a.at > canvas.CHARACTER * (len(a.text) + len(b.text)) / 2 + 5
 
 
 @pytest.mark.parametrize("axis", plots.AXES, ids=lambda a: a.id)
@@ -292,7 +292,7 @@ def test_a_deviation_has_the_digits_of_its_mean(values: Any, write: Any, told: s
 def test_a_single_point_has_a_panel(make_record: MakeRecord, accuracy: float) -> None:
     found = figures.rows([make_record("Net", "qat", file_accuracy=accuracy, latency_ms=0.01)])
     (panel,) = plots.panels(found, plots.AXES[2])
-    assert plots.TOP <= panel.points[0].y <= plots.HEIGHT - plots.BOTTOM
+    assert canvas.TOP <= panel.points[0].y <= canvas.HEIGHT - canvas.BOTTOM
 
 
 @pytest.mark.parametrize(
