@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness import applications as _applications
-from harness import environment, errors, progress, session, techniques
+from harness import environment, errors, progress, session, start, techniques
 from harness.applications import Application
 from harness.cases import Case, check_stage
 from harness.records import Record
@@ -44,15 +44,13 @@ def test_applications(
       The records, in the order of the lines.
 
     Raises:
-      UsageError: a word is unknown, or a package is missing.
+      UsageError: a word is unknown, or a module or package is missing.
     """
-    import importlib
-
     column = techniques.select([technique])[0]
     check_stage(until)
     variant = "top" if include_top else "notop"
     rows = _rows(applications)
-    importlib.import_module(runtime).check()
+    start.check_runtime(runtime)
     width = max(len(row.name) for row in rows)
     found = []
     with tempfile.TemporaryDirectory(prefix="tfmot-matrix-call-") as folder:

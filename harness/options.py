@@ -18,9 +18,20 @@ from harness.stages.weights import WORDS as WEIGHTS
 from harness.words import STAGES, VARIANTS, unknown
 
 
-def _at_least_one(value: str) -> int:
+_SEEDS = 2**32  # as many as NumPy has
+
+
+def at_least_one(value: str) -> int:
+    """Read a number of things."""
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
+    return int(value)
+
+
+def seed(value: str) -> int:
+    """Read the seed of random numbers."""
+    if not value.isdecimal() or int(value) >= _SEEDS:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of 0 to {_SEEDS - 1}")
     return int(value)
 
 
@@ -72,7 +83,7 @@ CASE: Mapping[str, Mapping[str, Any]] = {
         "help": "resident memory one case may use (default: %(default)g)",
     },
     "--samples": {
-        "type": _at_least_one,
+        "type": at_least_one,
         "default": Options().samples,
         "metavar": "N",
         "help": "photographs that ranges are taken from and outputs compared on "
@@ -91,19 +102,19 @@ CASE: Mapping[str, Mapping[str, Any]] = {
         "help": "file format of the save stage (default: %(default)s)",
     },
     "--input-size": {
-        "type": _at_least_one,
+        "type": at_least_one,
         "default": Options().input_size,
         "metavar": "PIXELS",
         "help": "height and width fed to a notop model (default: %(default)d)",
     },
     "--batch": {
-        "type": _at_least_one,
+        "type": at_least_one,
         "default": Options().batch,
         "metavar": "N",
         "help": "images per training step at notop (default: %(default)d)",
     },
     "--seed": {
-        "type": int,
+        "type": seed,
         "default": Options().seed,
         "metavar": "N",
         "help": "of weights and images (default: %(default)d)",

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.options import split
+from harness.options import at_least_one, seed, split
 from harness.paths import REPORTS, shown, working_dir
 from harness.words import Exit, Status, UsageError
 
@@ -55,26 +55,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--repeats",
-        type=_positive,
+        type=at_least_one,
         metavar="N",
         help=f"seeds, one after the other (default: {REPEATS}; 1 with --quick)",
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=seed,
         default=FIRST_SEED,
         metavar="N",
         help="the first seed (default: %(default)d)",
     )
     parser.add_argument(
         "--epochs",
-        type=_positive,
+        type=at_least_one,
         metavar="N",
         help="passes over the images for a float model; pruning takes 2/5 of them, other "
         f"fine-tuning 1/4 (default: {DEFAULT.epochs}; {QUICK.epochs} with --quick)",
     )
     parser.add_argument(
-        "-n", type=_positive, metavar="N", help="units at once (default: one per core)"
+        "-n", type=at_least_one, metavar="N", help="units at once (default: one per core)"
     )
     parser.add_argument(
         "--results",
@@ -95,12 +95,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--only-report", action="store_true", help="run nothing, write the page from the records"
     )
     parser.add_argument("--runtime", default=None, help=argparse.SUPPRESS)  # of the tests
-
-
-def _positive(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
-    return int(value)
 
 
 def run(given: argparse.Namespace) -> Exit:

@@ -762,6 +762,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, buffered: str
         (["--case-timeout", "0"], "'0' is not a number above 0"),
         (["--case-memory=-1"], "'-1' is not a number above 0"),
         (["--case-memory", "nan"], "'nan' is not a number above 0"),
+        (["--seed=-1"], "'-1' is not a whole number of 0 to 4294967295"),
+        (["--seed", "4294967296"], "'4294967296' is not a whole number of 0 to 4294967295"),
         (["--case-timeout", "soon"], "'soon' is not a number above 0"),
     ],
 )

@@ -114,6 +114,8 @@ def test_unknown_words_are_refused_before_anything_runs(
         call(ModuleType("fakekeras"), runtime=RUNTIME)
     with pytest.raises(UsageError, match="no application is given"):
         call([], runtime=RUNTIME)
+    with pytest.raises(UsageError, match="--runtime nowhere: No module named"):
+        call(runtime="nowhere")
     assert capsys.readouterr().out == ""
 
 

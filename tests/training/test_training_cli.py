@@ -116,6 +116,7 @@ def test_an_interrupt_costs_only_what_was_running(tmp_path: Path) -> None:
         (["--applications", "VGG15"], "did you mean VGG19 or VGG16"),
         (["--applications", "zzz"], "known: MobileNet, MobileNetV2, MobileNetV3Small, Eff"),
         (["--applications", "zzz"], "; `python -m harness list --what applications` shows oth"),
+        (["--seed", "x"], "'x' is not a whole number of 0 to 4294967295"),
         (["--repeats", "0"], "not a whole number of at least 1"),
         (["--only-report"], "cannot read"),
     ],
