@@ -17,7 +17,6 @@ from harness.stages.bench import Options
 from harness.stages.weights import WORDS as WEIGHTS
 from harness.words import STAGES, VARIANTS, unknown
 
-
 _SEEDS = 2**32  # as many as NumPy has
 
 
