@@ -97,8 +97,9 @@ def prune_low_magnitude(
     Returns:
         For a model, a new one with the same weights (the original is not modified) and the
         original's compile state: same losses, metrics and weights, a new optimizer made
-        from the original's config. Its outputs have the names they had. For a layer, the wrapper around that very layer, or the
-        layer itself if it is passed through. For a list, a list of those.
+        from the original's config. Its outputs have the names they had. For a layer, the
+        wrapper around that very layer, or the layer itself if it is passed through. For a
+        list, a list of those.
 
     Raises:
         KerasModelError: not something of tf_keras.
