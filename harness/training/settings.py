@@ -46,7 +46,7 @@ def of_epochs(epochs: int) -> Settings:
 
 
 #: For `--quick`: the same work with fewer passes.
-QUICK = of_epochs(16)
+QUICK = of_epochs(12)
 
 #: The first seed, and how many are used.
 FIRST_SEED = 2021

@@ -54,7 +54,7 @@ def test_quick_runs_writes_and_tells_the_targets(bench: Bench, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "4 units, 0 of them finished earlier, 4 to run" in done.stdout
     assert "missed  int8 file of qat within 0.5 points" in done.stdout
-    assert "MobileNet 1.00, MobileNetV2 1.00" in done.stdout
+    assert "MobileNet 1.00, DenseNet 1.00" in done.stdout
     assert "page: out/bench.html" in done.stdout
     assert (tmp_path / "out" / "bench.csv").read_text().count("\n") == 5
     assert len(records.read(tmp_path / "out").records) == 4
@@ -71,8 +71,8 @@ def test_a_failed_unit_fails_the_command_and_stops_nothing(bench: Bench, tmp_pat
     assert {name: r.status for name, r in told.items()} == {
         "MobileNet-float": "fail",
         "MobileNet-qat": "blocked",
-        "MobileNetV2-float": "pass",
-        "MobileNetV2-qat": "pass",
+        "DenseNet-float": "pass",
+        "DenseNet-qat": "pass",
     }
     failure = told["MobileNet-float"].failure
     assert failure is not None
@@ -85,7 +85,7 @@ def test_an_interrupt_costs_only_what_was_running(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("--quick", "-n", "1"),
         cwd=tmp_path,
-        env=environment("MobileNetV2-float-bench-2021=sleep"),
+        env=environment("DenseNet-float-bench-2021=sleep"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
