@@ -144,9 +144,8 @@ class _Rules(Rules):
         """
         ties = tied(model)
         for layer, path in walk(model) if ties else ():
-            if not is_clusterable(layer, self._options(layer, path)["depthwise"]) or self.skip(
-                layer, path
-            ):
+            depthwise = self._options(layer, path)["depthwise"]
+            if not is_clusterable(layer, depthwise) or self.skip(layer, path):
                 continue
             for weight in layer.weights:
                 if id(weight) in ties and len(weight.shape) > 1:

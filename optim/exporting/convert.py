@@ -99,7 +99,8 @@ def _check_loops(content: bytes, frozen: Frozen, loops: list[str]) -> None:
         return
     reason = "LiteRT cannot calibrate a model with loops or branches"
     remedy = "make recurrent layers with unroll=True, or export with optimize='dynamic'"
-    raise _refusal(frozen, loops, reason, remedy)
+    layers = dict.fromkeys(layer_of(name, frozen.model_name) for name in loops)
+    raise ExportError(Problem(layer, reason, remedy) for layer in layers)
 
 
 def _check_int16(content: bytes, frozen: Frozen) -> None:
@@ -119,11 +120,6 @@ def _check_int16(content: bytes, frozen: Frozen) -> None:
             problems[layer, op.name] = Problem(layer, reason, remedy)
     if problems:
         raise ExportError(problems.values())
-
-
-def _refusal(frozen: Frozen, names: Iterable[str], reason: str, remedy: str) -> ExportError:
-    layers = dict.fromkeys(layer_of(name, frozen.model_name) for name in names)
-    return ExportError(Problem(layer, reason, remedy) for layer in layers)
 
 
 class _NoDebugInfo:

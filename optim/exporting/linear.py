@@ -15,17 +15,24 @@ __all__ = ["Linear", "linear"]
 
 @dataclass(frozen=True)
 class _Kind:
-    """Where an operation has its input, kernel and bias; and how it stores a Keras kernel."""
+    """Of an operation, how it has its operands.
+
+    Attributes:
+        places: of input, kernel and bias among its inputs.
+        axis: of the output channels in the kernel's tensor.
+        stored: of a Keras kernel, the order of the file, output channels first.
+    """
 
     places: tuple[int, int, int]
+    axis: int
     stored: Callable[[np.ndarray], np.ndarray]
 
 
 _KINDS: dict[str, _Kind] = {
-    "CONV_2D": _Kind((0, 1, 2), lambda k: np.moveaxis(k, -1, 0)),
-    "DEPTHWISE_CONV_2D": _Kind((0, 1, 2), lambda k: k.reshape(-1, k.shape[-2] * k.shape[-1]).T),
-    "FULLY_CONNECTED": _Kind((0, 1, 2), lambda k: k.T),
-    "TRANSPOSE_CONV": _Kind((2, 1, 3), lambda k: np.moveaxis(k, -2, 0)),
+    "CONV_2D": _Kind((0, 1, 2), 0, lambda k: np.moveaxis(k, -1, 0)),
+    "DEPTHWISE_CONV_2D": _Kind((0, 1, 2), 3, lambda k: k.reshape(-1, k.shape[-2] * k.shape[-1]).T),
+    "FULLY_CONNECTED": _Kind((0, 1, 2), 0, lambda k: k.T),
+    "TRANSPOSE_CONV": _Kind((2, 1, 3), 0, lambda k: np.moveaxis(k, -2, 0)),
 }
 
 
@@ -48,7 +55,7 @@ class Linear:
     @property
     def channel_axis(self) -> int:
         """Axis of the output channels in the kernel's tensor."""
-        return 3 if self.name == "DEPTHWISE_CONV_2D" else 0
+        return _KINDS[self.name].axis
 
     def channels_first(self, kernel: np.ndarray) -> np.ndarray:
         """Return a Keras kernel in the order of the file, output channels first."""
