@@ -354,11 +354,13 @@ def _add_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _merge(given: argparse.Namespace) -> Exit:
     from harness import merge, records
+    from harness.provenance import lock
 
     joined = merge.merge(read(given.results), allow_mixed=given.allow_mixed)
     try:
         given.output.parent.mkdir(parents=True, exist_ok=True)
         records.write(given.output, joined)
+        lock.carry(joined, given.results, given.output)
     except OSError as error:
         raise UsageError(f"cannot write {given.output}: {error.strerror}") from error
     print(f"{len(joined)} cases in {given.output}")
@@ -404,7 +406,7 @@ def _publish(given: argparse.Namespace) -> Exit:
     if not given.partial:
         finish.refuse_partial(joined)
     try:
-        for line in finish.publish(joined, given.output):
+        for line in finish.publish(joined, given.output, given.results):
             print(line)
     except OSError as error:
         raise UsageError(f"cannot write to {given.output}: {error.strerror}") from error

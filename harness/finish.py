@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from harness import ratios, records, reuse
+from harness import ratios, records
 from harness.paths import REPORTS, shown
+from harness.provenance import lock, reference
 from harness.records import Record
 from harness.session import Settings
 from harness.words import Exit, Expectation, Status, UsageError, exit_for
@@ -53,7 +54,7 @@ def conclude(
         report.write(latest.values(), run.results)
         pages = run.results
         if whole and not missing and all(case in latest for case in whole):
-            for line in publish(latest.values(), REPORTS):
+            for line in publish(latest.values(), REPORTS, [run.results]):
                 write(line)
             pages = REPORTS
         write(f"report: {shown(pages / 'index.html')}")
@@ -81,10 +82,10 @@ def refuse_partial(run: Iterable[Record]) -> None:
       UsageError: there are some; the message says how many, why, and what to do.
     """
     run = list(run)
-    partial = [record for record in run if not reuse.is_complete(record)]
+    partial = [record for record in run if not reference.is_complete(record)]
     if not partial:
         return
-    told = [f"  {record.case}: {reuse.why_incomplete(record)}" for record in partial[:3]]
+    told = [f"  {record.case}: {reference.why_incomplete(record)}" for record in partial[:3]]
     if len(partial) > len(told):
         told.append(f"  and {len(partial) - len(told)} more")
     raise UsageError(
@@ -95,12 +96,13 @@ def refuse_partial(run: Iterable[Record]) -> None:
     )
 
 
-def publish(run: Iterable[Record], target: Path) -> list[str]:
+def publish(run: Iterable[Record], target: Path, sources: Iterable[Path] = ()) -> list[str]:
     """Make a run the published one, together with what it did not have and still holds.
 
     Args:
       run: the last attempt at each of its cases.
       target: the folder of the published run.
+      sources: where the run's records are: the states of the code that they name are too.
 
     Returns:
       Lines that say what became of the cases that only the published run had.
@@ -112,10 +114,11 @@ def publish(run: Iterable[Record], target: Path) -> list[str]:
         others = [r for r in records.read(target).records if r.case not in found]
     except records.RecordError:
         others = []
-    kept = reuse.still_holding(others)
+    kept = reference.still_holding(others)
     whole = sorted(ratios.completed([*found.values(), *kept]), key=lambda r: r.case)
     report.write(whole, target)
     records.write(target / records.RESULTS_NAME, whole)
+    lock.carry(whole, sources, target)
     told = []
     if kept:
         told.append(f"{len(kept)} cases that this run did not have are kept: they still hold")

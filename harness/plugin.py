@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from harness import admission, cases, progress, records, reuse, session
+from harness import admission, cases, progress, records, session
 from harness.cases import Case, Selection
 from harness.options import MATRIX, limits_of, options_of, split
 from harness.paths import working_dir
+from harness.provenance import keys
 from harness.records import Record
 from harness.stages.bench import Options
 from harness.words import VARIANTS, Exit, Expectation, Status, UsageError, unknown
@@ -269,7 +270,7 @@ def _is_left_out(
         return outcome is None or outcome.passed
     if outcome is None or outcome.status == Status.ERROR or outcome.until != run.until:
         return False
-    return outcome.key == reuse.key_of(outcome, case, run.until, run.options)
+    return outcome.key == keys.key_of(outcome, case, run.until, run.options)
 
 
 def _done(run: session.Settings) -> dict[str, Record]:

@@ -75,7 +75,8 @@ class Record:
         of the library at fault; equal fingerprints are the same defect.
       metrics: parameters, layers, bytes, differences, ...; flat, JSON scalars.
       peak_rss_bytes: of the process that ran the case.
-      key: digest of everything the outcome depends on (see ``harness.reuse``).
+      key: digest of everything the outcome depends on (see ``harness.provenance.keys``).
+      code: the state of the code it was run under, in the lock file beside the records.
       reused: ``{"run_id", "date"}`` of the run the outcome was taken from, or None.
       expectation: the comparison with the baseline; None if there was none.
       expected: the baseline's ``{"status", "stage", "label"}`` for this case.
@@ -106,6 +107,7 @@ class Record:
     attempt: int = 1
     repro: str = ""
     key: str = ""
+    code: str = ""
     reused: Mapping[str, Any] | None = None
     expectation: str | None = None
     expected: Mapping[str, Any] | None = None

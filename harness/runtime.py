@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import techniques
+from harness import numerics, techniques
 from harness.applications import DEFAULT_KERAS_MODULE, keras_module
 from harness.stages import options_from, stage, up_to
 from harness.stages.bench import Bench
@@ -53,10 +53,7 @@ def check() -> None:
 def preload() -> None:
     """Import what every case needs; nothing here may start a thread pool or open a device."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    # oneDNN's allocator keeps what it once had: a training step would take twice the memory.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    numerics.tell(numerics.MATRIX)
     # Choosing the Keras module comes before TensorFlow.
     import optim  # noqa: F401  isort:skip
     import tensorflow

@@ -11,11 +11,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import admission, compare, environment, errors, expectations, ratios, records, reuse
+from harness import admission, compare, environment, errors, expectations, ratios, records
 from harness.cases import Case
 from harness.expectations import Expectations
 from harness.isolation import Limits, Outcome, Runner
 from harness.paths import EXPECTATIONS, REPORTS, shown
+from harness.provenance import keys, lock
+from harness.provenance.reference import Reference
 from harness.records import Failure, Record, StageResult
 from harness.stages.bench import Options
 from harness.words import CONTROL, STAGES, Status
@@ -79,12 +81,12 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def load_reference(path: Path) -> reuse.Reference:
+def load_reference(path: Path) -> Reference:
     """Return the reference run; an empty one if there is none to be read."""
     try:
-        return reuse.Reference(records.read(path).records)
+        return Reference(records.read(path).records)
     except records.RecordError:
-        return reuse.Reference()
+        return Reference()
 
 
 class Session:
@@ -101,6 +103,7 @@ class Session:
         self.settings = settings
         self._baseline = expectations.read(settings.expectations)
         self._reference = load_reference(settings.reference)
+        self._code = lock.note(settings.results, settings.reference)
         self._runner: Runner | None = None
         if run_case is None:
             self._runner = Runner(settings.runtime, settings.limits)
@@ -144,7 +147,9 @@ class Session:
             repro=self.settings.repro(case),
             environment={**environment.capture(), "seed": given.seed},
         )
-        record = dataclasses.replace(record, key=reuse.key_of(record, case, until, given))
+        record = dataclasses.replace(
+            record, key=keys.key_of(record, case, until, given), code=self._code
+        )
         controls = find(self.settings.file, case.control)
         return ratios.compared(record, controls[-1] if controls else None, same_run=True)
 

@@ -16,14 +16,6 @@ from harness.words import STAGES
 
 Stage = Callable[[Bench], None]
 
-#: Modules that a stage works with, beside its own and the technique's: an outcome depends on
-#: their source from that stage on.
-DEPENDS_ON: Mapping[str, tuple[str, ...]] = {
-    "build": ("harness.stages.weights", "harness.conditioning", "harness.photographs"),
-    "export": ("optim.exporting", "optim.batches"),
-    "run": ("optim.litert", "optim.verification"),
-}
-
 
 def stage(name: str) -> Stage:
     """Return the function that runs a stage."""

@@ -31,8 +31,9 @@ class Technique(Protocol):
       owner: whose code does the work (``tf_keras``, ``tfmot``, ``optim``, ...).
       reusable: whether an outcome may be taken from a reference run whose key matches.
         False for the control and for code under development.
-      depends_on: modules whose source decides the outcome, besides the libraries.
-      exports_with: more of them, which decide it from the ``export`` stage on.
+      components: names of those that it works with, besides those of its stages (see
+        `harness.provenance.components`). What they consist of follows from the code, and so
+        does what else the technique's package holds that it uses.
       stages: those that a case of it goes through.
       preserves: whether the result computes what the float model does, so that the two are
         compared. Not so where weights are taken away.
@@ -47,8 +48,7 @@ class Technique(Protocol):
     title: str
     owner: str
     reusable: bool
-    depends_on: tuple[str, ...]
-    exports_with: tuple[str, ...]
+    components: tuple[str, ...]
     stages: tuple[str, ...]
     preserves: bool
     int8: bool
@@ -104,8 +104,7 @@ REQUIRED = (
     "title",
     "owner",
     "reusable",
-    "depends_on",
-    "exports_with",
+    "components",
     "stages",
     "preserves",
     "int8",
@@ -124,11 +123,17 @@ def register(technique: Technique) -> Technique:
     """Add a technique to the registry and return it.
 
     Raises:
-      UsageError: the object lacks something, or the id is taken by another.
+      UsageError: the object lacks something, names a component that is none, or the id is
+        taken by another.
     """
+    from harness.provenance.components import COMPONENTS
+
     missing = [name for name in REQUIRED if not hasattr(technique, name)]
     if missing:
         raise UsageError(f"technique {technique!r} has no {', '.join(missing)}")
+    for name in technique.components:
+        if name not in COMPONENTS:
+            raise unknown("component", name, COMPONENTS)
     holder = _registry.get(technique.id)
     if holder is not None and type(holder) is not type(technique):
         raise UsageError(f"technique id {technique.id!r} is taken by {type(holder).__name__}")

@@ -71,24 +71,7 @@ class Cluster(ByOptim, Clustered):
 
     id = "cluster"
     title = "optim.cluster_weights(model, 16)"
-    depends_on = (
-        *Clustered.depends_on,
-        "optim._clone",
-        "optim._compile",
-        "optim.clustering",
-        "optim.clustering_kmeans",
-        "optim.clustering_wrapper",
-        "optim.configs",
-        "optim.pruning_calls",
-        "optim.pruning_kernels",
-        "optim.pulling",
-        "optim.scope",
-        "optim.selecting",
-        "optim.tying",
-        "optim.vocabularies",
-        "optim.whole",
-        "optim.wrapped",
-    )
+    components = ("clustering", "loading", "sparsity")
 
     def transform(self, model: Any) -> Any:
         from optim import cluster_weights

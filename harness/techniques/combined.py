@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.techniques.clustering import Cluster
 from harness.techniques.kept import Promise
-from harness.techniques.pruning import Prune
 from harness.techniques.quantization import Qat
 from harness.techniques.treated import Treated
-
-_BOTH = tuple(dict.fromkeys((*Qat.depends_on, *Treated.depends_on, *Prune.depends_on)))
 
 
 class Preserved(Treated, Qat):
@@ -19,8 +15,7 @@ class Preserved(Treated, Qat):
 
     int8 = True
     parity: Mapping[str, float] = {"simulation": 20}
-    depends_on = _BOTH
-    exports_with = tuple(dict.fromkeys((*Treated.exports_with, *Qat.exports_with)))
+    components = ("calibration", "clustering", "loading", "pruning", "quantization", "sparsity")
 
     #: What `optim.quantize_model` is to preserve.
     preserve: str
@@ -74,7 +69,6 @@ class Cqat(Preserved):
     title = 'optim.quantize_model(clustered model, preserve="clusters")'
     preserve = "clusters"
     promise = Promise(clusters=16, depthwise=True)
-    depends_on = tuple(dict.fromkeys((*_BOTH, *Cluster.depends_on)))
 
 
 class Pcqat(Cqat):

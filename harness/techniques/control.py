@@ -8,28 +8,6 @@ from typing import Any
 
 from harness.words import STAGES
 
-#: What `optim.export` lowers a float model with: of the engine, all but what quantizes.
-LOWERED_WITH = (
-    "optim.tying",
-    *(
-        f"optim.engine.{module}"
-        for module in (
-            "build",
-            "copying",
-            "expand",
-            "graph",
-            "kinds",
-            "layers",
-            "lower",
-            "preserving",
-            "read",
-            "roles",
-            "symbolic",
-            "trace",
-        )
-    ),
-)
-
 
 class Float:
     """Nothing: the control. If it fails, the other columns are blocked."""
@@ -38,8 +16,7 @@ class Float:
     title = "the model as built: the control"
     owner = "tf_keras"
     reusable = False
-    depends_on: tuple[str, ...] = ()
-    exports_with: tuple[str, ...] = LOWERED_WITH
+    components: tuple[str, ...] = ()
     preserves = True
     int8 = False
     stages = STAGES
@@ -86,6 +63,7 @@ class ByOptim(Float):
     """What techniques of ours share: a scope of their own to read a model back in."""
 
     owner = "optim"
+    components: tuple[str, ...] = ("loading",)
 
     def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
         from optim import load_model

@@ -65,12 +65,7 @@ class Kept(Float):
 
     preserves = False
     promise = Promise()
-    depends_on: tuple[str, ...] = ("optim.sparsity", "optim.sparsity_keras", __name__)
-    exports_with: tuple[str, ...] = (
-        *Float.exports_with,
-        "optim.stripping",
-        "optim.sparsity_litert",
-    )
+    components: tuple[str, ...] = ("sparsity",)
 
     def inspect(self, result: Any, known: Mapping[str, Any]) -> Mapping[str, Any]:
         if not isinstance(result, Path):

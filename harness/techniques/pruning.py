@@ -23,8 +23,6 @@ class Pruned(Kept):
     parity: Mapping[str, float] = {"simulation": 60}
     promise = Promise(sparsity=0.5)
     state = ("mask", "threshold", "pruning_step")
-    depends_on = (*Kept.depends_on, "optim.pruning_kernels", "optim.pruning_wrapper")
-    exports_with = (*Kept.exports_with, "optim.pruning")
 
 
 class PruneTfmot(Pruned):
@@ -60,20 +58,7 @@ class Prune(ByOptim, Pruned):
 
     id = "prune"
     title = "optim.prune_low_magnitude(model, frequency=1)"
-    depends_on = (
-        *Pruned.depends_on,
-        "optim._clone",
-        "optim._compile",
-        "optim.configs",
-        "optim.pruning",
-        "optim.pruning_calls",
-        "optim.pruning_masks",
-        "optim.scope",
-        "optim.selecting",
-        "optim.vocabularies",
-        "optim.whole",
-        "optim.wrapped",
-    )
+    components = ("loading", "pruning", "sparsity")
 
     def transform(self, model: Any) -> Any:
         from optim import prune_low_magnitude
@@ -91,7 +76,6 @@ class Prune2x4(Treated, Prune):
 
     id = "prune-2x4"
     title = "optim.prune_low_magnitude(model, sparsity_m_by_n=(2, 4))"
-    depends_on = tuple(dict.fromkeys((*Prune.depends_on, *Treated.depends_on)))
     promise = Promise(m_by_n=(2, 4))
 
     def transform(self, model: Any) -> Any:

@@ -13,12 +13,7 @@ class Quantized(Float):
     """What the techniques for quantization-aware training share: ranges set from data."""
 
     parity: Mapping[str, float] = {"simulation": 20, "float": 15}
-    exports_with: tuple[str, ...] = (
-        "optim.batches",
-        "optim.engine.calibrate",
-        "optim.engine.observers",
-        "optim.tapping",
-    )
+    components: tuple[str, ...] = ("calibration",)
 
     def calibrate(self, model: Any, data: Any) -> None:
         from optim import calibrate
@@ -53,14 +48,7 @@ class QatAnnotate(Quantized):
     title = "BatchNormalization, Multiply, Rescaling, ... annotated by hand, then tfmot"
     owner = "recipe"
     reusable = True
-    depends_on = (
-        "optim._clone",
-        "optim._compile",
-        "optim._repairs",
-        "optim.configs",
-        "optim.recipe",
-        "optim.scope",
-    )
+    components = ("calibration", "recipe")
 
     def transform(self, model: Any) -> Any:
         from optim import AnnotateRecipe
@@ -79,17 +67,7 @@ class Qat(ByOptim, Quantized):
     id = "qat"
     title = "optim.quantize_model(model)"
     int8 = True
-    depends_on: tuple[str, ...] = (
-        "optim._compile",
-        "optim._repairs",
-        "optim.configs",
-        "optim.engine",
-        "optim.scope",
-        "optim.selecting",
-        "optim.tying",
-        "optim.vocabularies",
-        "optim.wrapped",
-    )
+    components: tuple[str, ...] = ("calibration", "loading", "quantization")
 
     def transform(self, model: Any) -> Any:
         from optim import quantize_model

@@ -11,8 +11,6 @@ from harness.techniques.kept import ClustersLostError, Kept, MaskMissingError
 class Treated(Kept):
     """A technique that has to find kernels to work on."""
 
-    depends_on: tuple[str, ...] = (*Kept.depends_on, __name__)
-
     def inspect(self, result: Any, known: Mapping[str, Any]) -> Mapping[str, Any]:
         found = super().inspect(result, known)
         if found.get("treated_kernels") == 0:

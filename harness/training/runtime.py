@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness import numerics
 from harness import runtime as matrix
 from harness.applications import Application
 from harness.training.settings import Settings
@@ -36,8 +37,7 @@ def check() -> None:
 
 def preload() -> None:
     """Import what every unit needs; nothing here may start a thread pool or open a device."""
-    # Against the matrix's choice: its single steps want little memory, training wants speed.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    numerics.tell(numerics.BENCHMARK)  # before the matrix does
     matrix.preload()
     for name in ("data", "fit", "measure", "steps"):
         importlib.import_module(f"harness.training.{name}")

@@ -21,6 +21,7 @@ from harness.applications import distribution_version
 from harness.isolation import Limits, Outcome, Runner
 from harness.paths import working_dir
 from harness.progress import Meter, digest
+from harness.provenance import lock
 from harness.records import Record
 from harness.training import techniques, units
 from harness.training.settings import Settings
@@ -98,6 +99,7 @@ class Schedule:
         self._lock = threading.Condition()
         self._waiting = list(self.left)
         self._stopped = False
+        self._code = ""
         self._fault: BaseException | None = None
 
     def run(self) -> dict[str, Record]:
@@ -110,7 +112,7 @@ class Schedule:
         if not self.left:
             return self.found
         importlib.import_module(self.plan.runtime).check()
-        self.plan.results.mkdir(parents=True, exist_ok=True)
+        self._code = lock.note(self.plan.results)
         workers = min(self.plan.workers, len(self.left))
         self._meter = Meter([u.id for u in self.left], self._seconds, workers)
         runners = [self._runner() for _ in range(workers)]
@@ -217,6 +219,7 @@ class Schedule:
             until=units.STAGES[-1],
             run_id=self.plan.run_id,
             key=self._keys[unit.id],
+            code=self._code,
             started=started,
             attempt=self._attempts.get(unit.id, 0) + 1,
             repro=repro(unit, self.plan.settings),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness import reuse
+from harness import numerics
 from harness.applications import Application, distribution_version
+from harness.provenance.codebase import Provenance, here
+from harness.provenance.components import OF_BENCHMARK
+from harness.provenance.keys import digest_of, libraries
 from harness.training.applications import Member
 from harness.training.settings import Settings
 from harness.training.techniques import BY_ID, Technique
@@ -20,9 +21,6 @@ VARIANT = BENCH
 
 #: Stages of a unit, words of the matrix: one that ends earlier has failed there.
 STAGES = ("build", "transform", "train", "export", "run")
-
-#: The modules that decide what comes out. Those that show it do not.
-_DECIDING = ("data", "fit", "measure", "runtime", "steps")
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def units(
     return [Unit(m, t, seed) for seed in seeds for m in members for t in techniques]
 
 
-def key(unit: Unit, settings: Settings) -> str:
+def key(unit: Unit, settings: Settings, code: Provenance | None = None) -> str:
     """Return the digest of everything the outcome of a unit depends on.
 
     Latency depends on the machine and on its other work too; that is no part of the key.
@@ -75,12 +73,12 @@ def key(unit: Unit, settings: Settings) -> str:
         "technique": asdict(unit.technique),
         "seed": unit.seed,
         "settings": asdict(settings),
-        "start": key(start, settings) if start else None,
-        "code": [reuse.module_code(f"harness.training.{name}") for name in _DECIDING],
-        "optim": reuse.module_code("optim"),
+        "start": key(start, settings, code) if start else None,
+        "components": (code or here()).components(OF_BENCHMARK),
+        "numerics": numerics.effective(numerics.BENCHMARK),
         "libraries": {
-            **reuse.libraries(),
+            **libraries(),
             **{name: distribution_version(name) for name in ("numpy", "scikit_learn")},
         },
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+    return digest_of(facts)

@@ -1,0 +1,509 @@
+"""Digests of code that do not see its layout.
+
+Code is taken as top-level definitions, not as files. From an entry point, what it refers to
+is followed, and what that refers to: in its module, in others of ours, through whatever way
+they are imported. A module that is imported on the way counts with what it does then (see
+`harness.provenance.effects`). The digest is of the set of all that is reached, each in its
+normal form: where a definition stands, and what its module is called, is not in it.
+
+In doubt more counts than runs, never less: a module that is used as a value, where it cannot
+be told for what, counts whole. What is not seen is a module of ours whose name is put
+together at run time other than after a fixed beginning.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.provenance import normal_form
+from harness.provenance.effects import Effects
+from harness.provenance.normal_form import Form, Target
+from harness.provenance.sources import Source, Sources
+
+#: How far an entry of a digest tells what a definition refers to: two that swap their roles
+#: under one name do not go unseen.
+_DEPTH = 2
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One top-level statement: its module, and which one it is there."""
+
+    module: str
+    place: int
+
+
+@dataclass(frozen=True)
+class Closure:
+    """All that is reached from entry points.
+
+    Attributes:
+      statements: the definitions, and what acts where a module is imported.
+      modules: those that are executed on the way.
+    """
+
+    statements: frozenset[Statement] = frozenset()
+    modules: frozenset[str] = frozenset()
+
+    def __or__(self, other: Closure) -> Closure:
+        return Closure(self.statements | other.statements, self.modules | other.modules)
+
+    def __sub__(self, other: Closure) -> Closure:
+        return Closure(self.statements - other.statements, self.modules - other.modules)
+
+
+class EntryError(LookupError):
+    """An entry point names nothing that is there."""
+
+
+class Code:
+    """The code of our packages, read as far as it is asked for.
+
+    Args:
+      sources: where modules are read from.
+    """
+
+    def __init__(self, sources: Sources | None = None) -> None:
+        self.sources = sources or Sources()
+        self._modules: dict[str, _Module | None] = {}
+        self._forms: dict[Statement, Form] = {}
+        self._labels: dict[tuple[Statement, int], str] = {}
+        self._reached: dict[Statement, tuple[frozenset[Statement], frozenset[str]]] = {}
+
+    # -- from entry points to a digest --------------------------------------------------------
+
+    def closure(self, entries: Iterable[str]) -> Closure:
+        """Follow entry points, ``package.module:name`` or ``package.module`` for all of it.
+
+        Raises:
+          EntryError: there is no such module or name.
+        """
+        walk = _Walk(self)
+        for entry in entries:
+            dotted, _, name = entry.partition(":")
+            if self.module(dotted) is None:
+                raise EntryError(f"there is no module {dotted!r}")
+            walk.execute(dotted)
+            if not name:
+                walk.follow(Target("module", dotted))
+                continue
+            target = self.attribute(dotted, name)
+            if target is None:
+                raise EntryError(f"module {dotted!r} has no {name!r}")
+            for one in (*self.lazy(dotted, name), target):
+                walk.follow(one)
+        return walk.closure()
+
+    def digest(self, closure: Closure) -> str:
+        """Digest what a closure holds."""
+        entries = {self._label(one, _DEPTH) for one in closure.statements}
+        entries.update(order for name in closure.modules for order in self._orders(name))
+        return _sha(*sorted(entries))[:16]
+
+    # -- modules ------------------------------------------------------------------------------
+
+    def module(self, dotted: str) -> _Module | None:
+        """Return a module of ours, parsed; None if there is none of the name."""
+        if dotted not in self._modules:
+            source = self.sources.read(dotted)
+            self._modules[dotted] = None if source is None else _Module(self, source)
+        return self._modules[dotted]
+
+    def attribute(self, dotted: str, name: str, *, seen: tuple[str, ...] = ()) -> Target | None:
+        """Return what an attribute of a module stands for, through re-exports."""
+        module = self.module(dotted)
+        key = f"{dotted}:{name}"
+        if module is None or key in seen:
+            return None
+        found = module.bare(name, seen=(*seen, key))
+        if found is not None:
+            return found
+        if self.sources.has(f"{dotted}.{name}"):
+            return Target("module", f"{dotted}.{name}")
+        where = module.lazy_table.get(name)
+        if where is not None:
+            return self.attribute(where, name, seen=(*seen, key))
+        if name in module.for_checkers:
+            given = module.for_checkers[name]
+            if given is None:
+                return Target("own", dotted, name)
+            return self.imported(*given, seen=(*seen, key))
+        for star in module.stars:
+            found = self.attribute(star, name, seen=(*seen, key))
+            if found is not None:
+                return found
+        return None
+
+    def imported(
+        self, dotted: str, name: str | None, *, seen: tuple[str, ...] = ()
+    ) -> Target | None:
+        """Return what an import binds."""
+        if not self.sources.owns(dotted):
+            return Target("library", f"{dotted}.{name}" if name else dotted)
+        if name is None:
+            return Target("module", dotted)
+        return self.attribute(dotted, name, seen=seen)
+
+    def lazy(self, dotted: str, name: str | None) -> list[Target]:
+        """Return what runs when an attribute that a module does not bind is looked up there."""
+        module = self.module(dotted)
+        if module is None or name is None or "__getattr__" not in module.bindings:
+            return []
+        if name in module.bindings or self.sources.has(f"{dotted}.{name}"):
+            return []
+        return [Target("own", dotted, "__getattr__")]
+
+    def statements(self, target: Target) -> list[Statement]:
+        """Return the statements that define what a name stands for."""
+        module = self.module(target.module)
+        if module is None or target.kind == "library":
+            return []
+        if target.kind == "module":
+            return [Statement(target.module, place) for place in range(len(module.body))]
+        places = [at for at in module.bindings.get(target.name, ()) if isinstance(at, int)]
+        return [Statement(target.module, place) for place in places]
+
+    def node(self, statement: Statement) -> ast.stmt:
+        module = self.module(statement.module)
+        assert module is not None
+        return module.body[statement.place]
+
+    def form(self, statement: Statement) -> Form:
+        """Return the normal form of a statement."""
+        if statement not in self._forms:
+            module = self.module(statement.module)
+            assert module is not None
+            self._forms[statement] = normal_form.normal_form(self.node(statement), module)
+        return self._forms[statement]
+
+    # -- labels -------------------------------------------------------------------------------
+
+    def _label(self, statement: Statement, depth: int) -> str:
+        """Digest a statement, and to some depth what it refers to, in order."""
+        if depth == 0:
+            return self.form(statement).label
+        key = (statement, depth)
+        if key not in self._labels:
+            targets = [
+                "".join(sorted(self._label(one, depth - 1) for one in self.statements(target)))
+                for target in self.form(statement).targets
+            ]
+            self._labels[key] = _sha(self.form(statement).label, *targets)
+        return self._labels[key]
+
+    def _orders(self, dotted: str) -> Iterator[str]:
+        """Yield digests of the orders that matter within a module that is executed."""
+        module = self.module(dotted)
+        for group in module.ordered if module is not None else ():
+            yield _sha("order", *(self.form(Statement(dotted, place)).label for place in group))
+
+    # -- what the effects of a statement depend on ----------------------------------------------
+
+    def is_data(self, target: Target) -> bool:
+        """Whether a class of ours does nothing when it is instantiated."""
+        for statement in self.statements(target):
+            node = self.node(statement)
+            module = self.module(statement.module)
+            if not isinstance(node, ast.ClassDef) or module is None:
+                return False
+            names = normal_form.bound(node.body)
+            if {"__init__", "__new__", "__post_init__"} & names.keys():
+                return False
+            marks = [
+                module.target(one.func if isinstance(one, ast.Call) else one)
+                for one in (*node.decorator_list, *node.bases)
+            ]
+            data = ("dataclasses.dataclass", "typing.NamedTuple", "enum.Enum")
+            if not any(mark is not None and mark.module in data for mark in marks):
+                return False
+        return bool(self.statements(target))
+
+    def registers(self, target: Target, seen: tuple[Target, ...] = ()) -> bool:
+        """Whether a class of ours, or one that it inherits from, is told of its subclasses."""
+        if target in seen:
+            return False
+        for statement in self.statements(target):
+            node, module = self.node(statement), self.module(statement.module)
+            if not isinstance(node, ast.ClassDef) or module is None:
+                continue
+            if "__init_subclass__" in normal_form.bound(node.body):
+                return True
+            if any(word.arg == "metaclass" for word in node.keywords):
+                return True
+            for base in map(module.target, node.bases):
+                if base and base.kind == "own" and self.registers(base, (*seen, target)):
+                    return True
+        return False
+
+
+class _Walk:
+    """One way through the code, from what is asked for to all that it reaches."""
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+        self._statements: set[Statement] = set()
+        self._modules: set[str] = set()
+        self._open: list[Statement] = []
+
+    def closure(self) -> Closure:
+        while self._open:
+            statement = self._open.pop()
+            self.execute(statement.module)
+            form = self._code.form(statement)
+            for target in form.targets:
+                self.follow(target)
+            for dotted, name in form.runs:
+                self.run_import(dotted, name)
+        return Closure(frozenset(self._statements), frozenset(self._modules))
+
+    def follow(self, target: Target) -> None:
+        self.execute(target.module)
+        for statement in self._code.statements(target):
+            self._reach(statement)
+
+    def _reach(self, statement: Statement) -> None:
+        if statement not in self._statements:
+            self._statements.add(statement)
+            self._open.append(statement)
+
+    def execute(self, dotted: str) -> None:
+        """Count what happens when a module is imported, and those that it is in."""
+        if dotted in self._modules or not self._code.sources.owns(dotted):
+            return
+        parent = dotted.rpartition(".")[0]
+        if parent:
+            self.execute(parent)
+        module = self._code.module(dotted)
+        if module is None:
+            return
+        self._modules.add(dotted)
+        for place in module.acting:
+            self._reach(Statement(dotted, place))
+        for other, name in module.runs:
+            self.run_import(other, name)
+
+    def run_import(self, dotted: str, name: str | None) -> None:
+        """Count an import: of a module, or of a name that may be one in a package."""
+        if not self._code.sources.owns(dotted):
+            return
+        self.execute(dotted)
+        if name is None:
+            return
+        for one in self._code.lazy(dotted, name):
+            self.follow(one)
+        target = self._code.attribute(dotted, name)
+        if target is not None and target.kind != "library":
+            self.execute(target.module)
+
+
+class _Module:
+    """A module of ours: its top-level statements, what they bind, and what they do."""
+
+    def __init__(self, code: Code, source: Source) -> None:
+        self._code = code
+        self.module = source.name
+        self._is_package = source.is_package
+        tree = ast.parse(source.text)
+        #: Statements that may count: no import of ours, no text, nothing for checkers alone.
+        self.body: list[ast.stmt] = []
+        #: By name: places in `body`, and what imports bind.
+        self.bindings: dict[str, list[int | tuple[str, str | None]]] = {}
+        #: What is imported or declared for type checkers alone.
+        self.for_checkers: dict[str, tuple[str, str | None] | None] = {}
+        #: Modules of ours whose names are all taken.
+        self.stars: list[str] = []
+        #: Imports of ours, in order.
+        self.runs: list[tuple[str, str | None]] = []
+        self._take(tree.body)
+
+    def _take(self, body: Iterable[ast.stmt]) -> None:
+        for node in body:
+            if normal_form.is_type_checking(node):
+                assert isinstance(node, ast.If)
+                self._take_for_checkers(node.body)
+                self._take(node.orelse)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                self._take_import(node)
+            elif not _says_nothing(node):
+                found = normal_form.scan([node])
+                for one in found.imports:
+                    self._take_import(one)
+                for name in found.names:
+                    self.bindings.setdefault(name, []).append(len(self.body))
+                self.body.append(node)
+
+    def _take_import(self, node: ast.Import | ast.ImportFrom) -> None:
+        own = False
+        for name, module, attribute in normal_form.imported(node, self.module, self._is_package):
+            if attribute == "*":
+                self.stars.append(module)
+            else:
+                self.bindings.setdefault(name, []).append((module, attribute))
+            own = own or self._code.sources.owns(module)
+        self.runs += normal_form.runs(node, self.module, self._is_package)
+        if not own and getattr(node, "module", "") != "__future__":
+            self.body.append(node)
+
+    def _take_for_checkers(self, body: Iterable[ast.stmt]) -> None:
+        for node in body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                for name, module, attribute in normal_form.imported(
+                    node, self.module, self._is_package
+                ):
+                    self.for_checkers[name] = (module, attribute)
+            else:
+                for name in normal_form.bound([node]):
+                    self.for_checkers[name] = None
+
+    # -- what names stand for (`harness.provenance.normal_form.Names`) --------------------------
+
+    def bare(self, name: str, *, seen: tuple[str, ...] = ()) -> Target | None:
+        found = self.bindings.get(name)
+        if found is None:
+            if name in self.for_checkers:  # in an annotation
+                given = self.for_checkers[name]
+                key = f"{self.module}:{name}"
+                if given is not None and key not in seen and "__getattr__" not in self.bindings:
+                    return self._code.imported(*given, seen=(*seen, key))
+            return self._from_stars(name, seen)
+        if len(found) == 1 and not isinstance(found[0], int):
+            return self._code.imported(*found[0], seen=seen)
+        return Target("own", self.module, name)
+
+    def _from_stars(self, name: str, seen: tuple[str, ...]) -> Target | None:
+        key = f"{self.module}:*{name}"
+        if key in seen:
+            return None
+        for star in self.stars:
+            found = self._code.imported(star, name, seen=(*seen, key))
+            if found is not None and found.kind != "library":
+                return found
+        return None
+
+    def attribute(self, module: str, name: str) -> Target | None:
+        return self._code.attribute(module, name)
+
+    def lazy(self, module: str, name: str | None) -> list[Target]:
+        return self._code.lazy(module, name)
+
+    def is_module(self, dotted: str) -> bool:
+        return self._code.sources.has(dotted)
+
+    def is_package(self) -> bool:
+        return self._is_package
+
+    def owns(self, dotted: str) -> bool:
+        return self._code.sources.owns(dotted)
+
+    def below(self, prefix: str) -> list[str]:
+        return self._code.sources.below(prefix)
+
+    def is_lazy_table(self, node: ast.AST) -> bool:
+        return node in self._lazy_tables
+
+    def target(self, node: ast.AST) -> Target | None:
+        """Return what an expression at module level stands for."""
+        return normal_form.target(node, self)
+
+    # -- what is looked up at run time ----------------------------------------------------------
+
+    @cached_property
+    def _lazy_tables(self) -> list[ast.Dict]:
+        """Tables of names and modules that the module's ``__getattr__`` goes by."""
+        read = {
+            one.id
+            for place in self.bindings.get("__getattr__", ())
+            if isinstance(place, int)
+            for one in ast.walk(self.body[place])
+            if isinstance(one, ast.Name)
+        }
+        found = []
+        for node in self.body:
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict):
+                named = normal_form.bound([node]).keys() & read
+                if named and all(map(self._is_own_module, node.value.values)):
+                    found.append(node.value)
+        return found
+
+    def _is_own_module(self, node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and self.is_module(node.value)
+        )
+
+    @cached_property
+    def lazy_table(self) -> dict[str, str]:
+        """The module that each name is looked up in by ``__getattr__``."""
+        return {
+            str(key.value): str(value.value)
+            for table in self._lazy_tables
+            for key, value in zip(table.keys, table.values, strict=True)
+            if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+        }
+
+    @cached_property
+    def looks_up_values(self) -> bool:
+        """Whether a module whose name is written here may be used as a value.
+
+        Not so where every import by a name that is no literal is a statement of its own.
+        """
+        calls = statements = 0
+        for node in ast.walk(ast.Module(self.body, [])):
+            if isinstance(node, ast.Call) and _is_dynamic(node):
+                calls += 1
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                statements += _is_dynamic(node.value)
+        return not calls or calls > statements
+
+    # -- what the module does when it is imported -------------------------------------------------
+
+    @cached_property
+    def acting(self) -> list[int]:
+        """Places of the statements that act when the module is imported."""
+        effects = Effects(self.target, self._code.is_data, self._code.registers)
+        return [place for place, node in enumerate(self.body) if effects.acts(node)]
+
+    @cached_property
+    def ordered(self) -> list[list[int]]:
+        """Groups of places whose order decides: what acts, and what is registered alike."""
+        groups: dict[str, list[int]] = {}
+        for place in self.acting:
+            node = self.body[place]
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                continue
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                for one in node.decorator_list:
+                    if isinstance(one, ast.Call):
+                        for argument in one.args:
+                            label = ast.unparse(one.func) + "(" + ast.unparse(argument)
+                            groups.setdefault(label, []).append(place)
+            else:
+                groups.setdefault("", []).append(place)
+        return [group for group in groups.values() if len(group) > 1]
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Pass):
+        return True
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return True
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        return normal_form.bound([node]).keys() == {"__all__"}
+    return False
+
+
+def _is_dynamic(node: ast.Call) -> bool:
+    """Whether this is a call of ``import_module`` with a name made at run time."""
+    called = node.func
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    literal = bool(node.args) and isinstance(node.args[0], ast.Constant)
+    return name in ("import_module", "__import__") and not literal
+
+
+def _sha(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
