@@ -58,6 +58,7 @@ def keras_module() -> str:
     return os.environ.get("KERAS_MODULE") or DEFAULT_KERAS_MODULE
 
 
+@cache
 def distribution_version(module: str) -> str:
     """Return the installed version of the distribution that ships ``module``."""
     name = module.partition(".")[0].replace("_", "-")

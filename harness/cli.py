@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_case(command)
     _add_report(command)
     _add_summary(command)
+    _add_status(command)
     _add_merge(command)
     _add_publish(command)
     _add_diff(command)
@@ -329,6 +330,12 @@ def _summary(given: argparse.Namespace) -> Exit:
     latest = records.latest(of_matrix(given.results)).values()
     print(terminal.summary(latest, color=sys.stdout.isatty()))
     return exit_code(latest)
+
+
+def _add_status(command: Callable[..., argparse.ArgumentParser]) -> None:
+    from harness.provenance import status
+
+    status.add_options(command("status", status.run, status.SUMMARY, status.MORE))
 
 
 def _add_merge(command: Callable[..., argparse.ArgumentParser]) -> None:

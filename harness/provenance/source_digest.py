@@ -56,6 +56,10 @@ class Closure:
         return Closure(self.statements - other.statements, self.modules - other.modules)
 
 
+#: A statement that is reached, or the name of a module that is executed.
+_Node = Statement | str
+
+
 class EntryError(LookupError):
     """An entry point names nothing that is there."""
 
@@ -72,7 +76,7 @@ class Code:
         self._modules: dict[str, _Module | None] = {}
         self._forms: dict[Statement, Form] = {}
         self._labels: dict[tuple[Statement, int], str] = {}
-        self._reached: dict[Statement, tuple[frozenset[Statement], frozenset[str]]] = {}
+        self._next: dict[_Node, tuple[_Node, ...]] = {}
 
     # -- from entry points to a digest --------------------------------------------------------
 
@@ -82,21 +86,75 @@ class Code:
         Raises:
           EntryError: there is no such module or name.
         """
-        walk = _Walk(self)
+        begins: list[_Node] = []
         for entry in entries:
             dotted, _, name = entry.partition(":")
             if self.module(dotted) is None:
                 raise EntryError(f"there is no module {dotted!r}")
-            walk.execute(dotted)
-            if not name:
-                walk.follow(Target("module", dotted))
-                continue
-            target = self.attribute(dotted, name)
+            begins.append(dotted)
+            target = self.attribute(dotted, name) if name else Target("module", dotted)
             if target is None:
                 raise EntryError(f"module {dotted!r} has no {name!r}")
             for one in (*self.lazy(dotted, name), target):
-                walk.follow(one)
-        return walk.closure()
+                begins += self._defining(one)
+        return self.reach(begins)
+
+    def reach(self, begins: Iterable[_Node]) -> Closure:
+        """Follow statements, and modules that are imported, as far as they lead."""
+        seen: set[_Node] = set()
+        open_ = list(begins)
+        while open_:
+            node = open_.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if node not in self._next:
+                self._next[node] = tuple(dict.fromkeys(self._leads_to(node)))
+            open_ += self._next[node]
+        modules = frozenset(one for one in seen if isinstance(one, str))
+        statements = frozenset(one for one in seen if isinstance(one, Statement))
+        return Closure(statements, modules)
+
+    def _leads_to(self, node: _Node) -> Iterator[_Node]:
+        if isinstance(node, str):
+            yield from self._importing(node)
+        else:
+            yield node.module
+            yield from self.leads_to(self.form(node))
+
+    def leads_to(self, form: Form) -> Iterator[_Node]:
+        """Yield the statements and modules that a statement of this form refers to."""
+        for target in form.targets:
+            yield from self._defining(target)
+        for dotted, name in form.runs:
+            yield from self._import(dotted, name)
+
+    def _importing(self, dotted: str) -> Iterator[_Node]:
+        """Yield what runs when a module is imported: what it is in, and what it does."""
+        module = self.module(dotted)
+        parent = dotted.rpartition(".")[0]
+        if parent:
+            yield parent
+        if module is not None:
+            yield from (Statement(dotted, place) for place in module.acting)
+            for other, name in module.runs:
+                yield from self._import(other, name)
+
+    def _import(self, dotted: str, name: str | None) -> Iterator[_Node]:
+        """Yield what an import runs: of a module, or of a name that may be one in a package."""
+        if not self.sources.owns(dotted):
+            return
+        yield dotted
+        for one in self.lazy(dotted, name):
+            yield from self._defining(one)
+        target = None if name is None else self.attribute(dotted, name)
+        if target is not None and target.kind != "library":
+            yield target.module
+
+    def _defining(self, target: Target) -> Iterator[_Node]:
+        if target.kind != "library":
+            yield target.module
+            yield from self.statements(target)
 
     def digest(self, closure: Closure) -> str:
         """Digest what a closure holds."""
@@ -238,66 +296,6 @@ class Code:
                 if base and base.kind == "own" and self.registers(base, (*seen, target)):
                     return True
         return False
-
-
-class _Walk:
-    """One way through the code, from what is asked for to all that it reaches."""
-
-    def __init__(self, code: Code) -> None:
-        self._code = code
-        self._statements: set[Statement] = set()
-        self._modules: set[str] = set()
-        self._open: list[Statement] = []
-
-    def closure(self) -> Closure:
-        while self._open:
-            statement = self._open.pop()
-            self.execute(statement.module)
-            form = self._code.form(statement)
-            for target in form.targets:
-                self.follow(target)
-            for dotted, name in form.runs:
-                self.run_import(dotted, name)
-        return Closure(frozenset(self._statements), frozenset(self._modules))
-
-    def follow(self, target: Target) -> None:
-        self.execute(target.module)
-        for statement in self._code.statements(target):
-            self._reach(statement)
-
-    def _reach(self, statement: Statement) -> None:
-        if statement not in self._statements:
-            self._statements.add(statement)
-            self._open.append(statement)
-
-    def execute(self, dotted: str) -> None:
-        """Count what happens when a module is imported, and those that it is in."""
-        if dotted in self._modules or not self._code.sources.owns(dotted):
-            return
-        parent = dotted.rpartition(".")[0]
-        if parent:
-            self.execute(parent)
-        module = self._code.module(dotted)
-        if module is None:
-            return
-        self._modules.add(dotted)
-        for place in module.acting:
-            self._reach(Statement(dotted, place))
-        for other, name in module.runs:
-            self.run_import(other, name)
-
-    def run_import(self, dotted: str, name: str | None) -> None:
-        """Count an import: of a module, or of a name that may be one in a package."""
-        if not self._code.sources.owns(dotted):
-            return
-        self.execute(dotted)
-        if name is None:
-            return
-        for one in self._code.lazy(dotted, name):
-            self.follow(one)
-        target = self._code.attribute(dotted, name)
-        if target is not None and target.kind != "library":
-            self.execute(target.module)
 
 
 class _Module:

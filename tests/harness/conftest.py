@@ -31,6 +31,7 @@ def fake_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
     def forget() -> None:
         applications._discover.cache_clear()
+        applications.distribution_version.cache_clear()
         environment.capture.cache_clear()
 
     def make(**kinds: int) -> Path:
