@@ -3,6 +3,9 @@
 A :class:`Runner` belongs to one worker. It starts a host (see ``harness.host``), hands it
 one case at a time, watches clock and memory, and tells what became of the case as an
 :class:`Outcome`, whatever the case did.
+
+Cases of one group may follow one another in one process. Whatever does not pass in a process
+that has run another case is run once more in one of its own, and only that counts.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from typing import Any
 import psutil
 
 from harness import failures
-from harness.host import EVENTS, OUTPUT
+from harness.child import EVENTS, OUTPUT
 from harness.paths import PROJECT
 from harness.words import Status
 
@@ -100,12 +103,21 @@ class Runner:
         """Run one case; always return what became of it.
 
         Args:
-          request: what the runtime's ``run`` takes; ``scratch`` is added here.
+          request: what the runtime's ``run`` takes; ``scratch`` and ``shared``, the folders
+            of the case and of the process, are added on the way.
         """
+        outcome, used = self._attempt(request)
+        if used and outcome.status is not Status.PASS:
+            outcome, _ = self._attempt({**request, "alone": True})
+        return outcome
+
+    def _attempt(self, request: Mapping[str, Any]) -> tuple[Outcome, bool]:
+        """Run a case once; return what became of it, and whether its process was a used one."""
         scratch = Path(tempfile.mkdtemp(prefix="tfmot-matrix-"))
         began = time.perf_counter()
+        used = False
         try:
-            outcome = self._run_in(scratch, {**request, "scratch": str(scratch)})
+            outcome, used = self._run_in(scratch, {**request, "scratch": str(scratch)})
         except HostError as error:
             self.close()
             outcome = _read_events(scratch)
@@ -118,9 +130,9 @@ class Runner:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         outcome.seconds = time.perf_counter() - began
-        return outcome
+        return outcome, used
 
-    def _run_in(self, scratch: Path, request: Mapping[str, Any]) -> Outcome:
+    def _run_in(self, scratch: Path, request: Mapping[str, Any]) -> tuple[Outcome, bool]:
         host = self._ready_host()
         kills_before = _kernel_oom_kills()
         host.send(request)
@@ -144,7 +156,7 @@ class Runner:
             output=_tail(scratch / OUTPUT),
             limits=self._limits,
         )
-        return outcome
+        return outcome, bool(started["used"])
 
     def _ready_host(self) -> _Host:
         if self._host is not None and self._host.has_grown():
@@ -163,10 +175,11 @@ class _Host:
         paths = [str(PROJECT), *(p for p in sys.path if p)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the host)
+        self._folder = tempfile.mkdtemp(prefix="tfmot-matrix-")
         command = [sys.executable, "-m", "harness.host", runtime]
         try:
             self._process = subprocess.Popen(
-                [*command, str(request_read), str(answer_write)],
+                [*command, str(request_read), str(answer_write), self._folder],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
@@ -177,6 +190,7 @@ class _Host:
         except OSError as error:
             os.close(self._requests)
             os.close(self._answers)
+            shutil.rmtree(self._folder, ignore_errors=True)
             raise HostError(f"the host process could not start: {error}") from error
         finally:
             os.close(request_read)
@@ -248,6 +262,7 @@ class _Host:
             self._process.kill()
             self._process.wait()
         self._log.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class _Watch:

@@ -1,12 +1,14 @@
 """What runs a case: the real one, with TensorFlow.
 
-A runtime is a module with three functions, named by ``--runtime``. The harness itself is
+A runtime is a module with these functions, named by ``--runtime``. The harness itself is
 tested with one that needs no TensorFlow.
 
 - ``check()`` runs in the parent before anything starts and raises a UsageError with one
   sentence and the command that fixes it.
 - ``preload()`` runs once per host process: the expensive imports.
-- ``run(request, report)`` runs in a fresh process per case, and returns the metrics.
+- ``run(request, report)`` runs in a child of the host, and returns the metrics.
+- ``group(request)``, if there is one, names the requests that may share a child (see
+  ``harness.host``); without it each has a process of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +27,7 @@ from harness import numerics, techniques
 from harness.applications import DEFAULT_KERAS_MODULE, keras_module
 from harness.stages import options_from, stage, up_to
 from harness.stages.bench import Bench
+from harness.stages.foundation import Foundation
 from harness.words import UsageError
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -88,6 +92,28 @@ def _ours() -> list[str]:
     return [m for m in sys.modules if m in plugins or m.startswith("optim.")]
 
 
+#: What decides how an application is built: requests that agree in it share a process.
+_SHARED = ("module", "function", "variant", "options", "until", "threads")
+
+
+def group(request: Mapping[str, Any]) -> str:
+    """Return the same for requests that may follow one another in one process."""
+    return json.dumps([request[name] for name in _SHARED], sort_keys=True)
+
+
+#: Of the last application that this process has built.
+_foundation: Foundation | None = None
+
+
+def _foundation_of(request: Mapping[str, Any], stages: tuple[str, ...]) -> Foundation:
+    """Return what the cases of an application have in common in this process."""
+    global _foundation
+    key = (group(request), "export" in stages)
+    if _foundation is None or _foundation.key != key:
+        _foundation = Foundation(key, Path(request["shared"]))
+    return _foundation
+
+
 def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     """Run one case stage by stage; an exception means the stage failed."""
     import tensorflow as tf
@@ -104,9 +130,22 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
         technique=technique,
         options=options_from(request["options"]),
         scratch=Path(request["scratch"]),
+        foundation=_foundation_of(request, stages),
         stages=stages,
     )
-    for name in stages:
+    try:
+        _go(bench, report)
+    finally:
+        bench.model = None
+        gc.collect()
+        bench.foundation.settle()
+        _trim()
+    return bench.metrics
+
+
+def _go(bench: Bench, report: Report) -> None:
+    """Go through the stages, and tell of each."""
+    for name in bench.stages:
         report({"event": "start", "stage": name})
         wall, cpu = time.perf_counter(), time.process_time()
         try:
@@ -123,7 +162,6 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
             )
         gc.collect()
         _trim()
-    return bench.metrics
 
 
 #: Blocks of this many bytes are the system's again as soon as they are freed. Left alone,

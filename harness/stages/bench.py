@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from harness.stages import snapshot
+
+if TYPE_CHECKING:
+    from harness.stages.foundation import Foundation
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,11 @@ class Bench:
     technique: Any
     options: Options
     scratch: Path
+    foundation: Foundation  # what the cases of the application have in common
     stages: tuple[str, ...] = ()
     model: Any = None
+    built_with: dict[str, Any] = field(default_factory=dict)  # arguments of the constructor
+    built_after: Any = None  # names that Keras had given before
     input_size: int = 0  # height and width of what is fed where the model leaves them open
     reduced_size: int = 0  # ... and where its own are too large for one step in memory
     samples: Any = None  # for ranges and comparisons, all in one batch
@@ -120,6 +128,11 @@ class Bench:
             for start in range(0, count, size)
         ]
 
+    def first_sample(self) -> Any:
+        """Return the first of the samples, as a batch of one."""
+        many = isinstance(self.samples, list)
+        return [x[:1] for x in self.samples] if many else self.samples[:1]
+
     def outputs(self, batches: list[Any]) -> list[Any]:
         """Return what the model makes of batches in inference, flat, as arrays."""
         import numpy as np
@@ -134,12 +147,8 @@ class Bench:
     # -- the weights before the training step --------------------------------------------
 
     def remember(self) -> None:
-        """Write the weights to disk, one by one: a copy in memory would not fit everywhere."""
-        import numpy as np
-
-        with (self.scratch / "weights.npy").open("wb") as file:
-            for weight in self.model.weights:
-                np.save(file, weight.numpy())
+        """Write the weights to disk."""
+        snapshot.write(self.model.weights, self._remembered)
 
     def restore(self, but: tuple[str, ...] = ()) -> None:
         """Set the weights to what they were when they were written.
@@ -147,13 +156,15 @@ class Bench:
         Args:
           but: parts of the names of those that stay as they are.
         """
-        import numpy as np
+        snapshot.restore(self.model.weights, self._remembered, but)
 
-        with (self.scratch / "weights.npy").open("rb") as file:
-            for weight in self.model.weights:
-                value = np.load(file)
-                if not any(part in weight.name for part in but):
-                    weight.assign(value)
+    def moved(self) -> list[Any]:
+        """Return the weights that are not what they were when they were written."""
+        return snapshot.changed(self.model.weights, self._remembered)
+
+    @property
+    def _remembered(self) -> Path:
+        return self.scratch / "weights.npy"
 
 
 class CheckError(AssertionError):

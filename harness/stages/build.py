@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.stages import weights
 from harness.stages.bench import Bench
+from harness.stages.foundation import names
 
 #: What the constructor is called with, per variant; names it does not take are left out.
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -30,6 +31,16 @@ _FEWER_PIXELS = 32
 
 
 def run(bench: Bench) -> None:
+    """Give a case its model; an earlier one of the same process may have built it."""
+    if bench.foundation.laid:
+        bench.metrics["shared_build"] = True
+    else:
+        build(bench)
+        bench.foundation.lay(bench)
+    bench.foundation.lend(bench)
+
+
+def build(bench: Bench) -> None:
     import tf_keras as keras
 
     keras.utils.set_random_seed(bench.options.seed)
@@ -66,6 +77,7 @@ def construct(bench: Bench, **arguments: Any) -> Any:
     constructor = getattr(importlib.import_module(bench.module), bench.function)
     accepted = inspect.signature(constructor).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    bench.built_with, bench.built_after = arguments, names()
     return constructor(**{k: v for k, v in arguments.items() if takes_all or k in accepted})
 
 

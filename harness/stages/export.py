@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.stages.bench import Bench, NotFiniteError
+from harness.words import CONTROL
 
 
 def run(bench: Bench) -> None:
@@ -24,5 +25,7 @@ def run(bench: Bench) -> None:
     shapes = bench.input_shapes
     shape = shapes if len(shapes) > 1 else shapes[0]
     technique.export(bench.model, bench.file, shape, samples)
+    if technique.id == CONTROL:
+        bench.foundation.adopt(bench.file)
     bench.metrics["file_bytes"] = bench.file.stat().st_size
     bench.model = None  # nothing after this needs it, and the file takes its place in memory

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from harness.stages import latency
 from harness.stages.bench import Bench, FlexOpError, FloatIslandError, NotFiniteError
+from harness.words import CONTROL
 
 if TYPE_CHECKING:
+    from optim.litert import Runtime
     from optim.verification import Report
 
-#: Inferences that the latency is the median of; a tenth as many come before, to warm up.
-REPEATS = 50
-
-#: Seconds that measuring may take: a slower file is run less often, three times at least.
-MOST_SECONDS = 5.0
+#: Threads that files run on: with more, a latency is that of how they are shared.
+THREADS = 1
 
 
 def run(bench: Bench) -> None:
@@ -28,18 +29,60 @@ def run(bench: Bench) -> None:
     if report.flex or report.custom:
         names = ", ".join({**report.flex, **report.custom})
         raise FlexOpError(f"the file needs operations that LiteRT does not have: {names}")
-    runtime = litert.Runtime(bench.file, threads=1)
+    runtime = litert.Runtime(bench.file, threads=THREADS)
     bench.found = runtime.run(bench.samples)
     if not all(np.isfinite(one).all() for one in bench.found):
         raise NotFiniteError("the output of the file is not finite")
-    once = runtime.latency(repeats=1, warmup=1).median / 1000
-    repeats = max(3, min(REPEATS, int(MOST_SECONDS / max(once, 1e-6))))
-    latency = runtime.latency(repeats, warmup=repeats // 10)
-    bench.metrics["latency_ms"] = latency.median
-    bench.metrics["latency_repeats"] = latency.repeats
+    time(bench, runtime)
+    del runtime
     bench.metrics.update(bench.technique.inspect(bench.file, bench.metrics))
+    compare_sizes(bench.metrics)
     if bench.technique.int8:
         check_int8(report)
+
+
+def time(bench: Bench, runtime: Runtime) -> None:
+    """Take the times of the file, in turns with the float model's."""
+    from optim import litert
+
+    base, equal = None, False
+    file = None if bench.technique.id == CONTROL else bench.foundation.float_file(bench)
+    if file is not None:
+        bench.metrics["float_file_bytes"] = file.stat().st_size
+        base = litert.Runtime(file, threads=THREADS)
+        equal = operations(bench.file) == operations(file)
+    one = bench.first_sample()
+    for fed in (runtime, base):
+        if fed is not None:
+            fed.run(one)
+    bench.metrics.update(latency.figures(runtime, base, equal, THREADS))
+
+
+def operations(file: Path) -> list[tuple[str, str]]:
+    """Return what a file does: each operation and the type of its output, in their order."""
+    from optim import litert
+
+    model = litert.parse(litert.read(file))
+    graph = model.Subgraphs(0)
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    kinds = [litert.operator_name(max(c.BuiltinCode(), c.DeprecatedBuiltinCode())) for c in codes]
+    found = []
+    for i in range(graph.OperatorsLength()):
+        operation = graph.Operators(i)
+        output = graph.Tensors(operation.Outputs(0))
+        found.append((kinds[operation.OpcodeIndex()], litert.dtype_name(output.Type())))
+    return found
+
+
+#: Ratio -> the metric it is of, over the size of the float model's file.
+SIZES = {"file_ratio": "file_bytes", "deflated_ratio": "deflated_bytes"}
+
+
+def compare_sizes(metrics: dict[str, Any]) -> None:
+    """Add what the file's sizes are of the float model's file, where there is one."""
+    base = metrics.get("float_file_bytes")
+    if base:
+        metrics |= {name: metrics[of] / base for name, of in SIZES.items() if of in metrics}
 
 
 def check_int8(report: Report) -> None:

@@ -26,6 +26,10 @@ class Float:
     #: values from before it.
     state: tuple[str, ...] = ()
 
+    #: Whether the model that `transform` is given stays as it is, whatever is done to the result.
+    #: Then cases of several techniques may share it.
+    leaves_model = False
+
     #: How `optim.export` quantizes a float model after training; None: not at all.
     optimize: str | None = None
 
@@ -64,6 +68,7 @@ class ByOptim(Float):
 
     owner = "optim"
     components: tuple[str, ...] = ("loading",)
+    leaves_model = True
 
     def load(self, path: Path, custom_objects: Mapping[str, Any]) -> Any:
         from optim import load_model

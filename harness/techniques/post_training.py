@@ -11,6 +11,7 @@ class Ptq(Float):
     """Post-training quantization: the float model, quantized by the converter."""
 
     owner = "LiteRT"
+    leaves_model = True
     stages = ("build", "export", "run", "parity")
 
 
