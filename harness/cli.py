@@ -11,15 +11,18 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import options
 from harness.reading import of_matrix, read
 from harness.words import STAGES, VARIANTS, Exit, UsageError
 
+if TYPE_CHECKING:
+    from harness.execution.interrupts import Interrupts
+
 EPILOG = """\
 exit codes: 0 as expected · 1 regression, or a new case that fails · 2 usage ·
-            3 newly passing only · 4 the harness failed
+            3 newly passing only · 4 the harness failed · 130 interrupted
 words: an application (MobileNetV2) x a technique (qat-tfmot) x a variant (notop, top) is a case,
 MobileNetV2-qat-tfmot-notop; it goes through the stages
 build, transform, train, save, export, run, parity.
@@ -29,10 +32,14 @@ build, transform, train, save, export, run, parity.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = _parser()
-    given, more = parser.parse_known_args(arguments)
+    raw = list(sys.argv[1:] if arguments is None else arguments)
+    if not raw:
+        parser.print_help()
+        return int(Exit.USAGE)
+    given, more = parser.parse_known_args(raw)
     if more and given.run is not _run:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
-    given.more = more
+    given.more, given.raw = more, raw
     if os.getcwd() not in sys.path:  # a console script does not look where it is called
         sys.path.append(os.getcwd())
     try:
@@ -51,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(Exit.USAGE)
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
-        return int(Exit.HARNESS_FAILED)
+        return int(Exit.INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,7 +172,18 @@ def _add_run(command: Callable[..., argparse.ArgumentParser]) -> None:
         "  harness run --smoke                              one small member of each kind\n"
         "  harness run --resume                             go on after an interrupt\n",
     )
-    sub.add_argument("-n", default="auto", metavar="N", help="cases at once (default: auto)")
+    sub.add_argument(
+        "-n",
+        default="auto",
+        metavar="N",
+        help="cases at once (default: as many as there are cores, and memory for)",
+    )
+    sub.add_argument(
+        "--scheduler",
+        metavar="WHERE",
+        help="local:N, the same as -n N; or tcp://HOST:PORT of a Dask scheduler, whose workers "
+        "run the cases (needs the extra `cluster`)",
+    )
     sub.epilog = f"{_matrix_options()}\n{sub.epilog}"
 
 
@@ -177,16 +195,28 @@ def _matrix_options() -> str:
 
 
 def _run(given: argparse.Namespace) -> Exit:
+    from harness.execution.interrupts import Interrupts
+
+    with Interrupts() as interrupts:
+        return _run_pytest(given, interrupts)
+
+
+def _run_pytest(given: argparse.Namespace, interrupts: Interrupts) -> Exit:
     import pytest
 
-    from harness import plugin
+    from harness import plugin, session
+    from harness.execution import schedulers
+    from harness.pytest_plugin.driver import Driver
 
     outcome = _Outcome()
+    scheduler = schedulers.parse(given.n, given.scheduler)
+    driver = Driver(scheduler, interrupts, (*session.COMMAND, *given.raw[1:]))
     quiet = ["-q", "--tb=no", "-r", "N", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    arguments = [str(plugin.MATRIX_FILE), "-n", given.n, *quiet, *given.more]
+    # Whatever PYTEST_ADDOPTS says: this process runs the cases, not the workers of xdist.
+    arguments = [str(plugin.MATRIX_FILE), "-n", "0", *quiet, *given.more]
     if not _has_plugin():
         arguments = ["-p", "harness.plugin", *arguments]
-    code = pytest.main(arguments, plugins=[outcome])
+    code = pytest.main(arguments, plugins=[outcome, driver])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         print("harness: no case is selected; `harness list` shows what there is", file=sys.stderr)
         return Exit.USAGE

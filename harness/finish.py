@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness import ratios, records
 from harness.paths import REPORTS, shown
 from harness.provenance import lock, reference
 from harness.records import Record
-from harness.session import Settings
+from harness.session import ONLY_FAILED, RESUME, Settings
 from harness.words import Exit, Expectation, Status, UsageError, exit_for
 
 
@@ -20,6 +20,7 @@ def conclude(
     whole: Sequence[str] = (),
     write: Callable[..., None],
     color: bool = False,
+    interrupted: bool = False,
 ) -> Exit:
     """Write the reports of a run and say how it went.
 
@@ -30,6 +31,7 @@ def conclude(
         published when each has a record.
       write: prints one line.
       color: whether the terminal shows colour.
+      interrupted: whether the run was told to end.
     """
     from harness import report
     from harness.report import terminal
@@ -39,16 +41,20 @@ def conclude(
     except records.RecordError as error:
         if not planned:
             return Exit.AS_EXPECTED  # nothing was run, and pytest has said why
+        if interrupted:
+            write(_not_run(run, planned, planned, {}, interrupted=True))
+            return Exit.INTERRUPTED
         write(f"no case left a record: {error}")
         return Exit.HARNESS_FAILED
     for broken in loaded.broken:
         write(f"warning: {broken}")
     latest = loaded.latest()
     write("")
-    for line in terminal.summary(latest.values(), color=color).splitlines():
+    missing = [case for case in planned if case not in latest or latest[case].run_id != run.run_id]
+    left = _not_run(run, planned, missing, latest, interrupted) if missing else ""
+    for line in terminal.summary(latest.values(), color=color, incomplete=bool(left)).splitlines():
         write(line)
     write("")
-    missing = [case for case in planned if case not in latest or latest[case].run_id != run.run_id]
     code = exit_code(latest.values())
     try:
         report.write(latest.values(), run.results)
@@ -63,16 +69,26 @@ def conclude(
         code = Exit.HARNESS_FAILED
     if code in (Exit.REGRESSION, Exit.NEWLY_PASSING):
         write(f"if this is right: {run.accept()}")
-    if missing:
-        how = "--only-failed" if all(case in latest for case in missing) else "--resume"
-        write(
-            f"{len(missing)} of {len(planned)} cases were not run; "
-            f"what is finished is kept. Go on with: python -m harness run {how}"
-            + ("" if run.results.name == ".harness" else f" --results {shown(run.results)}")
-        )
+    if left:
+        write(left)
         if code is not Exit.REGRESSION:
-            return Exit.HARNESS_FAILED
-    return code
+            code = Exit.HARNESS_FAILED
+    return Exit.INTERRUPTED if interrupted else code
+
+
+def _not_run(
+    run: Settings,
+    planned: Sequence[str],
+    missing: Sequence[str],
+    latest: Mapping[str, Record],
+    interrupted: bool,
+) -> str:
+    """Say how many cases were not run, and with which command they are."""
+    how = ONLY_FAILED if all(case in latest for case in missing) else RESUME
+    return (
+        f"{'interrupted: ' if interrupted else ''}{len(missing)} of {len(planned)} cases were not "
+        f"run; what is finished is kept. Go on with: {run.go_on(how)}"
+    )
 
 
 def refuse_partial(run: Iterable[Record]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import site
 import socket
 import sys
@@ -89,6 +91,15 @@ def shown(path: Path) -> str:
         return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def interpreter() -> str:
+    """Return the Python in use as a person in the current folder would write it."""
+    for word in ("python", "python3"):
+        found = shutil.which(word)
+        if found and os.path.abspath(found) == os.path.abspath(sys.executable):
+            return word
+    return shlex.quote(shown(Path(sys.executable)))
 
 
 def relative(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from harness.admission import Note
 from harness.failures import headline
+from harness.paths import interpreter
 from harness.records import Record
 from harness.words import Expectation, Status
 
@@ -36,7 +38,35 @@ def digest(record: Record) -> dict[str, Any]:
         "expectation": record.expectation,
         "seconds": record.seconds,
         "reused": bool(record.reused),
+        **_surprise(record),
     }
+
+
+def _surprise(record: Record) -> dict[str, str]:
+    """Return what a person wants to see at once of a failure that was not expected."""
+    if record.passed or not (record.unexpected or record.fails_anew):
+        return {}
+    return {"message": first_line(record), "repro": record.repro}
+
+
+def what_failed(line: Mapping[str, Any]) -> list[str]:
+    """Return the lines below that of a case that failed unexpectedly: why, and what to do."""
+    if "repro" not in line:
+        return []
+    command = str(line["repro"]).removeprefix("python ")
+    told = [str(line["message"]), f"{interpreter()} {command}"]
+    return [f"    {text}" for text in told if text]
+
+
+def announcement(
+    whole: str, columns: Mapping[str, int], here: str, path: str, width: int = 88
+) -> list[str]:
+    """Return what is said before a run: what will be done, how long it takes, where it goes."""
+    named = ", ".join(f"{name} {count}" for name, count in columns.items())
+    lines = textwrap.wrap(
+        named, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
+    return [f"{whole}:", *lines, f"  {here}", f"  records: {path}"]
 
 
 def outcome_text(record: Record) -> str:

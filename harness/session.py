@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import secrets
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -15,7 +17,7 @@ from harness import admission, compare, environment, errors, expectations, ratio
 from harness.cases import Case
 from harness.expectations import Expectations
 from harness.isolation import Limits, Outcome, Runner
-from harness.paths import EXPECTATIONS, REPORTS, shown
+from harness.paths import EXPECTATIONS, REPORTS, interpreter, shown, working_dir
 from harness.provenance import keys, lock
 from harness.provenance.reference import Reference
 from harness.records import Failure, Record, StageResult
@@ -23,6 +25,12 @@ from harness.stages.bench import Options
 from harness.words import CONTROL, STAGES, Status
 
 DEFAULT_RUNTIME = "harness.runtime"
+
+#: How a run is called, after the interpreter.
+COMMAND = ("-m", "harness", "run")
+
+#: Options of which a run has at most one: what of an earlier run it goes on with.
+RESUME, ONLY_FAILED = "--resume", "--only-failed"
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Settings:
     threads: int = 1
     expectations: Path = EXPECTATIONS
     reference: Path = REPORTS / records.RESULTS_NAME
+    words: tuple[str, ...] = COMMAND
 
     @property
     def file(self) -> Path:
@@ -65,10 +74,23 @@ class Settings:
 
     def accept(self) -> str:
         """Return the command that makes this run the baseline."""
-        words = ["python -m harness accept", shown(self.results)]
+        words = [interpreter(), "-m harness accept", shlex.quote(shown(self.results))]
         if self.expectations != EXPECTATIONS:
-            words.append(f"--expectations {shown(self.expectations)}")
+            words.append(f"--expectations {shlex.quote(shown(self.expectations))}")
         return " ".join(words)
+
+    def go_on(self, how: str = RESUME) -> str:
+        """Return the command that goes on with this run where it stops."""
+        words = [word for word in self.words if word not in (RESUME, ONLY_FAILED)]
+        if self.words[: len(COMMAND)] == COMMAND:
+            words.insert(len(COMMAND), how)
+        else:  # it was called as pytest is
+            words.append(how)
+        if self.results.absolute() != working_dir().absolute() and not any(
+            word.startswith("--results") for word in words
+        ):
+            words += ["--results", shown(self.results)]
+        return " ".join([interpreter(), *map(shlex.quote, words)])
 
 
 def new_run_id() -> str:
@@ -89,75 +111,85 @@ def load_reference(path: Path) -> Reference:
         return Reference()
 
 
-class Session:
-    """Runs cases and leaves their records behind. One per worker.
+class FileHistory:
+    """What a record file that others append to meanwhile says of a case; read at every call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def of(self, case_id: str) -> list[Record]:
+        """Return the records of a case, the oldest first."""
+        return find(self._path, case_id)
+
+    def add(self, record: Record) -> None:
+        """Nothing is to be noted: the file is asked again."""
+
+
+class MemoryHistory:
+    """What a record file says of a case, if nobody else appends to it: read once."""
+
+    def __init__(self, path: Path) -> None:
+        self._by_case: dict[str, list[Record]] = {}
+        with contextlib.suppress(records.RecordError):
+            for record in records.read(path).records:
+                self.add(record)
+
+    def of(self, case_id: str) -> list[Record]:
+        """Return the records of a case, the oldest first."""
+        return self._by_case.get(case_id, [])
+
+    def add(self, record: Record) -> None:
+        """Note a record that has been appended to the file."""
+        self._by_case.setdefault(record.case, []).append(record)
+
+
+class Recorder:
+    """The way from a case to its record, but for running it.
 
     Args:
       settings: what this run was asked to do.
-      run_case: runs a request; by default in a process of its own.
+      reference: the run that outcomes are taken from; read from where the settings say.
+      history: what the results have of each case.
     """
 
     def __init__(
-        self, settings: Settings, run_case: Callable[[Mapping[str, Any]], Outcome] | None = None
+        self,
+        settings: Settings,
+        reference: Reference | None = None,
+        history: FileHistory | MemoryHistory | None = None,
     ) -> None:
         self.settings = settings
+        self.reference = reference or load_reference(settings.reference)
+        self._history = history or FileHistory(settings.file)
         self._baseline = expectations.read(settings.expectations)
-        self._reference = load_reference(settings.reference)
         self._code = lock.note(settings.results, settings.reference)
-        self._runner: Runner | None = None
-        if run_case is None:
-            self._runner = Runner(settings.runtime, settings.limits)
-            run_case = self._runner.run
-        self._run_case = run_case
 
-    def close(self) -> None:
-        if self._runner is not None:
-            self._runner.close()
-
-    def run(self, case: Case) -> Record:
-        """Run one case, or take over what is known of it, and append its record."""
-        record = compared(self._outcome(case), self._baseline)
-        records.append(self.settings.file, record)
-        return record
-
-    def _outcome(self, case: Case) -> Record:
-        until, given = self.settings.until, self.settings.options
-        earlier = find(self.settings.file, case.id)
-        known = None
-        if not earlier and not self.settings.fresh:
-            known = self._reference.lookup(case, until, given)
-        if known is not None:
-            return errors.apply(
-                dataclasses.replace(
-                    known, run_id=self.settings.run_id, repro=self.settings.repro(case)
-                )
-            )
-        blocked = self._blocked(case)
-        started = now()
-        outcome = blocked or self._attempt(case)
-        attempts = [r.attempt for r in earlier]
-        record = from_outcome(
-            case,
-            outcome,
-            until=until,
-            run_id=self.settings.run_id,
-            key="",
-            started=started,
-            attempt=max(attempts, default=0) + 1,
-            repro=self.settings.repro(case),
-            environment={**environment.capture(), "seed": given.seed},
-        )
+    def reused(self, case: Case) -> Record | None:
+        """Return the record of a case whose outcome is taken from the reference run."""
+        if self.settings.fresh or self._history.of(case.id):
+            return None
+        known = self.reference.lookup(case, self.settings.until, self.settings.options)
+        if known is None:
+            return None
         record = dataclasses.replace(
-            record, key=keys.key_of(record, case, until, given), code=self._code
+            known, run_id=self.settings.run_id, repro=self.settings.repro(case)
         )
-        controls = find(self.settings.file, case.control)
-        return ratios.compared(record, controls[-1] if controls else None, same_run=True)
+        return compared(errors.apply(record), self._baseline)
 
-    def _attempt(self, case: Case) -> Outcome:
-        """Run a case, alone on the machine if it is expected to take most of its memory."""
-        alone = admission.needs_all(self._reference.peak(case))
-        with admission.admitted(self.settings.locks, alone=alone, case=case.id):
-            return self._run_case(self.request(case))
+    def blocked(self, case: Case) -> Outcome | None:
+        """Return the outcome of a case whose control is known to have failed in this run."""
+        if case.technique.id == CONTROL:
+            return None
+        controls = self._history.of(case.control)
+        if not controls or controls[-1].passed or controls[-1].status == Status.ERROR:
+            return None
+        control = controls[-1]
+        failure = {
+            "type": "Blocked",
+            "message": f"the control {control.case} ended as {control.status} "
+            f"({control.label}) at {control.stage}",
+        }
+        return Outcome(Status.BLOCKED, [{"name": control.stage, "status": "blocked"}], {}, failure)
 
     def request(self, case: Case) -> dict[str, Any]:
         """Return what the runtime is told of a case."""
@@ -172,20 +204,90 @@ class Session:
             "threads": self.settings.threads,
         }
 
-    def _blocked(self, case: Case) -> Outcome | None:
-        """Return the outcome of a case whose control is known to have failed in this run."""
-        if case.technique.id == CONTROL:
-            return None
-        controls = find(self.settings.file, case.control)
-        if not controls or controls[-1].passed or controls[-1].status == Status.ERROR:
-            return None
-        control = controls[-1]
-        failure = {
-            "type": "Blocked",
-            "message": f"the control {control.case} ended as {control.status} "
-            f"({control.label}) at {control.stage}",
-        }
-        return Outcome(Status.BLOCKED, [{"name": control.stage, "status": "blocked"}], {}, failure)
+    def record(
+        self,
+        case: Case,
+        outcome: Outcome,
+        started: str,
+        environment_: Mapping[str, Any] | None = None,
+    ) -> Record:
+        """Return the record of an attempt, compared with its control and the baseline.
+
+        Args:
+          case: the case.
+          outcome: what became of it.
+          started: when.
+          environment_: of the machine that ran it; by default this one.
+        """
+        until, given = self.settings.until, self.settings.options
+        attempts = [r.attempt for r in self._history.of(case.id)]
+        record = from_outcome(
+            case,
+            outcome,
+            until=until,
+            run_id=self.settings.run_id,
+            key="",
+            started=started,
+            attempt=max(attempts, default=0) + 1,
+            repro=self.settings.repro(case),
+            environment={**(environment_ or environment.capture()), "seed": given.seed},
+        )
+        record = dataclasses.replace(
+            record, key=keys.key_of(record, case, until, given), code=self._code
+        )
+        controls = self._history.of(case.control)
+        record = ratios.compared(record, controls[-1] if controls else None, same_run=True)
+        return compared(record, self._baseline)
+
+    def append(self, record: Record) -> Record:
+        """Write a record down.
+
+        Raises:
+          OSError: it cannot be written.
+        """
+        records.append(self.settings.file, record)
+        self._history.add(record)
+        return record
+
+
+class Session:
+    """Runs cases one after the other and leaves their records behind. One per worker.
+
+    Args:
+      settings: what this run was asked to do.
+      run_case: runs a request; by default in a process of its own.
+    """
+
+    def __init__(
+        self, settings: Settings, run_case: Callable[[Mapping[str, Any]], Outcome] | None = None
+    ) -> None:
+        self.settings = settings
+        self._recorder = Recorder(settings)
+        self._runner: Runner | None = None
+        if run_case is None:
+            self._runner = Runner(settings.runtime, settings.limits)
+            run_case = self._runner.run
+        self._run_case = run_case
+
+    def close(self) -> None:
+        if self._runner is not None:
+            self._runner.close()
+
+    def run(self, case: Case) -> Record:
+        """Run one case, or take over what is known of it, and append its record."""
+        recorder = self._recorder
+        record = recorder.reused(case)
+        if record is None:
+            started = now()
+            outcome = recorder.blocked(case) or self._attempt(case)
+            record = recorder.record(case, outcome, started)
+        return recorder.append(record)
+
+    def _attempt(self, case: Case) -> Outcome:
+        """Run a case, alone on the machine if it is expected to take most of its memory."""
+        alone = admission.needs_all(self._recorder.reference.peak(case))
+        with admission.admitted(self.settings.locks, alone=alone, case=case.id):
+            return self._run_case(self._recorder.request(case))
 
 
 def from_outcome(case: Case, outcome: Outcome, **known: Any) -> Record:

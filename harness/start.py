@@ -20,19 +20,20 @@ START = "start"
 PREVIOUS_NAME = "results.previous.jsonl"
 
 
-def prepare(run: Settings, *, keep: bool) -> None:
+def prepare(run: Settings, *, keep: bool, needs_records: bool = False) -> None:
     """Check the environment and make the results folder ready.
 
     Args:
       run: the settings.
       keep: whether the records that are there are continued.
+      needs_records: whether there have to be some.
 
     Raises:
       UsageError: something is missing; one sentence with what to do.
     """
     check_runtime(run.runtime)
     reading.refuse_others(run.file, bench=False)
-    _writable(run.results)
+    make_folder(run.results)
     _room(Path(tempfile.gettempdir()))
     start = run.results / START
     with contextlib.suppress(FileNotFoundError):
@@ -40,10 +41,12 @@ def prepare(run: Settings, *, keep: bool) -> None:
     if not keep:
         return
     if not run.file.exists():
-        raise UsageError(
-            f"nothing to continue: there is no {records.RESULTS_NAME} in {run.results.name}/; "
-            "run without --resume and --only-failed"
-        )
+        if needs_records:
+            raise UsageError(
+                f"nothing to repeat: there is no {records.RESULTS_NAME} in {run.results.name}/; "
+                "run without --only-failed"
+            )
+        return
     # Workers decide what is left by this copy, not by the file they append to.
     start.mkdir()
     shutil.copyfile(run.file, start / records.RESULTS_NAME)
@@ -68,7 +71,12 @@ def set_aside(run: Settings) -> None:
         os.replace(run.file, run.file.with_name(PREVIOUS_NAME))
 
 
-def _writable(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder of the results, and see that it can be written to.
+
+    Raises:
+      UsageError: it cannot.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".write-{os.getpid()}"

@@ -49,6 +49,7 @@ class Exit(int, Enum):
     USAGE = 2
     NEWLY_PASSING = 3
     HARNESS_FAILED = 4
+    INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 
 
 #: Every stage a case can have, in order. A run goes up to one of them.

@@ -25,28 +25,39 @@ _VERDICTS = {
     Expectation.NEWLY_PASSING.value: "warn",
 }
 
+#: Verdicts that only a complete run may have.
+_QUIET = (Expectation.EXPECTED.value, "none")
+
 #: Lists longer than this are cut; the page has them all.
 MOST = 20
 
 
-def summary(records: Iterable[Record], *, color: bool = False, width: int | None = None) -> str:
+def summary(
+    records: Iterable[Record],
+    *,
+    color: bool = False,
+    width: int | None = None,
+    incomplete: bool = False,
+) -> str:
     """Write the summary of a run for a terminal.
 
     Args:
       records: all attempts; the last one at each case counts.
       color: whether to use colour; the text says everything without it.
       width: columns to fit into; the terminal's own by default.
+      incomplete: whether cases are missing, so that the rest says nothing of the whole.
     """
     latest = order.cases(records)
     width = max(40, width or shutil.get_terminal_size((100, 24)).columns)
     paint = _painter(color)
     found = overview.verdict(latest)
+    verdict = paint(_VERDICTS.get(found.kind, "bold"), found.text)
     blocks = [
         _totals(latest, width, paint),
         _labels(latest, width),
         _numbers(latest, width, paint),
         _changes(latest, width, paint),
-        [paint(_VERDICTS.get(found.kind, "bold"), found.text)],
+        [] if incomplete and found.kind in _QUIET else [verdict],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 

@@ -1,0 +1,1 @@
+"""How cases are run: what runs next, where, and what becomes of it."""

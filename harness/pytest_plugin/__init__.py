@@ -1,0 +1,1 @@
+"""The parts of the plug-in `harness.plugin`."""

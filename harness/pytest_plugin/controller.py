@@ -1,0 +1,210 @@
+"""The process that pytest was called in: what it says before, during and after a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import pytest
+
+from harness import admission, finish, progress, session, start
+from harness.cases import Case
+from harness.execution.loop import group
+from harness.paths import shown
+from harness.pytest_plugin.asked import DRIVING, is_full, settings
+from harness.pytest_plugin.collection import is_left_out, recorded
+from harness.records import Record
+from harness.results_lock import lock
+from harness.words import Exit
+
+
+def case_id(nodeid: str) -> str:
+    """Return the id of the case that a pytest item is; empty for another item."""
+    return nodeid.rpartition("[")[2].rstrip("]") if "test_matrix.py::" in nodeid else ""
+
+
+class Controller:
+    """Knows where the results of a run go, and how far it is; a plug-in of its own.
+
+    Args:
+      config: of this pytest.
+      chosen: all cases that the words of the call select.
+    """
+
+    def __init__(self, config: pytest.Config, chosen: list[Case]) -> None:
+        self.config = config
+        self.settings = settings(config)
+        self.full = is_full(config)
+        self.resumes = bool(config.option.resume)
+        self.keeps = bool(config.option.resume or config.option.only_failed)
+        self.chosen = chosen
+        self.meter: progress.Meter | None = None
+        self.heartbeat: progress.Heartbeat | None = None
+        self.interrupted = False
+        #: What the reference run has of the cases of this run, and how long the others take.
+        self.reused: dict[str, Record] = {}
+        self.seconds: dict[str, float] = {}
+        self.recorder: session.Recorder | None = None
+        self._lock: Any = None
+
+    # -- before ------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Check that the run can start, and keep others from writing where it does.
+
+        Raises:
+          UsageError: it cannot.
+        """
+        start.make_folder(self.settings.results)
+        self._lock = lock(self.settings.results)
+        start.prepare(self.settings, keep=self.keeps, needs_records=self.keeps and not self.resumes)
+
+    def begin(self, ids: list[str], workers: int) -> None:
+        """Say what will be done; nothing has been run yet.
+
+        Args:
+          ids: of the cases of this run.
+          workers: how many run at once.
+        """
+        wanted = set(ids)
+        cases = [case for case in self.chosen if case.id in wanted]
+        if self.meter is not None or not cases:
+            return
+        if not self.keeps:
+            start.set_aside(self.settings)
+        reporter = self._reporter()
+        if reporter is not None and self.config.option.verbose <= 0:
+            reporter.showfspath = False  # a progress line names its case
+        history = session.MemoryHistory(self.settings.file)
+        recorder = session.Recorder(self.settings, history=history)
+        self.recorder = recorder
+        for case in cases:
+            record = recorder.reused(case)
+            if record is not None:
+                self.reused[case.id] = record
+        self.seconds = dict(recorder.reference.seconds(cases))
+        expected = {**self.seconds, **dict.fromkeys(self.reused, 0.0)}
+        self.meter = progress.Meter([case.id for case in cases], expected, workers)
+        if self.shows_progress():
+            for line in self._announcement(cases, workers):
+                self._write(line)
+            note = partial(admission.note, self.settings.locks)
+            self.heartbeat = progress.Heartbeat(self._write, note=note)
+
+    def _announcement(self, cases: list[Case], workers: int) -> list[str]:
+        columns = Counter(case.technique.id for case in cases)
+        rows = len({group(case) for case in cases})
+        run = [case.id for case in cases if case.id not in self.reused]
+        known = {case: self.seconds.get(case, progress.UNKNOWN_SECONDS) for case in run}
+        seconds = max(sum(known.values()) / workers, max(known.values(), default=0.0))
+        here = f"{len(run)} to run here, {workers} at once, about {progress.duration(seconds)}"
+        return progress.announcement(
+            f"{len(cases)} cases, {rows} {'row' if rows == 1 else 'rows'}",
+            columns,
+            f"{len(self.reused)} taken from the reference run, {here}" if self.reused else here,
+            shown(self.settings.file),
+        )
+
+    def _reporter(self) -> Any:
+        return self.config.pluginmanager.get_plugin("terminalreporter")
+
+    def shows_progress(self) -> bool:
+        """Whether there is anybody to see lines of progress."""
+        reporter = self._reporter()
+        return reporter is not None and reporter.verbosity >= -1  # `harness run` is pytest -q
+
+    def _write(self, line: str, **markup: bool) -> None:
+        reporter = self._reporter()
+        reporter.ensure_newline()
+        reporter.write_line(line, **markup)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if not getattr(self.config.option, "tx", None):
+            self.collected([item.nodeid for item in session.items], 1)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        self.collected(ids, len(self.config.option.tx))
+
+    def collected(self, ids: list[str], workers: int) -> None:
+        """Begin, unless there is a driver, which does when it knows its workers."""
+        if DRIVING not in self.config.stash:
+            self.begin([case for case in map(case_id, ids) if case], workers)
+
+    # -- meanwhile ---------------------------------------------------------------------------
+
+    def pytest_report_teststatus(
+        self, report: Any, config: pytest.Config
+    ) -> tuple[str, str, Any] | None:
+        """Show no dots for cases while they run: the lines of progress say more."""
+        if self.meter is None or not case_id(report.nodeid) or config.option.verbose > 0:
+            return None
+        if hasattr(report, "wasxfail") and report.skipped:
+            return "xfailed", "", ""
+        if report.when == "call" or report.failed:
+            return report.outcome, "", ""
+        return "", "", ""
+
+    def started(self, case: str) -> None:
+        """Note that a case is at work."""
+        if self.heartbeat is not None:
+            self.heartbeat.started(case)
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        if case_id(nodeid):
+            self.started(case_id(nodeid))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if self.heartbeat is not None and report.when != "setup":
+            self.heartbeat.ended(case_id(report.nodeid))  # also if its worker died
+        if self.meter is None or report.when != "call":
+            return
+        line: dict[str, Any] = dict(report.user_properties)
+        if "case" not in line:
+            return
+        text = self.meter.line(line)
+        if self.shows_progress():
+            self._write(text, **progress.markup(line))
+            for more in progress.what_failed(line):
+                self._write(more)
+
+    def note_interrupt(self, running: int) -> None:
+        """Say that what runs is ended now."""
+        self.interrupted = True
+        if self.shows_progress():
+            self._write(f"interrupted: {running} running cases are ended")
+
+    # -- after -------------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.heartbeat is not None:
+            self.heartbeat.close()
+        self.interrupted |= exitstatus == pytest.ExitCode.INTERRUPTED
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.keeps:
+            done = recorded(self.settings)
+            if all(
+                is_left_out(self.config, self.settings, case, done.get(case.id))
+                for case in self.chosen
+            ):
+                session.exitstatus = pytest.ExitCode.OK  # the earlier run has done it all
+
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+        if self.meter is None and not self.keeps:
+            return  # nothing was selected, and what an earlier run left is not this one's
+        code: Exit = finish.conclude(
+            self.settings,
+            planned=self.meter.planned if self.meter else [],
+            whole=[case.id for case in self.chosen] if self.full else [],
+            write=terminalreporter.write_line,
+            color=terminalreporter._tw.hasmarkup,
+            interrupted=self.interrupted,
+        )
+        config.hook.pytest_matrix_concluded(code=code)
+
+    def pytest_unconfigure(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
