@@ -80,6 +80,8 @@ class Record:
       reused: ``{"run_id", "date"}`` of the run the outcome was taken from, or None.
       expectation: the comparison with the baseline; None if there was none.
       expected: the baseline's ``{"status", "stage", "label"}`` for this case.
+      disagrees: where a case that was run again is not what its record of the same key says,
+        a sentence each with both figures; such a case is a regression.
       started: UTC, ISO 8601.
     """
 
@@ -111,6 +113,7 @@ class Record:
     reused: Mapping[str, Any] | None = None
     expectation: str | None = None
     expected: Mapping[str, Any] | None = None
+    disagrees: tuple[str, ...] = ()
     started: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -160,6 +163,7 @@ class Record:
                 values["failure"] = dataclasses.replace(
                     failure, chain=tuple(failure.chain), frames=tuple(failure.frames)
                 )
+            values["disagrees"] = tuple(values.get("disagrees") or ())
             return cls(**values)
         except (TypeError, AttributeError) as error:
             raise RecordError(f"not a record: {error}") from error

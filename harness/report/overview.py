@@ -140,6 +140,12 @@ class Run:
     reused: int
     reused_dates: tuple[str, ...]
     seconds: float
+    here: int  # cells that were run
+
+    @property
+    def sampled(self) -> bool:
+        """Whether most cells are taken over: then those that were run are the exception."""
+        return 0 < 2 * self.here < self.reused
 
 
 def run(records: Iterable[Record]) -> Run:
@@ -160,6 +166,7 @@ def run(records: Iterable[Record]) -> Run:
         reused=len(reused),
         reused_dates=tuple(sorted({_day((r.reused or {}).get("date")) for r in reused} - {""})),
         seconds=sum(r.seconds for r in own if math.isfinite(r.seconds)),
+        here=len(latest) - len(reused),
     )
 
 

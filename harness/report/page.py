@@ -108,6 +108,7 @@ class Cell:
 
 def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[str, Any]:
     table = tables.frame(latest)
+    run = overview.run(latest)
     variants = order.variants(latest)
     columns = [
         {**t, "index": i, "fails": t["passes"] < t["cases"], "link": _link_within(t, variants)}
@@ -118,7 +119,7 @@ def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[
     return {
         "title": title,
         "verdict": overview.verdict(latest),
-        "run": overview.run(latest),
+        "run": run,
         "applications": len({r.application for r in latest}),
         "cases": len(latest),
         "statuses": tables.counts(table["status"], order.STATUSES),
@@ -203,6 +204,7 @@ def _cell(index: int, record: Record, last_stage: str) -> Cell:
     if kind:
         before = overview.expected_outcome(record)
         said.append(f"{kind}, was {describe(before)}" if before else kind)
+    said += record.disagrees
     if record.reused:
         said.append(f"reused from {str(record.reused.get('date') or '')[:10]}")
     return Cell(

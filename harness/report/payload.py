@@ -129,6 +129,7 @@ def _fields(
         "expectation": strings(record.expectation),
         "expected": [strings(expected.get(k)) for k in ("status", "stage", "label")]
         if expected else None,
+        "disagrees": [strings(one) for one in record.disagrees],
         "blocker_kind": strings(record.blocker_kind),
         "blocker": strings(record.blocker),
         "blocker_name": strings(record.blocker_name),

@@ -60,7 +60,8 @@ def _facts(latest: list[Record]) -> str:
     if run.started:
         facts += f" · {md(overview.moment(run.started))}"
     if run.reused:
-        facts += f" · {run.reused} cells reused from {md(', '.join(run.reused_dates))}"
+        dates = md(", ".join(run.reused_dates))
+        facts += f" · {run.here} cells run here, {run.reused} reused from {dates}"
     return facts
 
 
@@ -96,6 +97,7 @@ def _items(kind: Expectation, cases: list[Record], explanations: Explanations) -
         line = f"- {code(record.case)}: {md(now)}{was}"
         if record.blocker:
             line += f" ({md(record.blocker_kind or 'blocker')} {code(record.blocker)})"
+        line += "".join(f"<br>{md(one)}" for one in record.disagrees)
         _, cause, remedy = overview.wording(record.label, explanations)
         if kind in (Expectation.REGRESSION, Expectation.CHANGED_LABEL):
             if record.failure and record.failure.message:

@@ -66,6 +66,8 @@ def _row(record: Record, stages: list[str]) -> dict[str, Any]:
         "fingerprint": record.fingerprint,
         "until": record.until,
         "reused": reused.get("date"),
+        "run_here": not reused,
+        "disagrees": "; ".join(record.disagrees) or None,
         **{f"{s}_seconds": taken.get(s) for s in stages},
         "seconds": record.seconds,
         "cpu_seconds": record.cpu_seconds,

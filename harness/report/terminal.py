@@ -149,6 +149,7 @@ def _changes(latest: list[Record], width: int, paint: Paint) -> list[str]:
             name = _safe(record.case)
             said = _safe(f"{describe(record.outcome())}{was}")
             lines.append(f"  {name}  {_fit(said, max(12, width - _width(name) - 4))}")
+            lines += [f"    {_fit(_safe(one), width - 4)}" for one in record.disagrees]
         lines += _more(len(cases))
     return lines
 

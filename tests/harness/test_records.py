@@ -59,6 +59,7 @@ def full(make_record: MakeRecord) -> Record:
         repro="python -m harness case Net-qat-tfmot-top",
         key="00ff",
         reused={"run_id": "r0", "date": "2025-01-01T00:00:00+00:00"},
+        disagrees=("file_bytes is 2 here, 1 in the record of 2025-01-01",),
         expectation="changed-label",
         expected={"status": "fail", "stage": "train", "label": None},
         environment={"python": "3.11.7", "cores": 2, "tfmot": None},

@@ -21,7 +21,7 @@ from fake_records import TECHNIQUES, full_run, record, with_surprises
 from harness import report
 from harness.errors import EXPLANATIONS
 from harness.records import Failure, Record
-from harness.report import metrics, order, overview, page, summary, tables, text
+from harness.report import metrics, order, overview, page, summary, tables, terminal, text
 from harness.training import report as training_report
 
 MANY = (*TECHNIQUES, *(f"technique-{i}" for i in range(11)))
@@ -289,6 +289,30 @@ def test_unexpected_and_reused_cells_are_marked(html: str) -> None:
     assert html.count("<i>↺</i>") == 210
     (cell,) = tags.named("td", class_="x-regression")
     assert cell["title"] == "fail in train: not-finite; regression, was pass"
+
+
+def test_of_a_sample_the_cells_that_were_run_are_marked_and_not_the_others() -> None:
+    taken = {"run_id": "old", "date": "2020-01-01T00:00:00+00:00"}
+    records = [record(name, "float", reused=taken) for name in "ABC"] + [record("D", "float")]
+    found = page.html(records, title="T", explanations={})
+    assert found.count('<i class="here">●</i>') == 1
+    assert "<i>↺</i>" not in found
+    assert "● 1 cells run here</a>, the others taken from 2020-01-01" in found
+    assert "1 cells run here, 3 reused from 2020-01-01" in summary.markdown(
+        records, title="T", explanations={}
+    )
+    rows = tables.frame(records)
+    assert rows["run_here"].tolist() == [False, False, False, True]
+
+
+def test_a_figure_that_is_not_as_recorded_is_said_in_every_report() -> None:
+    said = "sqnr_float_db is 12 here, 29.4 in the record of 2026-01-01"
+    one = record("A", "qat", expectation="regression", disagrees=(said,))
+    assert said in page.html([one], title="T", explanations={})
+    assert said.replace("_", "\\_") in summary.markdown([one], title="T", explanations={})
+    assert said in terminal.summary([one], width=120)
+    assert tables.frame([one])["disagrees"].tolist() == [said]
+    assert Record.from_dict(json.loads(one.to_json())).disagrees == (said,)
 
 
 def test_a_missing_case_leaves_a_gap_not_a_shift() -> None:

@@ -132,12 +132,16 @@ const origin = (c) => section("Run",
 
 const repeat = (c) => (c.repro ? section("Repeat this case", copyable(c.repro, "Copy the command")) : null);
 
+// What came out otherwise than in the record that the case was compared with.
+const disagreement = (c) => (c.disagrees.length
+  ? section("Not as recorded", make("ul", {}, c.disagrees.map((one) => make("li", {}, at(one))))) : null);
+
 const showDetail = (c) => {
   panelTitle.replaceChildren(c.application, make("small", {}, `${c.technique} · ${c.variant} · ${c.family}`));
   panelBody.replaceChildren(...[
     outcome(c), against(c),
     c.reused ? make("p", { class: "muted" }, `↺ taken from a reference run of ${at(c.reused[1]).slice(0, 10)}; not run again`) : null,
-    why(c),
+    disagreement(c), why(c),
     ...(c.failure ? [repeat(c), failure(c), ...measured(c)] : [...measured(c), repeat(c)]),
     stagesTable(c), origin(c),
   ].filter(Boolean));

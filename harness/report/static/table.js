@@ -32,6 +32,7 @@ for (const cell of cells) {
   if (c.blocker) said.push(`${c.blocker_kind || "blocker"} ${c.blocker}`);
   if (c.expectation && c.expectation !== "expected") said.push(c.expectation);
   if (c.reused) said.push("reused");
+  else if (table.dataset.sampled) said.push("run here");
   cell.said = said.join(", ");
   node.setAttribute("aria-label", cell.said);
 }

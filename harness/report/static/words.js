@@ -4,7 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const at = (number) => (number === null || number === undefined ? "" : data.strings[number]);
 
 const NUMBERS = new Set(["seconds", "cpu_seconds", "peak_rss_bytes", "attempt", "environment"]);
-const KEPT = new Set(["stages", "metrics", "failure", "expected", "reused"]);
+const KEPT = new Set(["stages", "metrics", "failure", "expected", "disagrees", "reused"]);
 
 const cases = data.cases.map((row, index) => {
   const found = { index };
