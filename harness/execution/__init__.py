@@ -1,0 +1,1 @@
+"""Execution: what runs the cases of a run, here or elsewhere."""
