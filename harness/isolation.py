@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,6 +75,10 @@ class HostError(RuntimeError):
         self.failure = failure or {"type": "HostError", "message": message}
 
 
+class Stopped(Exception):
+    """The runner was told to stop."""
+
+
 class Runner:
     """Runs cases one at a time, each in a process of its own.
 
@@ -86,12 +91,23 @@ class Runner:
         self._runtime = runtime
         self._limits = limits or Limits()
         self._host: _Host | None = None
+        self._stopped = threading.Event()
 
     def __enter__(self) -> Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def stop(self) -> None:
+        """End the case that runs, and run no other: ``run`` raises `Stopped`.
+
+        The only method that another thread may call.
+        """
+        self._stopped.set()
+        host = self._host
+        if host is not None:
+            host.hang_up()
 
     def close(self) -> None:
         """End the host and whatever case it runs."""
@@ -105,6 +121,9 @@ class Runner:
         Args:
           request: what the runtime's ``run`` takes; ``scratch`` and ``shared``, the folders
             of the case and of the process, are added on the way.
+
+        Raises:
+          Stopped: it was told to stop, before or meanwhile.
         """
         outcome, used = self._attempt(request)
         if used and outcome.status is not Status.PASS:
@@ -120,6 +139,8 @@ class Runner:
             outcome, used = self._run_in(scratch, {**request, "scratch": str(scratch)})
         except HostError as error:
             self.close()
+            if self._stopped.is_set():
+                raise Stopped from None
             outcome = _read_events(scratch)
             outcome.status, outcome.failure = Status.ERROR, error.failure
             if outcome.stages:
@@ -163,6 +184,8 @@ class Runner:
             self.close()
         if self._host is None:
             self._host = _Host(self._runtime)
+        if self._stopped.is_set():  # while the host started, perhaps
+            raise Stopped
         return self._host
 
 
@@ -196,6 +219,7 @@ class _Host:
             os.close(request_read)
             os.close(answer_write)
         self._buffered = b""
+        self._hanging_up = threading.Lock()
         try:
             answer = self.receive(READY_SECONDS)
         except HostError:
@@ -210,8 +234,9 @@ class _Host:
 
     def send(self, request: Mapping[str, Any]) -> None:
         try:
-            os.write(self._requests, json.dumps(request).encode() + b"\n")
-        except BrokenPipeError as error:
+            with self._hanging_up:
+                os.write(self._requests, json.dumps(request).encode() + b"\n")
+        except OSError as error:
             raise self._gone() from error
 
     def receive(self, seconds: float) -> dict[str, Any] | None:
@@ -247,12 +272,19 @@ class _Host:
     def has_grown(self) -> bool:
         return self._resident() > self._size + HOST_GROWTH_BYTES
 
+    def hang_up(self) -> None:
+        """Close the pipe of requests: the host ends its case and itself. From any thread."""
+        with self._hanging_up:
+            if self._requests >= 0:
+                os.close(self._requests)
+            self._requests = -1
+
     def close(self) -> None:
         """Close the pipes; the host ends its case and itself. If not, end them here."""
-        for descriptor in (self._requests, self._answers):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self._requests = self._answers = -1
+        self.hang_up()
+        with contextlib.suppress(OSError):
+            os.close(self._answers)
+        self._answers = -1
         try:
             self._process.wait(timeout=CLOSE_SECONDS)
         except subprocess.TimeoutExpired:

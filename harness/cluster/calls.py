@@ -1,0 +1,42 @@
+"""Calls to a cluster that may not answer."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class ClusterLost(RuntimeError):
+    """The scheduler or all workers have gone: what has ended is kept, the rest has not run."""
+
+
+def within(seconds: float, function: Callable[[], Any]) -> Any:
+    """Return what a call returns; raise TimeoutError if that takes too long."""
+    answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def call() -> None:
+        try:
+            answer.put((function(), None))
+        except BaseException as error:
+            answer.put((None, error))
+
+    threading.Thread(target=call, daemon=True).start()  # one that hangs must not keep us
+    try:
+        found, error = answer.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return found
+
+
+def quietly_closed(client: Client) -> None:
+    """Close a client whose scheduler may be gone."""
+    with contextlib.suppress(Exception):
+        client.close(timeout=2)
