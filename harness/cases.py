@@ -175,25 +175,3 @@ def smoke(
         kind = (case.application.family, rows.get(name))
         best[kind] = min(best.get(kind, entry), entry)
     return {name for _, name in best.values()}
-
-
-#: Columns that every row has where others take turns, beside those that may be reused.
-ON_EVERY_ROW = (CONTROL, "qat")
-
-
-def in_turn(cases: Sequence[Case]) -> list[Case]:
-    """Return cases of which each row has about half of the columns, and each column of the rows.
-
-    All of a few rows would take longer than a change should have to wait for. What may be
-    reused costs nothing, and stays; `ON_EVERY_ROW` stays too.
-    """
-    rows = sorted({case.application.name for case in cases})
-    columns = list(dict.fromkeys(case.technique.id for case in cases))
-
-    def is_taken(case: Case) -> bool:
-        if case.technique.reusable or case.technique.id in ON_EVERY_ROW:
-            return True
-        place = rows.index(case.application.name) + columns.index(case.technique.id)
-        return place % 2 == 0
-
-    return [case for case in cases if is_taken(case)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness import ratios, records
-from harness.paths import REPORTS, shown
+from harness.paths import REPORTS, interpreter, shown
 from harness.provenance import lock, reference
 from harness.records import Record
 from harness.session import ONLY_FAILED, RESUME, Settings
@@ -59,7 +60,9 @@ def conclude(
     try:
         report.write(latest.values(), run.results)
         pages = run.results
-        if whole and not missing and all(case in latest for case in whole):
+        # A figure that is not as recorded must not become the record.
+        agrees = not any(record.disagrees for record in latest.values())
+        if whole and agrees and not missing and all(case in latest for case in whole):
             for line in publish(latest.values(), REPORTS, [run.results]):
                 write(line)
             pages = REPORTS
@@ -67,13 +70,28 @@ def conclude(
     except OSError as error:
         write(f"the reports could not be written: {error.strerror or error}; all records are kept")
         code = Exit.HARNESS_FAILED
-    if code in (Exit.REGRESSION, Exit.NEWLY_PASSING):
-        write(f"if this is right: {run.accept()}")
+    for line in _if_right(run, latest.values(), code):
+        write(line)
     if left:
         write(left)
         if code is not Exit.REGRESSION:
             code = Exit.HARNESS_FAILED
     return Exit.INTERRUPTED if interrupted else code
+
+
+def _if_right(run: Settings, found: Iterable[Record], code: Exit) -> list[str]:
+    """Say which commands make what was unexpected the expected."""
+    found = [record for record in found if record.unexpected]
+    lines = []
+    if any(record.disagrees for record in found):
+        folder = shlex.quote(shown(run.results))
+        lines.append(
+            "figures are not as recorded; if the new ones are right: "
+            f"{interpreter()} -m harness publish {folder}"
+        )
+    if code in (Exit.REGRESSION, Exit.NEWLY_PASSING) and not all(r.disagrees for r in found):
+        lines.append(f"if this is right: {run.accept()}")
+    return lines
 
 
 def _not_run(

@@ -12,6 +12,7 @@ from typing import Any
 from harness.isolation import Limits
 from harness.paths import EXPECTATIONS, REPORTS
 from harness.records import RESULTS_NAME
+from harness.runs.sample import DEFAULT_BUDGET
 from harness.session import DEFAULT_RUNTIME
 from harness.stages.bench import Options
 from harness.stages.weights import WORDS as WEIGHTS
@@ -32,6 +33,22 @@ def seed(value: str) -> int:
     if not value.isdecimal() or int(value) >= _SEEDS:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of 0 to {_SEEDS - 1}")
     return int(value)
+
+
+#: Seconds by the letter behind a number.
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(value: str) -> float:
+    """Read a time such as ``90s``, ``10m`` or ``1h``; a number alone is of seconds."""
+    number, unit = (value[:-1], value[-1]) if value[-1:] in _UNITS else (value, "")
+    try:
+        found = float(number) * _UNITS[unit]
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a time such as 90s, 10m or 1h")
+    return found
 
 
 def _above_zero(value: str) -> float:
@@ -126,9 +143,23 @@ CASE: Mapping[str, Mapping[str, Any]] = {
 }
 
 RUN: Mapping[str, Mapping[str, Any]] = {
+    "--budget": {
+        "type": seconds,
+        "default": DEFAULT_BUDGET,
+        "metavar": "TIME",
+        "help": "wall time that a sample of the cells whose records hold may take, e.g. 90s, 10m "
+        "or 1h (default: 10m); what has lapsed is run whatever it takes",
+    },
+    "--sample-seed": {
+        "type": seed,
+        "default": None,
+        "metavar": "N",
+        "help": "of the draw of the sample (default: another one each time; it is printed)",
+    },
     "--smoke": {
         "action": "store_true",
-        "help": "one small member per family and kind of row, in half of the columns, by turns",
+        "help": "a sample of one small member per family and kind of row, which keeps to its "
+        "budget: lapsed cells, too, are run only as far as it goes",
     },
     "--shard": {"metavar": "I/N", "help": "the I-th of N parts, for several machines"},
     "--results": {
@@ -145,13 +176,13 @@ RUN: Mapping[str, Mapping[str, Any]] = {
     },
     "--fresh": {
         "action": "store_true",
-        "help": "run everything: take nothing from the reference run",
+        "help": "run everything: no sample, nothing is taken from the reference run",
     },
     "--reference": {
         "type": Path,
         "default": REPORTS / RESULTS_NAME,
         "metavar": "FILE",
-        "help": "records to take unchanged stock columns from (default: reports/)",
+        "help": "records that stand for cells whose keys hold (default: reports/)",
     },
     "--expectations": {
         "type": Path,

@@ -30,6 +30,7 @@ from harness.pytest_plugin.asked import (
 from harness.pytest_plugin.controller import Controller
 from harness.pytest_plugin.driver import CONTROLLER
 from harness.pytest_plugin.verdict import Matrix, Source
+from harness.runs import sampling
 from harness.words import Exit, UsageError
 
 __all__ = ["MATRIX_FILE", "is_full", "selection"]
@@ -131,8 +132,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _matrix_session(request: pytest.FixtureRequest) -> Iterator[Matrix]:
     run = settings(request.config)
     driving = request.config.stash.get(DRIVING, None)
-    source: Source = (driving and driving.source) or sessions.Session(run)
-    yield Matrix(source, run.accept())
+    sample = None if run.fresh else sampling.read(run)
+    cases, left = (sample.cases, sample.left) if sample else ((), ())
+    source: Source = (driving and driving.source) or sessions.Session(run, sample=cases)
+    yield Matrix(source, run.accept(), left)
     source.close()
 
 

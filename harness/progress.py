@@ -44,6 +44,8 @@ def digest(record: Record) -> dict[str, Any]:
 
 def _surprise(record: Record) -> dict[str, str]:
     """Return what a person wants to see at once of a failure that was not expected."""
+    if record.disagrees:
+        return {"message": "; ".join(record.disagrees), "repro": record.repro}
     if record.passed or not (record.unexpected or record.fails_anew):
         return {}
     return {"message": first_line(record), "repro": record.repro}
@@ -59,14 +61,19 @@ def what_failed(line: Mapping[str, Any]) -> list[str]:
 
 
 def announcement(
-    whole: str, columns: Mapping[str, int], here: str, path: str, width: int = 88
+    whole: str,
+    columns: Mapping[str, int],
+    here: str,
+    path: str,
+    more: Sequence[str] = (),
+    width: int = 88,
 ) -> list[str]:
     """Return what is said before a run: what will be done, how long it takes, where it goes."""
     named = ", ".join(f"{name} {count}" for name, count in columns.items())
     lines = textwrap.wrap(
         named, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
     )
-    return [f"{whole}:", *lines, f"  {here}", f"  records: {path}"]
+    return [f"{whole}:", *lines, *(f"  {line}" for line in more), f"  {here}", f"  records: {path}"]
 
 
 def outcome_text(record: Record) -> str:

@@ -7,13 +7,14 @@ import dataclasses
 import json
 import secrets
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from harness import admission, compare, environment, errors, expectations, ratios, records
+from harness.baseline.agreement import disagreements
 from harness.cases import Case
 from harness.expectations import Expectations
 from harness.isolation import Limits, Outcome, Runner
@@ -22,7 +23,7 @@ from harness.provenance import keys, lock
 from harness.provenance.reference import Reference
 from harness.records import Failure, Record, StageResult
 from harness.stages.bench import Options
-from harness.words import CONTROL, STAGES, Status
+from harness.words import CONTROL, STAGES, Expectation, Status
 
 DEFAULT_RUNTIME = "harness.runtime"
 
@@ -106,7 +107,7 @@ def now() -> str:
 def load_reference(path: Path) -> Reference:
     """Return the reference run; an empty one if there is none to be read."""
     try:
-        return Reference(records.read(path).records)
+        return Reference(records.read(path).records, path)
     except records.RecordError:
         return Reference()
 
@@ -150,6 +151,7 @@ class Recorder:
       settings: what this run was asked to do.
       reference: the run that outcomes are taken from; read from where the settings say.
       history: what the results have of each case.
+      sample: ids of the cases that are run though the reference run has them.
     """
 
     def __init__(
@@ -157,7 +159,9 @@ class Recorder:
         settings: Settings,
         reference: Reference | None = None,
         history: FileHistory | MemoryHistory | None = None,
+        sample: Collection[str] = (),
     ) -> None:
+        self.sample = sample
         self.settings = settings
         self.reference = reference or load_reference(settings.reference)
         self._history = history or FileHistory(settings.file)
@@ -166,7 +170,7 @@ class Recorder:
 
     def reused(self, case: Case) -> Record | None:
         """Return the record of a case whose outcome is taken from the reference run."""
-        if self.settings.fresh or self._history.of(case.id):
+        if self.settings.fresh or case.id in self.sample or self._history.of(case.id):
             return None
         known = self.reference.lookup(case, self.settings.until, self.settings.options)
         if known is None:
@@ -237,6 +241,9 @@ class Recorder:
         )
         controls = self._history.of(case.control)
         record = ratios.compared(record, controls[-1] if controls else None, same_run=True)
+        known = self.reference.lookup(case, until, given)
+        if known is not None:
+            record = dataclasses.replace(record, disagrees=disagreements(record, known))
         return compared(record, self._baseline)
 
     def append(self, record: Record) -> Record:
@@ -256,13 +263,17 @@ class Session:
     Args:
       settings: what this run was asked to do.
       run_case: runs a request; by default in a process of its own.
+      sample: ids of the cases that are run though the reference run has them.
     """
 
     def __init__(
-        self, settings: Settings, run_case: Callable[[Mapping[str, Any]], Outcome] | None = None
+        self,
+        settings: Settings,
+        run_case: Callable[[Mapping[str, Any]], Outcome] | None = None,
+        sample: Collection[str] = (),
     ) -> None:
         self.settings = settings
-        self._recorder = Recorder(settings)
+        self._recorder = Recorder(settings, sample=sample)
         self._runner: Runner | None = None
         if run_case is None:
             self._runner = Runner(settings.runtime, settings.limits)
@@ -332,6 +343,8 @@ def compared(record: Record, baseline: Expectations) -> Record:
     """Return ``record`` with what the baseline says of its case, and how the two compare."""
     expected = baseline.of_record(record)
     verdict = compare.classify(expected, record.outcome(), until=record.until)
+    if record.disagrees and verdict in (Expectation.EXPECTED, Expectation.NEW):
+        verdict = Expectation.REGRESSION
     return dataclasses.replace(
         record,
         expectation=str(verdict),

@@ -1,17 +1,19 @@
 """The reference run: when an outcome of an earlier run still holds, and what it tells.
 
-A column that depends on installed libraries alone is taken from the reference run where its
-key matches; whatever does not match is run.
+A cell is taken from the reference run where its key matches, but for a sample that is run
+and compared with it; whatever does not match is run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from harness.cases import Case, parse
 from harness.provenance.keys import ENDED_EARLY, key_of
 from harness.records import Record
+from harness.runs.sample import Costs
 from harness.stages import up_to
 from harness.stages.bench import Options
 from harness.techniques import registry
@@ -25,11 +27,20 @@ _LASTING = {Status.PASS.value, Status.FAIL.value, Status.CRASH.value}
 #: again. What was blocked, or failed in the harness, tells nothing of the case.
 _WORTH_KEEPING = _LASTING | {Status.OOM.value, Status.TIMEOUT.value}
 
+#: Stages of a control of whose work the other cases of its row make use.
+_FOR_THE_ROW = ("build", "export")
+
 
 class Reference:
-    """The outcomes of an earlier run, by key."""
+    """The outcomes of an earlier run, by key.
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
+    Args:
+      records: its records.
+      source: where they are from.
+    """
+
+    def __init__(self, records: Iterable[Record] = (), source: Path = Path()) -> None:
+        self.source = source
         self._by_case = {record.case: record for record in records}
         self._by_application: dict[str, list[Record]] = {}
         for record in self._by_case.values():
@@ -82,12 +93,31 @@ class Reference:
                 found[record.application] = float(size)
         return found
 
+    def of(self, case: Case) -> Record | None:
+        """Return the record of a case, whether it holds or not."""
+        return self._by_case.get(case.id)
+
+    def costs(self, cases: Iterable[Case]) -> Costs:
+        """Return what cases are expected to take, and what has to be made first for their rows.
+
+        A row's float model and its file are made by whichever of its cases is the first: that
+        is what the stages of its control say.
+        """
+        cases = list(cases)
+        rows: dict[str, float] = {}
+        for control in {case.control for case in cases}:
+            record = self._by_case.get(control)
+            if record is not None:
+                rows[control] = sum(s.seconds for s in record.stages if s.name in _FOR_THE_ROW)
+        return Costs(self.seconds(cases), rows)
+
     def lookup(self, case: Case, until: str, options: Options) -> Record | None:
         """Return the record of ``case`` if it may stand for a new attempt."""
-        if not case.technique.reusable:
-            return None
         record = self._by_case.get(case.id)
-        if record is None or not holds(record, case, until, options):
+        # A limit that was reached would be reached again.
+        if record is None or record.status not in _WORTH_KEEPING:
+            return None
+        if not _same(record, case, until, options):
             return None
         return replace(taken_over(record), until=until)
 

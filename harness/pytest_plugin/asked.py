@@ -14,6 +14,7 @@ from harness.cases import Selection
 from harness.options import limits_of, options_of, split
 from harness.paths import working_dir
 from harness.pytest_plugin.verdict import Source
+from harness.runs.sampling import Plan
 from harness.stages.bench import Options
 
 MATRIX_FILE = Path(__file__).parents[1] / "test_matrix.py"
@@ -56,6 +57,14 @@ def is_full(config: pytest.Config) -> bool:
     narrowed = option.keyword or option.markexpr or option.smoke or option.shard or option.results
     usual = options_of(option) == Options() and option.runtime == session.DEFAULT_RUNTIME
     return selection(config).is_default() and usual and not narrowed
+
+
+def plan(config: pytest.Config) -> Plan | None:
+    """Return what decides which cells are run for real; None: all of them are."""
+    option = config.option
+    if option.fresh:
+        return None
+    return Plan(option.budget, option.sample_seed, strict=option.smoke)
 
 
 def settings(config: pytest.Config) -> session.Settings:

@@ -109,8 +109,6 @@ def _choose(config: pytest.Config) -> list[Case]:
         rows = {c.application.name: baseline.row(c.application.name) for c in picked}
         small = cases.smoke(picked, rows, reference.sizes())
         picked = [c for c in picked if c.application.name in small]
-        if not (config.option.applications or config.option.techniques):
-            picked = cases.in_turn(picked)
     seconds = reference.seconds(picked)
     if config.option.shard:
         picked = cases.shard(picked, seconds, *cases.parse_shard(config.option.shard))

@@ -12,10 +12,12 @@ from harness import admission, finish, progress, session, start
 from harness.cases import Case
 from harness.execution.loop import group
 from harness.paths import shown
+from harness.pytest_plugin import asked
 from harness.pytest_plugin.asked import DRIVING, is_full, settings
 from harness.pytest_plugin.collection import is_left_out, recorded
 from harness.records import Record
 from harness.results_lock import lock
+from harness.runs import sampling
 from harness.words import Exit
 
 
@@ -46,6 +48,9 @@ class Controller:
         self.reused: dict[str, Record] = {}
         self.seconds: dict[str, float] = {}
         self.recorder: session.Recorder | None = None
+        #: Ids of lapsed cases that are not run, for the budget; and what is said of the sample.
+        self.left: frozenset[str] = frozenset()
+        self._sampled: list[str] = []
         self._lock: Any = None
 
     # -- before ------------------------------------------------------------------------------
@@ -79,6 +84,8 @@ class Controller:
         history = session.MemoryHistory(self.settings.file)
         recorder = session.Recorder(self.settings, history=history)
         self.recorder = recorder
+        self._decide(cases, recorder, workers)
+        cases = [case for case in cases if case.id not in self.left]
         for case in cases:
             record = recorder.reused(case)
             if record is not None:
@@ -92,6 +99,18 @@ class Controller:
             note = partial(admission.note, self.settings.locks)
             self.heartbeat = progress.Heartbeat(self._write, note=note)
 
+    def _decide(self, cases: list[Case], recorder: session.Recorder, workers: int) -> None:
+        """Decide which cells are run for real, unless the run that is gone on with has done so."""
+        plan = asked.plan(self.config)
+        if plan is None or self.config.option.only_failed:
+            sampling.forget(self.settings)
+            return
+        sample = sampling.read(self.settings) if self.keeps else None
+        if sample is None:
+            sample = sampling.decide(self.settings, plan, cases, recorder.reference, workers)
+        recorder.sample, self.left = sample.cases, frozenset(sample.left)
+        self._sampled = sampling.told(sample, plan, cases, recorder.reference, workers)
+
     def _announcement(self, cases: list[Case], workers: int) -> list[str]:
         columns = Counter(case.technique.id for case in cases)
         rows = len({group(case) for case in cases})
@@ -104,6 +123,7 @@ class Controller:
             columns,
             f"{len(self.reused)} taken from the reference run, {here}" if self.reused else here,
             shown(self.settings.file),
+            self._sampled,
         )
 
     def _reporter(self) -> Any:
@@ -166,7 +186,8 @@ class Controller:
         if "case" not in line:
             return
         text = self.meter.line(line)
-        if self.shows_progress():
+        # Hundreds are taken over in a second: how many was said at the start.
+        if self.shows_progress() and not line["reused"]:
             self._write(text, **progress.markup(line))
             for more in progress.what_failed(line):
                 self._write(more)

@@ -76,6 +76,7 @@ class Driver:
             raise pytest.UsageError(str(error)) from error
         controller.begin(list(items), max(1, self._scheduler.workers or executor.free()))
         assert controller.recorder is not None
+        cases = [case for case in cases if case.id not in controller.left]
         self._source = session.config.stash[DRIVING].source = Finished(controller)
         with self._interrupts.working():
             loop = Loop(

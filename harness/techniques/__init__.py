@@ -29,8 +29,6 @@ class Technique(Protocol):
       id: the word for it in ids, the CLI and the report, e.g. ``qat-tfmot``.
       title: one line that tells what is done.
       owner: whose code does the work (``tf_keras``, ``tfmot``, ``optim``, ...).
-      reusable: whether an outcome may be taken from a reference run whose key matches.
-        False for the control and for code under development.
       components: names of those that it works with, besides those of its stages (see
         `harness.provenance.components`). What they consist of follows from the code, and so
         does what else the technique's package holds that it uses.
@@ -47,7 +45,6 @@ class Technique(Protocol):
     id: str
     title: str
     owner: str
-    reusable: bool
     components: tuple[str, ...]
     stages: tuple[str, ...]
     preserves: bool
@@ -103,7 +100,6 @@ REQUIRED = (
     "id",
     "title",
     "owner",
-    "reusable",
     "components",
     "stages",
     "preserves",

@@ -27,7 +27,6 @@ class ClusterTfmot(Clustered):
     id = "cluster-tfmot"
     title = "tfmot.clustering.keras.cluster_weights(model, 16, KMEANS_PLUS_PLUS) as shipped"
     owner = "tfmot"
-    reusable = True
 
     def transform(self, model: Any) -> Any:
         import tensorflow_model_optimization as tfmot

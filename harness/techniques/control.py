@@ -15,7 +15,6 @@ class Float:
     id = "float"
     title = "the model as built: the control"
     owner = "tf_keras"
-    reusable = False
     components: tuple[str, ...] = ()
     preserves = True
     int8 = False

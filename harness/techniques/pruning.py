@@ -31,7 +31,6 @@ class PruneTfmot(Pruned):
     id = "prune-tfmot"
     title = "tfmot.sparsity.keras.prune_low_magnitude(model, ConstantSparsity(0.5, frequency=1))"
     owner = "tfmot"
-    reusable = True
 
     def transform(self, model: Any) -> Any:
         import tensorflow_model_optimization as tfmot

@@ -27,7 +27,6 @@ class QatTfmot(Quantized):
     id = "qat-tfmot"
     title = "tfmot.quantization.keras.quantize_model(model) as shipped"
     owner = "tfmot"
-    reusable = True
 
     def transform(self, model: Any) -> Any:
         import tensorflow_model_optimization as tfmot
@@ -47,7 +46,6 @@ class QatAnnotate(Quantized):
     id = "qat-annotate"
     title = "BatchNormalization, Multiply, Rescaling, ... annotated by hand, then tfmot"
     owner = "recipe"
-    reusable = True
     components = ("calibration", "recipe")
 
     def transform(self, model: Any) -> Any:
