@@ -41,7 +41,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 def seconds(value: str) -> float:
     """Read a time such as ``90s``, ``10m`` or ``1h``; a number alone is of seconds."""
-    number, unit = (value[:-1], value[-1]) if value[-1:] in _UNITS else (value, "")
+    number, unit = (value[:-1], value[-1]) if value.endswith(("s", "m", "h")) else (value, "")
     try:
         found = float(number) * _UNITS[unit]
     except ValueError:
