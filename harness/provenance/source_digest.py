@@ -472,7 +472,7 @@ class _Module:
         groups: dict[str, list[int]] = {}
         for place in self.acting:
             node = self.body[place]
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)) or _only_names(node):
                 continue
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 for one in node.decorator_list:
@@ -493,6 +493,14 @@ def _says_nothing(node: ast.stmt) -> bool:
     if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
         return normal_form.bound([node]).keys() == {"__all__"}
     return False
+
+
+def _only_names(node: ast.stmt) -> bool:
+    """Whether this gives values to names, which nothing can read before: no order to choose."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+    return isinstance(node, (ast.Assign, ast.AnnAssign)) and not any(
+        isinstance(one, (ast.Attribute, ast.Subscript)) for t in targets for one in ast.walk(t)
+    )
 
 
 def _is_dynamic(node: ast.Call) -> bool:
