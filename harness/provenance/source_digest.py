@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.provenance import normal_form
-from harness.provenance.effects import Effects
+from harness.provenance.effects import Effects, is_standard, modules_of
 from harness.provenance.normal_form import Form, Target
 from harness.provenance.sources import Source, Sources
 
@@ -343,7 +343,7 @@ class _Module:
                 self.bindings.setdefault(name, []).append((module, attribute))
             own = own or self._code.sources.owns(module)
         self.runs += normal_form.runs(node, self.module, self._is_package)
-        if not own and getattr(node, "module", "") != "__future__":
+        if not own and not all(map(is_standard, modules_of(node))):
             self.body.append(node)
 
     def _take_for_checkers(self, body: Iterable[ast.stmt]) -> None:
