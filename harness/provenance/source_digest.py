@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from harness.provenance import normal_form
 from harness.provenance.effects import Effects, is_standard, modules_of
@@ -29,8 +30,7 @@ from harness.provenance.sources import Source, Sources
 _DEPTH = 2
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """One top-level statement: its module, and which one it is there."""
 
     module: str

@@ -34,9 +34,7 @@ COLUMNS = {t.id: t for t in techniques.registry().values() if type(t).__module__
 
 def keys(code: Provenance) -> Keys:
     """What of the code is in the key of each technique's cases that get through."""
-    return {
-        id: (code.technique(one), code.of_case(one, one.stages)) for id, one in COLUMNS.items()
-    }
+    return {id: (code.technique(one), code.of_case(one, one.stages)) for id, one in COLUMNS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +98,8 @@ def imports(module: str, late: bool) -> tuple[str, ...]:
             if isinstance(child, ast.Import):
                 found.extend(alias.name for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
-                assert child.module and not child.level
+                assert child.module
+                assert not child.level
                 found.append(child.module)
                 for alias in child.names:
                     found.append(f"{child.module}.{alias.name}")
