@@ -66,17 +66,11 @@ class Provenance:
         return self.components(of_case(technique.components, tried))
 
     def _own(self, cls: type, named: tuple[str, ...], stages: tuple[str, ...]) -> str:
-        parts = []
-        covered = self.covered(named, stages)
-        for base in cls.__mro__[:-1]:
-            code = self.code_of(base)
-            name = base.__qualname__.partition(".")[0]
-            if code.attribute(base.__module__, name) is not None:
-                own = code.closure([f"{base.__module__}:{name}"])
-                parts.append(code.digest(own - covered))
-            else:
-                parts.append(_text_code(base))
-        return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+        code, name = self.code_of(cls), cls.__qualname__.partition(".")[0]
+        if code.attribute(cls.__module__, name) is not None:
+            own = code.closure([f"{cls.__module__}:{name}"])  # and so those it inherits from
+            return code.digest(own - self.covered(named, stages))
+        return _sha(map(_text_code, cls.__mro__[:-1]))
 
     def code_of(self, cls: type) -> Code:
         """Return the code in which a class is followed: with the package it lives in."""
@@ -92,6 +86,10 @@ class Provenance:
 def here() -> Provenance:
     """Return the code as it was when this process first asked."""
     return Provenance()
+
+
+def _sha(parts: Iterable[str]) -> str:
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 def _text_code(cls: type) -> str:

@@ -61,7 +61,7 @@ class Effects:
     def acts(self, node: ast.stmt) -> bool:
         """Whether a statement at module level, or in the body of a class, acts."""
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            return any(not is_standard(name) for name in _modules(node))
+            return any(not is_standard(name) for name in modules_of(node))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
             return not all(map(self._is_pure, node.decorator_list)) or any(
@@ -124,7 +124,8 @@ def is_standard(module: str) -> bool:
     return module.partition(".")[0] in _STANDARD
 
 
-def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+def modules_of(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the names of the modules that an import statement is of, but for relative ones."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [] if node.level else [node.module or ""]

@@ -18,9 +18,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from harness.provenance import normal_form
-from harness.provenance.effects import Effects
+from harness.provenance.effects import Effects, is_standard, modules_of
 from harness.provenance.normal_form import Form, Target
 from harness.provenance.sources import Source, Sources
 
@@ -29,8 +30,7 @@ from harness.provenance.sources import Source, Sources
 _DEPTH = 2
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """One top-level statement: its module, and which one it is there."""
 
     module: str
@@ -343,7 +343,7 @@ class _Module:
                 self.bindings.setdefault(name, []).append((module, attribute))
             own = own or self._code.sources.owns(module)
         self.runs += normal_form.runs(node, self.module, self._is_package)
-        if not own and getattr(node, "module", "") != "__future__":
+        if not own and not all(map(is_standard, modules_of(node))):
             self.body.append(node)
 
     def _take_for_checkers(self, body: Iterable[ast.stmt]) -> None:
@@ -472,7 +472,7 @@ class _Module:
         groups: dict[str, list[int]] = {}
         for place in self.acting:
             node = self.body[place]
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)) or _only_names(node):
                 continue
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 for one in node.decorator_list:
@@ -493,6 +493,14 @@ def _says_nothing(node: ast.stmt) -> bool:
     if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
         return normal_form.bound([node]).keys() == {"__all__"}
     return False
+
+
+def _only_names(node: ast.stmt) -> bool:
+    """Whether this gives values to names, which nothing can read before: no order to choose."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+    return isinstance(node, (ast.Assign, ast.AnnAssign)) and not any(
+        isinstance(one, (ast.Attribute, ast.Subscript)) for t in targets for one in ast.walk(t)
+    )
 
 
 def _is_dynamic(node: ast.Call) -> bool:

@@ -48,7 +48,7 @@ class Sources:
 
     def has(self, dotted: str) -> bool:
         """Whether there is such a module of ours."""
-        if not self.owns(dotted):
+        if not self.owns(dotted) or not all(map(str.isidentifier, dotted.split("."))):
             return False
         if dotted in self._changed:
             return self._changed[dotted] is not None

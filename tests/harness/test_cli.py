@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from harness import cases, cli, expectations, finish, records, reuse, techniques
+from harness import cases, cli, expectations, finish, records, techniques
 from harness.cases import Selection
 from harness.errors import EXPLANATIONS
+from harness.provenance import keys, reference
 from harness.records import Failure, Record
 from harness.stages.bench import Options
 from harness.words import LISTINGS, STAGES, Exit
@@ -386,7 +387,7 @@ PUBLISHED = ("Pass1-float-notop", "Pass0-qat-top")
 
 def whole(make_record: MakeRecord, case: str, **more: Any) -> Record:
     """A record as a run with the default options leaves it."""
-    key = reuse.key(cases.parse(case), STAGES[-1], Options())
+    key = keys.key(cases.parse(case), STAGES[-1], Options())
     last = {"stage": STAGES[-1], "until": STAGES[-1]}
     return make_record(case, **{**last, "key": key, **more})
 
@@ -397,7 +398,7 @@ def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
     fake_keras(Pass=2)
 
     def holding(case: str, **more: Any) -> Record:
-        key = reuse.key(cases.parse(case), "save", Options())
+        key = keys.key(cases.parse(case), "save", Options())
         return make_record(case, key=key, run_id="before", **more)
 
     there = [
@@ -472,7 +473,7 @@ def test_publish_takes_what_a_whole_run_leaves_whatever_came_of_it(
         ran(call, "Pass7-prune-notop", "--applications", "mynets:Pass7"),
         whole(make_record, "Pass0-prune-notop", status="oom", stage="train"),
         whole(make_record, "Pass0-qat-notop", status="timeout", stage="train"),
-        reuse.taken_over(whole(make_record, "Pass0-qat-tfmot-notop")),
+        reference.taken_over(whole(make_record, "Pass0-qat-tfmot-notop")),
         # Its module is not to be found here any more.
         make_record(
             "Mine-float-notop",

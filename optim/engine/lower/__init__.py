@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from optim._keras import keras, tf
 from optim.engine.expand import expand
 from optim.engine.graph import Graph, Node, Value, is_input
-from optim.engine.lower import (  # noqa: F401  (importing a module registers its rules)
+from optim.engine.lower import (
     activations,
     affine,
     convolutions,
@@ -20,10 +20,16 @@ from optim.engine.lower import (  # noqa: F401  (importing a module registers it
     functions,
     normalizations,
 )
-from optim.engine.lower.registry import Rule, function_names, rule, rules_for
+from optim.engine.lower.registry import Rule, arrange, function_names, rule, rules_for
 from optim.engine.roles import Role, assign
 
 __all__ = ["Rule", "lower", "rule"]
+
+#: The modules that have the rules. Of two rules for one target, that of the later module is tried
+#: first: so where rules stand decides, and neither what a module is called nor who imports it.
+RULE_MODULES = (affine, activations, convolutions, elementwise, functions, normalizations)
+
+arrange(RULE_MODULES)
 
 
 def lower(graph: Graph) -> Graph:

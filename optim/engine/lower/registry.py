@@ -17,7 +17,8 @@ the outputs of the node. What it adds is lowered in turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from tensorflow.python.util.tf_export import get_canonical_name_for_symbol
@@ -53,6 +54,13 @@ def rule(*targets: Any) -> Callable[[Rule], Rule]:
         return function
 
     return decorate
+
+
+def arrange(modules: Sequence[ModuleType]) -> None:
+    """Let the rules of later modules be tried first, in whatever order they were imported."""
+    places = {module.__name__: place for place, module in enumerate(modules)}
+    for rules in _RULES.values():
+        rules.sort(key=lambda rule: -places.get(rule.__module__, len(places)))
 
 
 def rules_for(node: Node) -> list[Rule]:
