@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from harness import ratios, records, reuse
+from harness import records, reuse
 from harness.paths import REPORTS, shown
 from harness.records import Record
 from harness.session import Settings
@@ -113,7 +113,7 @@ def publish(run: Iterable[Record], target: Path) -> list[str]:
     except records.RecordError:
         others = []
     kept = reuse.still_holding(others)
-    whole = sorted(ratios.completed([*found.values(), *kept]), key=lambda r: r.case)
+    whole = sorted([*found.values(), *kept], key=lambda r: r.case)
     report.write(whole, target)
     records.write(target / records.RESULTS_NAME, whole)
     told = []

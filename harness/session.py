@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import admission, compare, environment, errors, expectations, ratios, records, reuse
+from harness import admission, compare, environment, errors, expectations, records, reuse
 from harness.cases import Case
 from harness.expectations import Expectations
 from harness.isolation import Limits, Outcome, Runner
@@ -144,9 +144,7 @@ class Session:
             repro=self.settings.repro(case),
             environment={**environment.capture(), "seed": given.seed},
         )
-        record = dataclasses.replace(record, key=reuse.key_of(record, case, until, given))
-        controls = find(self.settings.file, case.control)
-        return ratios.compared(record, controls[-1] if controls else None, same_run=True)
+        return dataclasses.replace(record, key=reuse.key_of(record, case, until, given))
 
     def _attempt(self, case: Case) -> Outcome:
         """Run a case, alone on the machine if it is expected to take most of its memory."""

@@ -10,6 +10,7 @@ is given gets one of its own; and a promise to leave it alone is looked after.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -114,8 +115,13 @@ class Foundation:
 
     def adopt(self, file: Path) -> None:
         """Take the file of the control for that of the float model."""
-        self._float_file = self.folder / "float.tflite"
-        shutil.copyfile(file, self._float_file)
+        path = self.folder / "float.tflite"
+        path.unlink(missing_ok=True)
+        try:
+            os.link(file, path)
+        except OSError:
+            shutil.copyfile(file, path)
+        self._float_file = path
 
     def float_file(self, bench: Bench) -> Path | None:
         """Return the file of the float model; None where there cannot be one."""

@@ -501,25 +501,3 @@ def test_a_reference_that_cannot_be_read_is_none(
     for content in ("broken\n", json.dumps(newer)):
         (tmp_path / "reference.jsonl").write_text(content)
         assert worker().run(case()).reused is None
-
-
-def test_a_file_is_compared_with_that_of_its_control(
-    tmp_path: Path, fake_keras: Callable[..., Path]
-) -> None:
-    fake_keras(Pass=1)
-    sizes = {"float": 4000, "prune-tfmot": 1000}
-
-    def run_case(request: Any) -> session.Outcome:
-        metrics = {"file_bytes": sizes[request["technique"]]}
-        if request["technique"] == "float":
-            metrics["latency_ms"] = 2
-        return session.Outcome(Status.PASS, [{"name": "build", "status": "pass"}], metrics)
-
-    settings = session.Settings(results=tmp_path, expectations=tmp_path / "none", fresh=True)
-    worker = session.Session(settings, run_case)
-    alone = worker.run(case(variant="top"))
-    control = worker.run(case(Float()))
-    one = worker.run(case())
-    assert dict(one.metrics) == {"file_bytes": 1000, "file_ratio": 0.25}
-    assert set(control.metrics) == {"file_bytes", "latency_ms"}
-    assert set(alone.metrics) == {"file_bytes"}
