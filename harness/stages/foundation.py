@@ -97,9 +97,14 @@ class Foundation:
         snapshot.restore(model.weights, self._weights)
         return model
 
+    @property
+    def kept_bytes(self) -> int:
+        """How much memory the model takes, if it is held."""
+        return self._weights.stat().st_size if self._model is not None else 0
+
     def make_room(self, bench: Bench) -> None:
         """Let go of the model, if it is large, before another like it is trained."""
-        if bench.model is not self._model and self._weights.stat().st_size > MOST_HELD:
+        if bench.model is not self._model and self.kept_bytes > MOST_HELD:
             self._model = None
 
     def settle(self) -> None:
