@@ -97,6 +97,10 @@ class Foundation:
         snapshot.restore(model.weights, self._weights)
         return model
 
+    def holds(self, model: Any) -> bool:
+        """Whether this is the model that was built, and a technique that leaves it alone has it."""
+        return self._model is not None and model is self._model
+
     @property
     def kept_bytes(self) -> int:
         """How much memory the model takes, if it is held."""
