@@ -113,12 +113,15 @@ class Foundation:
 
     def settle(self) -> None:
         """After a case: let go of a model that is not what it was."""
-        if self._model is None:
-            return
-        if _traces(self._model) != self._traces or snapshot.changed(
-            self._model.weights, self._weights
-        ):
+        if self._model is not None and not self._is_untouched():
             self._model = None
+
+    def _is_untouched(self) -> bool:
+        # A model that cannot even be looked at is not what it was either.
+        with contextlib.suppress(Exception):
+            same = _traces(self._model) == self._traces
+            return same and not snapshot.changed(self._model.weights, self._weights)
+        return False
 
     # -- the file of the float model -------------------------------------------------------
 
