@@ -29,7 +29,8 @@ from harness import failures
 EVENTS = "events.jsonl"
 OUTPUT = "output.txt"
 
-#: By how much what a process holds after a case may exceed what it held after its first.
+#: By how much what a process holds after a case may exceed what it held after its first,
+#: beside what its runtime keeps for the next.
 GROWTH_BYTES = 512 * 2**20
 
 _PR_SET_PDEATHSIG = 1
@@ -119,7 +120,8 @@ class _Process:
     def _fit(self) -> bool:
         import psutil
 
-        resident = _status("VmRSS") or 0
+        kept = getattr(self._runtime, "kept_bytes", lambda: 0)()
+        resident = (_status("VmRSS") or 0) - kept
         self._most = self._most or resident + GROWTH_BYTES
         alone = threading.active_count() == 1 and not psutil.Process().children()
         return alone and resident <= self._most

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from harness import ratios, records
+from harness import records
 from harness.paths import REPORTS, interpreter, shown
 from harness.provenance import lock, reference
 from harness.records import Record
@@ -149,7 +149,7 @@ def publish(run: Iterable[Record], target: Path, sources: Iterable[Path] = ()) -
     except records.RecordError:
         others = []
     kept = reference.still_holding(others)
-    whole = sorted(ratios.completed([*found.values(), *kept]), key=lambda r: r.case)
+    whole = sorted([*found.values(), *kept], key=lambda r: r.case)
     report.write(whole, target)
     records.write(target / records.RESULTS_NAME, whole)
     lock.carry(whole, sources, target)

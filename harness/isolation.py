@@ -1,4 +1,4 @@
-"""Isolation: run each case in a process of its own, and bring it down when it must be.
+"""Isolation: run cases in processes apart, and bring them down when they must be.
 
 A :class:`Runner` belongs to one worker. It starts a host (see ``harness.host``), hands it
 one case at a time, watches clock and memory, and tells what became of the case as an
@@ -80,7 +80,7 @@ class Stopped(Exception):
 
 
 class Runner:
-    """Runs cases one at a time, each in a process of its own.
+    """Runs cases one at a time, in processes that a case cannot harm another by.
 
     Args:
       runtime: the module that runs a case (``harness.runtime``).

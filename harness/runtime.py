@@ -9,6 +9,7 @@ tested with one that needs no TensorFlow.
 - ``run(request, report)`` runs in a child of the host, and returns the metrics.
 - ``group(request)``, if there is one, names the requests that may share a child (see
   ``harness.host``); without it each has a process of its own.
+- ``kept_bytes()``, if there is one, says how much memory it keeps for the next case.
 """
 
 from __future__ import annotations
@@ -112,6 +113,11 @@ def _foundation_of(request: Mapping[str, Any], stages: tuple[str, ...]) -> Found
     if _foundation is None or _foundation.key != key:
         _foundation = Foundation(key, Path(request["shared"]))
     return _foundation
+
+
+def kept_bytes() -> int:
+    """Return the size of what is kept for the next case of the application."""
+    return _foundation.kept_bytes if _foundation is not None else 0
 
 
 def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:

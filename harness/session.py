@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import admission, compare, environment, errors, expectations, ratios, records
+from harness import admission, compare, environment, errors, expectations, records
 from harness.baseline.agreement import disagreements
 from harness.cases import Case
 from harness.expectations import Expectations
@@ -239,8 +239,6 @@ class Recorder:
         record = dataclasses.replace(
             record, key=keys.key_of(record, case, until, given), code=self._code
         )
-        controls = self._history.of(case.control)
-        record = ratios.compared(record, controls[-1] if controls else None, same_run=True)
         known = self.reference.lookup(case, until, given)
         if known is not None:
             record = dataclasses.replace(record, disagrees=disagreements(record, known))

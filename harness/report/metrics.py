@@ -38,6 +38,7 @@ class Metric:
       scale: of its colours: ``linear``, ``log`` or ``auto``.
       says: one sentence that explains it.
       most: where its colours end, if what is beyond makes no difference any more.
+      doubt: the metric that says, where a case has it, that this one is not to be trusted.
     """
 
     name: str
@@ -49,7 +50,11 @@ class Metric:
     scale: str
     says: str
     most: float | None = None
+    doubt: str = ""
 
+
+#: Of a case whose latencies vary too much (see ``harness.stages.latency``).
+NOISY = "latency_noisy"
 
 #: In the order of every report. ``docs/metrics.md`` has a section on each.
 VOCABULARY: tuple[Metric, ...] = (
@@ -84,9 +89,9 @@ VOCABULARY: tuple[Metric, ...] = (
     Metric("deflated_ratio", "compressed size vs. float", COST, "ratio", "ratio", LOWER, LINEAR,
            "Size of the compressed file over that of the float model's file, not compressed."),
     Metric("latency_ms", "latency", COST, "ms", "milliseconds", LOWER, LOG,
-           "Median time of one run of the file on one input."),
+           "Median time of one run of the file on one input.", doubt=NOISY),
     Metric("latency_ratio", "latency vs. float", COST, "ratio", "ratio", LOWER, LINEAR,
-           "Latency of the file over that of the float model's file."),
+           "Latency of the file over that of the float model's file.", doubt=NOISY),
     Metric("latency_repeats", "runs measured", COST, "count", "number", NEUTRAL, LOG,
            "Runs that the latency is the median of."),
     Metric("parameters", "parameters", COST, "count", "number", NEUTRAL, LOG,

@@ -68,6 +68,11 @@ class Bench:
         return "export" in self.stages
 
     @property
+    def is_built(self) -> bool:
+        """Whether the model is the one that was built, which nothing has been done to."""
+        return self.foundation.holds(self.model)
+
+    @property
     def file(self) -> Path:
         """Where the exported file is."""
         return self.scratch / "model.tflite"

@@ -10,6 +10,7 @@ is given gets one of its own; and a promise to leave it alone is looked after.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -96,26 +97,43 @@ class Foundation:
         snapshot.restore(model.weights, self._weights)
         return model
 
+    def holds(self, model: Any) -> bool:
+        """Whether this is the model that was built, and a technique that leaves it alone has it."""
+        return self._model is not None and model is self._model
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much memory the model takes, if it is held."""
+        return self._weights.stat().st_size if self._model is not None else 0
+
     def make_room(self, bench: Bench) -> None:
         """Let go of the model, if it is large, before another like it is trained."""
-        if bench.model is not self._model and self._weights.stat().st_size > MOST_HELD:
+        if bench.model is not self._model and self.kept_bytes > MOST_HELD:
             self._model = None
 
     def settle(self) -> None:
         """After a case: let go of a model that is not what it was."""
-        if self._model is None:
-            return
-        if _traces(self._model) != self._traces or snapshot.changed(
-            self._model.weights, self._weights
-        ):
+        if self._model is not None and not self._is_untouched():
             self._model = None
+
+    def _is_untouched(self) -> bool:
+        # A model that cannot even be looked at is not what it was either.
+        with contextlib.suppress(Exception):
+            same = _traces(self._model) == self._traces
+            return same and not snapshot.changed(self._model.weights, self._weights)
+        return False
 
     # -- the file of the float model -------------------------------------------------------
 
     def adopt(self, file: Path) -> None:
         """Take the file of the control for that of the float model."""
-        self._float_file = self.folder / "float.tflite"
-        shutil.copyfile(file, self._float_file)
+        path = self.folder / "float.tflite"
+        path.unlink(missing_ok=True)
+        try:
+            os.link(file, path)
+        except OSError:
+            shutil.copyfile(file, path)
+        self._float_file = path
 
     def float_file(self, bench: Bench) -> Path | None:
         """Return the file of the float model; None where there cannot be one."""

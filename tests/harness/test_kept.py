@@ -133,7 +133,9 @@ def test_the_deflated_size_is_that_of_the_whole_file(tmp_path: Path) -> None:
     content = np.random.default_rng(0).integers(0, 16, 5 << 20, dtype=np.uint8).tobytes()
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
-    assert kept.deflated(path) == len(zlib.compress(content, 6)) < 0.6 * len(content)
+    found = kept.deflated(path)
+    assert found == pytest.approx(len(zlib.compress(content, 6)), rel=0.06)
+    assert found < 0.6 * len(content)
 
 
 # -- the techniques --------------------------------------------------------------------------

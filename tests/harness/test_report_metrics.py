@@ -202,6 +202,11 @@ def test_csv_keeps_infinity_a_number() -> None:
     assert math.isnan(column[3])
 
 
+def test_csv_has_a_column_for_latencies_that_are_noisy() -> None:
+    records = [case("A", latency_ms=1.5, latency_noisy=True), case("B", latency_ms=2.5)]
+    assert list(csv(records)["latency_noisy"].fillna(False)) == [True, False]
+
+
 # Figures per technique ------------------------------------------------------------------
 
 
@@ -311,6 +316,15 @@ def test_page_knows_all_about_each_number() -> None:
     (macs,) = [q for q in data["quantities"] if q["name"] == "int8_macs"]
     assert macs["says"] == about("int8_macs").says
     assert data["groups"] == ["Export", "Numbers", "Cost", "Other"]
+
+
+def test_page_knows_which_numbers_a_case_has_doubts_about() -> None:
+    noisy = case("A", latency_ms=1.5, latency_ratio=0.5, latency_noisy=True)
+    data = embedded(page.html([noisy, case("B", latency_ms=2.5)], title="T", explanations={}))
+    doubted = {q["name"] for q in data["quantities"] if q["doubt"]}
+    assert doubted == {"latency_ms", "latency_ratio"}
+    column, fields = data["metrics"].index("latency_noisy"), data["fields"].index("metrics")
+    assert [row[fields][column] is not None for row in data["cases"]] == [True, False]
 
 
 def test_names_of_metrics_stay_text() -> None:

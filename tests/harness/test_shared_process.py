@@ -142,6 +142,13 @@ def test_a_process_that_something_is_left_in_is_replaced(left: str) -> None:
         assert [one.pid for one in alive] == [found[-1].metrics["pid"]]
 
 
+def test_memory_that_the_runtime_keeps_ends_no_process() -> None:
+    with Runner("fakes.tight_runtime", Limits(seconds=60)) as runner:
+        keep = "seen.append(b'x' * (64 * 2**20))"
+        found = [run(runner, script).metrics["pid"] for script in ("", keep, "", keep, "")]
+    assert len(set(found)) == 1
+
+
 def test_a_process_left_by_its_case_in_another_session_ends(runner: Runner) -> None:
     script = """
     read, write = os.pipe()

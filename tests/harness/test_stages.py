@@ -67,9 +67,12 @@ def test_a_file_is_written_run_and_compared(run: Run) -> None:
     assert float(figures["sqnr_simulation_db"]) > 30  # a text where it is infinite
     assert figures["sqnr_float_db"] > 30
     assert figures["max_lsb"] <= 1.01
-    assert figures["latency_repeats"] == 50
+    assert figures["latency_repeats"] == 100
+    assert figures["latency_threads"] == 1
     assert figures["file_ratio"] == figures["file_bytes"] / control.metrics["file_bytes"]
-    assert figures["latency_ratio"] == figures["latency_ms"] / control.metrics["latency_ms"]
+    assert figures["latency_ratio"] > 0
+    assert figures["float_latency_ms"] > 0
+    assert "latency_ratio" not in control.metrics
     # The step of the train stage is taken back, or this would be a comparison of two models.
     assert float(control.metrics["sqnr_float_db"]) > 100
 

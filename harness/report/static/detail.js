@@ -113,8 +113,9 @@ const measured = (c) => data.groups.map((group) => {
     make("dt", { title: explained(q) }, q.title), make("dd", {}, text)))));
 });
 const shownValue = (c, name) => {
-  const number = quantities.get(name)?.value(c) ?? null;
-  if (number !== null) return written(name, number);
+  const quantity = quantities.get(name);
+  const number = quantity?.value(c) ?? null;
+  if (number !== null) return written(name, number) + (doubtful(quantity, c) ? ", noisy" : "");
   const value = c.metrics[data.metrics.indexOf(name)];
   return Array.isArray(value) ? at(value[0]) : "";
 };

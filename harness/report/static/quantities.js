@@ -17,6 +17,12 @@ const reader = (name) => {
   return (c) => c.stages.find((s) => at(s[0]) === stage)?.[2] ?? null;
 };
 
+// Whether a case says of itself that one of its numbers is not to be trusted.
+const doubtful = ({ doubt }, c) => {
+  const i = doubt ? data.metrics.indexOf(doubt) : -1;
+  return i >= 0 && c.metrics[i] !== null;
+};
+
 const quantities = new Map();
 for (const known of data.quantities) {
   const value = reader(known.name);

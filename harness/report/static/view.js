@@ -96,7 +96,11 @@ const showNumbers = (quantity, matching) => {
   const scale = scaleOf(quantity, values);
   for (const cell of cells) {
     if (cell.value === null) paint(cell, "unknown", "–", `${cell.said}; ${title}: no value`);
-    else paint(cell, `t${scale.shade(cell.value)}`, inCell(name, cell.value), `${cell.said}; ${title}: ${written(name, cell.value)}`);
+    else {
+      const noisy = doubtful(quantity, cell.case);
+      paint(cell, `t${scale.shade(cell.value)}`, `${noisy ? "~" : ""}${inCell(name, cell.value)}`,
+        `${cell.said}; ${title}: ${written(name, cell.value)}${noisy ? ", noisy" : ""}`);
+    }
   }
   legend.hidden = false;
   legend.replaceChildren();
