@@ -87,9 +87,7 @@ def told(
     return lines
 
 
-def _lapsed(
-    sample: Sample, cases: Sequence[Case], reference: Reference, workers: int
-) -> list[str]:
+def _lapsed(sample: Sample, cases: Sequence[Case], reference: Reference, workers: int) -> list[str]:
     """Say how many cells of which columns have lapsed, and why: one line a column."""
     wanted = [case for case in cases if case.id in sample.lapsed]
     if not wanted:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
-import psutil
 import pytest
 from dask_processes import Cluster
-
-from harness.execution.jobs import Done, Executor, Job
 
 
 @pytest.fixture(scope="module")
