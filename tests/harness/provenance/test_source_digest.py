@@ -235,9 +235,7 @@ ACTS = {
     "an entry": "TABLE['a'] = 1\n",
     "a condition": "if TABLE:\n    size = 1\n",
     "a call of another's": "made = register(1)\n",
-    "a method that is registered": (
-        "class Made:\n    @register\n    def a(self):\n        return 1\n"
-    ),
+    "a registered method": "class Made:\n    @register\n    def a(self):\n        return 1\n",
     "an import of a library": "import numpy.1\n".replace(".1", ".one as n1"),
 }
 WAITS = {
