@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import admission, finish, progress, session, start
+from harness import admission, finish, progress, session, start, techniques
 from harness.cases import Case
 from harness.execution.loop import group
 from harness.paths import shown
@@ -94,7 +94,8 @@ class Controller:
             self.heartbeat = progress.Heartbeat(self._write, note=note)
 
     def _announcement(self, cases: list[Case], workers: int) -> list[str]:
-        columns = Counter(case.technique.id for case in cases)
+        counts = Counter(case.technique.id for case in cases)
+        columns = {name: counts[name] for name in techniques.registry() if counts[name]}
         rows = len({group(case) for case in cases})
         run = [case.id for case in cases if case.id not in self.reused]
         known = {case: self.seconds.get(case, progress.UNKNOWN_SECONDS) for case in run}
