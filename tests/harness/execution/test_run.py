@@ -91,7 +91,9 @@ def test_before_anything_runs_it_says_what_will_be_done(bench: Bench) -> None:
 
     shutil.copyfile(bench.results / "results.jsonl", bench.root / "reference.jsonl")
     again = bench.run("--techniques=float,prune,qat-tfmot", "-n", "2").stdout.splitlines()
-    assert again[2] == ("  3 taken from the reference run, 6 to run here, 2 at once, about 0 s")
+    told = r"  3 taken from the reference run, 6 to run here, 2 at once, about \d s"
+    assert re.fullmatch(told, again[2])
+    assert sum("   reused" in line for line in again) == 3
 
 
 def test_an_unexpected_failure_says_why_and_how_to_see_it_alone(bench: Bench) -> None:
