@@ -2,7 +2,8 @@
 
 Two measurements in one run:
 
-1. A matrix of cases that do nothing, under ``pytest -n N``: wall time per case.
+1. A matrix of cases that do nothing: wall and CPU time per case, under ``harness run -n N`` and
+   under ``pytest -n N`` in turns.
 2. Ten real applications under four techniques up to ``transform``: the harness's wall time
    times its workers, against the CPU time of a plain script that imports TensorFlow once
    and builds and transforms the same models one after the other.
@@ -51,22 +52,29 @@ print(json.dumps(spent))
 """
 
 
-def harness(arguments: list[str], environment: dict[str, str], workers: int) -> tuple[float, int]:
-    """Run the matrix; return its wall seconds and the number of its cases."""
+#: The two ways to run the matrix, as what follows the interpreter.
+RUN = ("-m", "harness", "run")
+PYTEST = ("-m", "pytest", "-q", str(PROJECT / "harness" / "test_matrix.py"))
+
+
+def harness(
+    arguments: list[str], environment: dict[str, str], workers: int, way: tuple[str, ...] = RUN
+) -> tuple[float, float, int]:
+    """Run the matrix; return its wall and CPU seconds and the number of its cases."""
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder, "results")
         command = [
-            sys.executable, "-m", "pytest", "-q", str(PROJECT / "harness" / "test_matrix.py"),
-            "-n", str(workers), "--fresh", f"--results={results}",
+            sys.executable, *way, "-n", str(workers), "--fresh", f"--results={results}",
             f"--expectations={folder}/none.txt", *arguments,
         ]  # fmt: skip
-        began = time.perf_counter()
+        began, before = time.perf_counter(), os.times()
         subprocess.run(command, env=environment, cwd=folder, capture_output=True, check=False)
-        wall = time.perf_counter() - began
-        return wall, len((results / "results.jsonl").read_text().splitlines())
+        wall, after = time.perf_counter() - began, os.times()
+        cpu = sum(after[2:4]) - sum(before[2:4])
+        return wall, cpu, len((results / "results.jsonl").read_text().splitlines())
 
 
-def idle(workers: int, rows: int) -> tuple[float, int]:
+def idle(workers: int, rows: int, way: tuple[str, ...]) -> tuple[float, float, int]:
     """Measure a matrix of cases that do nothing."""
     sys.path.insert(0, str(TESTS))
     from workbench import FAKES, write_package
@@ -79,13 +87,13 @@ def idle(workers: int, rows: int) -> tuple[float, int]:
             "PYTHONPATH": os.pathsep.join([folder, str(FAKES)]),
             "XDG_CACHE_HOME": folder,
         }
-        return harness(["--runtime=fake_runtime"], environment, workers)
+        return harness(["--runtime=fake_runtime"], environment, workers, way)
 
 
 def real(workers: int, applications: str, techniques: str) -> tuple[float, float, int]:
     """Measure the harness and the bare work on the same applications."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    wall, count = harness(
+    wall, _, count = harness(
         [f"--applications={applications}", f"--techniques={techniques}", "--until=transform"],
         environment,
         workers,
@@ -104,14 +112,25 @@ def real(workers: int, applications: str, techniques: str) -> tuple[float, float
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rows", type=int, default=40, help="fake applications, five cases each")
+    parser.add_argument("--rows", type=int, default=40, help="fake applications")
+    parser.add_argument("--turns", type=int, default=2, help="of each way to run them")
+    parser.add_argument("--idle", action="store_true", help="only the cases that do nothing")
     parser.add_argument("--applications", default=",".join(APPLICATIONS))
     parser.add_argument("--techniques", default=",".join(TECHNIQUES))
     given = parser.parse_args()
 
-    wall, count = idle(given.workers, given.rows)
-    print(f"idle cases: {count} in {wall:.1f} s with {given.workers} workers, "
-          f"{1000 * wall / count:.0f} ms per case")  # fmt: skip
+    ways = {"harness run": RUN, "pytest": PYTEST}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(given.turns):
+        for name, way in ways.items():
+            wall, cpu, count = idle(given.workers, given.rows, way)
+            spent[name].append(cpu / count)
+            each = f"{1000 * wall / count:.0f} ms per case, {1000 * cpu / count:.0f} of CPU"
+            print(f"idle cases, {name}: {count} in {wall:.1f} s, {given.workers} workers, {each}")
+    ratio = min(spent["harness run"]) / min(spent["pytest"])
+    print(f"ratio of CPU, harness run to pytest: {ratio:.2f} (target: at most 1)")
+    if given.idle:
+        return 0
     wall, bare, count = real(given.workers, given.applications, given.techniques)
     print(f"real cases: {count} up to transform; harness {wall:.1f} s x {given.workers} workers, "
           f"bare build + transform {bare:.1f} s of CPU")  # fmt: skip

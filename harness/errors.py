@@ -19,6 +19,9 @@ from harness.failures import headline
 from harness.records import Failure, Record
 from harness.words import Status, unknown
 
+#: The option of `harness case` that says where a constructor of one's own is.
+OWN = "--applications"
+
 _TFMOT = "https://github.com/tensorflow/model-optimization/issues/"
 
 
@@ -56,6 +59,8 @@ class Rule:
       layer: class of the layer at fault (a regular expression, whole name).
       op: the op of the layer at fault (a regular expression, searched).
       blocker: the kind of what blocks, ``layer``, ``op`` or ``activation``, if one is named.
+      own: whether the failure came up in a constructor of one's own: of the frames that are
+        not of a library, the innermost is in its package.
     """
 
     label: str
@@ -67,6 +72,7 @@ class Rule:
     layer: str | None = None
     op: str | None = None
     blocker: str | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,6 +213,8 @@ RULES: tuple[Rule, ...] = (
     Rule("numeric-mismatch", type="OutputsDifferError"),
     Rule("save-load", stage="save"),
     Rule("harness", status="error"),
+    # What no rule above knows, where it came up in code that is not ours to have rules for.
+    Rule("own-constructor", stage="build", own=True),
 )
 
 EXPLANATIONS: Mapping[str, Explanation] = {
@@ -451,6 +459,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Run `python -m harness case ID` and report what it prints.",
         ),
         Explanation(
+            "own-constructor",
+            "own constructor",
+            "The function that makes the application raised: one of your own, not of Keras.",
+            "Your function raised; run the `harness case` command of the record, which shows "
+            "the traceback, and correct it there.",
+        ),
+        Explanation(
             "unclassified",
             "unclassified",
             "No rule knows this failure yet.",
@@ -472,9 +487,18 @@ def explain(label: str) -> Explanation:
     return EXPLANATIONS[label]
 
 
-def classify(failure: Failure, *, status: str, stage: str) -> Classification:
-    """Return the label of a failure, what blocks, and its fingerprint."""
+def classify(failure: Failure, *, status: str, stage: str, constructor: str = "") -> Classification:
+    """Return the label of a failure, what blocks, and its fingerprint.
+
+    Args:
+      failure: its facts.
+      status: how the attempt ended.
+      stage: where.
+      constructor: of an application of one's own, as ``package.module:function``.
+    """
     for rule in RULES:
+        if rule.own and not _is_own(failure, constructor):
+            continue
         groups = _match(rule, failure, status, stage)
         if groups is not None:
             kind, blocker, name = _blocker(rule, groups, failure)
@@ -486,7 +510,12 @@ def apply(record: Record) -> Record:
     """Return ``record`` with its label, blocker and fingerprint computed anew."""
     if record.failure is None or record.status == Status.BLOCKED:
         return record
-    found = classify(record.failure, status=record.status, stage=record.stage)
+    found = classify(
+        record.failure,
+        status=record.status,
+        stage=record.stage,
+        constructor=_constructor(record),
+    )
     return replace(
         record,
         label=found.label,
@@ -496,6 +525,32 @@ def apply(record: Record) -> Record:
         blocker=found.blocker,
         blocker_name=found.blocker_name,
     )
+
+
+def _constructor(record: Record) -> str:
+    """Return where the constructor of an application of one's own is, as its command says."""
+    words = record.repro.split()
+    if OWN not in words[:-1]:
+        return ""
+    return words[words.index(OWN) + 1]
+
+
+#: Where frames of our own are.
+_OURS = re.compile(r"(harness|optim)/")
+
+
+def _is_own(failure: Failure, constructor: str) -> bool:
+    """Whether the innermost frame that is of no library is in a constructor's package."""
+    package = constructor.partition(":")[0].partition(".")[0]
+    if not package:
+        return False
+    theirs = re.compile(rf"(^|/){re.escape(package)}(/|\.py$)")
+    for frame in reversed(failure.frames):
+        if theirs.search(frame["file"]):
+            return True
+        if _OURS.match(frame["file"]):
+            return False
+    return False
 
 
 def _match(rule: Rule, failure: Failure, status: str, stage: str) -> dict[str, str] | None:

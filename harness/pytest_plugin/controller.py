@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import admission, finish, progress, session, start
+from harness import admission, finish, progress, session, start, techniques
 from harness.cases import Case
 from harness.execution.loop import group
 from harness.paths import shown
@@ -44,6 +44,7 @@ class Controller:
         self.meter: progress.Meter | None = None
         self.heartbeat: progress.Heartbeat | None = None
         self.interrupted = False
+        self._over = False
         #: What the reference run has of the cases of this run, and how long the others take.
         self.reused: dict[str, Record] = {}
         self.seconds: dict[str, float] = {}
@@ -112,7 +113,8 @@ class Controller:
         self._sampled = sampling.told(sample, plan, cases, recorder.reference, workers)
 
     def _announcement(self, cases: list[Case], workers: int) -> list[str]:
-        columns = Counter(case.technique.id for case in cases)
+        counts = Counter(case.technique.id for case in cases)
+        columns = {name: counts[name] for name in techniques.registry() if counts[name]}
         rows = len({group(case) for case in cases})
         run = [case.id for case in cases if case.id not in self.reused]
         known = {case: self.seconds.get(case, progress.UNKNOWN_SECONDS) for case in run}
@@ -159,7 +161,9 @@ class Controller:
         self, report: Any, config: pytest.Config
     ) -> tuple[str, str, Any] | None:
         """Show no dots for cases while they run: the lines of progress say more."""
-        if self.meter is None or not case_id(report.nodeid) or config.option.verbose > 0:
+        if self.meter is None or self._over or config.option.verbose > 0:
+            return None
+        if not case_id(report.nodeid):
             return None
         if hasattr(report, "wasxfail") and report.skipped:
             return "xfailed", "", ""
@@ -192,16 +196,11 @@ class Controller:
             for more in progress.what_failed(line):
                 self._write(more)
 
-    def note_interrupt(self, running: int) -> None:
-        """Say that what runs is ended now."""
-        self.interrupted = True
-        if self.shows_progress():
-            self._write(f"interrupted: {running} running cases are ended")
-
     # -- after -------------------------------------------------------------------------------
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._over = True  # in the summary of pytest, a case is a test like others
         if self.heartbeat is not None:
             self.heartbeat.close()
         self.interrupted |= exitstatus == pytest.ExitCode.INTERRUPTED

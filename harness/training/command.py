@@ -100,6 +100,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> Exit:
     """Run the benchmark as the command line says."""
     from harness import environment, reading, records
+    from harness.progress import duration
     from harness.training import applications, schedule, techniques, units
     from harness.training.settings import DEFAULT, QUICK, REPEATS, of_epochs
 
@@ -130,14 +131,16 @@ def run(given: argparse.Namespace) -> Exit:
     except records.RecordError as error:
         raise UsageError(str(error)) from error
     kept = sum(unit.id in work.found for unit in asked)
-    print(f"{len(asked)} units, {kept} of them finished earlier, {len(work.left)} to run")
+    print(f"{len(asked)} units, {kept} of them finished earlier, {len(work.left)} to run", end="")
+    print(f", {plan.workers} at once, about {duration(work.estimate())}" if work.left else "")
+    print(f"records: {shown(plan.file)}", flush=True)
     try:
         work.run()
     except KeyboardInterrupt:
         print("interrupted: what is finished is kept, the same command goes on", file=sys.stderr)
         if plan.file.exists():
             _report(results, page)
-        return Exit.HARNESS_FAILED
+        return Exit.INTERRUPTED
     code = _report(results, page)
     return code if not work.left else _worse(code, [work.found[u.id].status for u in work.left])
 

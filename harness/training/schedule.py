@@ -19,8 +19,8 @@ from typing import Any, Protocol, cast
 from harness import environment, records, session
 from harness.applications import distribution_version
 from harness.isolation import Limits, Outcome, Runner
-from harness.paths import working_dir
-from harness.progress import Meter, digest
+from harness.paths import REPORTS, working_dir
+from harness.progress import UNKNOWN_SECONDS, Heartbeat, Meter, digest
 from harness.provenance import lock
 from harness.records import Record
 from harness.training import techniques, units
@@ -54,6 +54,7 @@ class Plan:
       runtime: the module that runs a unit.
       limits: what one unit may use.
       weights: folder of the weights that units hand on.
+      reference: an earlier run, for how long units take that these results do not have.
     """
 
     units: Sequence[Unit]
@@ -65,6 +66,7 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     weights: Path = field(default_factory=lambda: working_dir() / "bench-weights")
     run_id: str = field(default_factory=session.new_run_id)
+    reference: Path = REPORTS / "bench" / records.RESULTS_NAME
 
     @property
     def file(self) -> Path:
@@ -91,7 +93,10 @@ class Schedule:
         self._runner = runner or (lambda: Runner(plan.runtime, plan.limits))
         self._keys = {u.id: units.key(u, plan.settings) for u in _closed(plan.units)}
         known = _known(plan.file)
-        self._seconds = {case: r.seconds for case, r in known.items() if r.seconds}
+        self._seconds = {
+            **_scaled(_known(plan.reference), plan.settings),
+            **{case: r.seconds for case, r in known.items() if r.seconds},
+        }
         self._attempts = {case: r.attempt for case, r in known.items()}
         #: The records of finished units, by id.
         self.found = {} if plan.fresh else self._holding(known)
@@ -115,6 +120,7 @@ class Schedule:
         self._code = lock.note(self.plan.results)
         workers = min(self.plan.workers, len(self.left))
         self._meter = Meter([u.id for u in self.left], self._seconds, workers)
+        self._heartbeat = Heartbeat(self._write)
         runners = [self._runner() for _ in range(workers)]
         threads = [threading.Thread(target=self._work, args=(r,), daemon=True) for r in runners]
         for thread in threads:
@@ -127,11 +133,17 @@ class Schedule:
             with self._lock:
                 self._stopped = True
                 self._lock.notify_all()
+            self._heartbeat.close()
             for one in runners:
                 one.close()
         if self._fault is not None:
             raise self._fault
         return self.found
+
+    def estimate(self) -> float:
+        """Return about how many seconds what is left will take."""
+        left = [self._seconds.get(unit.id, UNKNOWN_SECONDS) for unit in self.left]
+        return sum(left) / max(1, min(self.plan.workers, len(left)))
 
     # -- what is left -----------------------------------------------------------------------
 
@@ -171,7 +183,9 @@ class Schedule:
     def _work(self, runner: Running) -> None:
         try:
             while (unit := self._next()) is not None:
+                self._heartbeat.started(unit.id)
                 record = self._record(unit, runner)
+                self._heartbeat.ended(unit.id)
                 with self._lock:
                     if self._stopped:
                         return  # the unit was cut off, not done
@@ -280,6 +294,16 @@ def _closed(given: Iterable[Unit]) -> list[Unit]:
             found[one.id] = one
             one = one.start
     return list(found.values())
+
+
+def _scaled(known: Mapping[str, Record], settings: Settings) -> dict[str, float]:
+    """Return the seconds that units took, for as many epochs as there are now."""
+    found = {}
+    for case, record in known.items():
+        epochs = record.environment.get("epochs") or settings.epochs
+        if record.seconds:
+            found[case] = record.seconds * settings.epochs / epochs
+    return found
 
 
 def _known(file: Path) -> dict[str, Record]:

@@ -139,11 +139,17 @@ def test_what_needs_no_run_is_quick_and_imports_nothing_heavy(
 
 
 def test_a_word_that_is_no_command_or_option_is_a_usage_error(call: Call) -> None:
-    assert call().code == 2
     assert call("lisst").code == 2
     done = call("list", "--aplications", "x")
     assert done.code == 2
     assert "unrecognized arguments: --aplications x" in done.err
+
+
+def test_without_a_command_it_prints_its_help(call: Call) -> None:
+    done = call()
+    assert done.code == 2, "a script that leaves the command out should not go on"
+    assert done.out == call("--help").out
+    assert done.err == ""
 
 
 def test_list_shows_what_a_run_would_have(call: Call, fake_keras: FakeKeras) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,8 @@ from typing import Any
 import pytest
 from workbench import Bench
 
-from harness import finish, options, plugin, records, session, start, techniques
+from harness import finish, options, plugin, records, results_lock, session, start, techniques
+from harness.cases import Case, Selection
 from harness.records import Failure, Record, RecordError
 from harness.words import Exit, UsageError
 
@@ -38,6 +40,7 @@ KINDS = {"Pass": 2, "Nested": 1, "Rank": 1}
 COLUMNS = len(techniques.registry())
 ALL = 4 * COLUMNS
 FAILING = 2 * (COLUMNS - 1)
+ACCEPT = f"{sys.executable} -m harness accept results"
 PROGRESS = re.compile(r"^\[ *(\d+)/(\d+)\] (\w+) +([^-\s]+)-(\S+)-notop ")
 
 
@@ -104,7 +107,7 @@ def test_a_first_run_expects_nothing_and_says_what_it_found(story: Story) -> Non
     assert {r.expectation for r in story.first_records.values()} == {"new"}
     assert f"{ALL} new" in out
     assert "report: results/index.html" in out
-    assert "if this is right: python -m harness accept results" in out
+    assert f"if this is right: {sys.executable} -m harness accept results" in out
     written = {p.name for p in story.bench.results.iterdir() if p.is_file()}
     assert {"results.jsonl", "index.html", "matrix.csv", "summary.md"} <= written
 
@@ -208,7 +211,7 @@ def test_every_surprise_is_red_and_says_how_to_accept_it(later: Bench) -> None:
         r"^_+ test_case\[(\w+)-prune-tfmot-notop\] _+$", done.stdout, flags=re.MULTILINE
     )
     said = {name: text.splitlines() for name, text in zip(told[1::2], told[2::2], strict=True)}
-    accept = "if this is right: python -m harness accept results --expectations expectations.txt"
+    accept = f"if this is right: {ACCEPT} --expectations expectations.txt"
     assert said["Nested0"][1:6] == [
         "regression: fail at transform (nested-model)",
         "expected: pass",
@@ -240,7 +243,7 @@ def test_a_run_with_newly_passing_cases_alone_exits_with_3(later: Bench) -> None
     assert done.returncode == 3
     assert [m[4] for m in progress_lines(done.stdout)] == ["Pass0", "Pass1"]
     assert "<- newly-passing" in done.stdout
-    assert "if this is right: python -m harness accept results" in done.stdout
+    assert f"if this is right: {sys.executable} -m harness accept results" in done.stdout
 
 
 # --- usage ------------------------------------------------------------------------------
@@ -258,20 +261,29 @@ def test_a_run_with_newly_passing_cases_alone_exits_with_3(later: Bench) -> None
         ("--applications pass0", "ERROR: unknown application 'pass0': did you mean Pass0 or"),
         ("--until saev", "ERROR: unknown stage 'saev': did you mean save"),
         ("--results expectations.txt/x", "ERROR: cannot write to the results folder "),
-        ("--resume --results nowhere", "ERROR: nothing to continue: there is no results.jsonl in"),
+        (
+            "--only-failed --results nowhere",
+            "ERROR: nothing to repeat: there is no results.jsonl in",
+        ),
         ("--runtime no_runtime", "ERROR: --runtime no_runtime: No module named 'no_runtime'"),
     ],
 )
 def test_a_usage_error_exits_with_2_and_touches_nothing(
     story: Story, arguments: str, message: str
 ) -> None:
-    before = {p: p.stat().st_mtime_ns for p in story.bench.results.iterdir() if p.is_file()}
+    before = touched(story.bench.results)
     done = story.bench.run("-n", "0", *arguments.split())
     assert done.returncode == 2, done.stdout
     assert message in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert progress_lines(done.stdout) == []
-    assert before == {p: p.stat().st_mtime_ns for p in story.bench.results.iterdir() if p.is_file()}
+    assert before == touched(story.bench.results)
+
+
+def touched(folder: Path) -> dict[Path, int]:
+    """When each file of the results was written, but for the lock."""
+    files = [p for p in folder.iterdir() if p.is_file() and p.name != results_lock.NAME]
+    return {p: p.stat().st_mtime_ns for p in files}
 
 
 @pytest.mark.parametrize("marker", ["top", "family_net_rank and float", "not matrix"])
@@ -323,13 +335,13 @@ def test_the_matrix_is_collected_only_where_it_is_asked_for(tmp_path: Path, stor
             args=arguments, invocation_params=SimpleNamespace(dir=tmp_path)
         )
         assert plugin.pytest_ignore_collect(plugin.MATRIX_FILE, config) is True
-        assert not plugin._wants_matrix(config)
+        assert not plugin.wants_matrix(config)
     for argument in ("harness", "harness/test_matrix.py", "harness/test_matrix.py::test_case[x]"):
         config = SimpleNamespace(
             args=[argument], invocation_params=SimpleNamespace(dir=plugin.MATRIX_FILE.parents[1])
         )
         assert plugin.pytest_ignore_collect(plugin.MATRIX_FILE, config) is None
-        assert plugin._wants_matrix(config)
+        assert plugin.wants_matrix(config)
 
 
 # --- going on ---------------------------------------------------------------------------
@@ -354,12 +366,15 @@ def test_an_interrupted_run_is_resumed_without_repeating_anything(bench: Bench) 
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
     out, err = process.communicate(timeout=60)
     kept = finished(bench)
-    assert process.returncode == 4, out + err
+    assert process.returncode == 130, out + err
     assert 4 <= len(kept) < count
     assert all(r.passed for r in kept)
-    assert f"{count - len(kept)} of {count} cases were not run; what is finished is kept." in out
-    assert "Go on with: python -m harness run --resume --results results" in out
-    assert "Traceback" not in err
+    left = f"interrupted: {count - len(kept)} of {count} cases were not run"
+    assert f"{left}; what is finished is kept." in out
+    command = [sys.executable, "-m", "harness", "run", "--resume", *bench._cli(words)]
+    assert f"Go on with: {shlex.join(command)}" in out.splitlines()[-2]
+    for wrong in ("Traceback", "KeyboardInterrupt", "!!!", "As expected"):
+        assert wrong not in out + err
     assert bench.left_behind() == []
 
     done = bench.run("--resume", *words)
@@ -455,8 +470,8 @@ def test_a_full_disk_ends_the_run_and_keeps_what_it_has(bench: Bench) -> None:
 
 def test_a_worker_that_dies_costs_one_case_and_is_no_success(bench: Bench) -> None:
     bench.has(KillWorker=1, Pass=2)
-    done = bench.run("--techniques=float,prune")
-    assert done.returncode == 4, done.stdout
+    done = bench.pytest("-n", "2", "--techniques=float,prune")
+    assert done.returncode == 1, done.stdout
     assert {c for c, r in bench.records().items() if r.passed} == {
         *(f"{name}-float-notop" for name in ("KillWorker0", "Pass0", "Pass1")),
         *(f"{name}-prune-notop" for name in ("Pass0", "Pass1")),
@@ -568,7 +583,7 @@ def test_a_regression_weighs_more_than_cases_that_were_not_run(
     worse = make_record("A-float-notop", run_id="now", expectation="regression")
     code, told = ended.conclude([worse], PLANNED)
     assert code is Exit.REGRESSION
-    assert "if this is right: python -m harness accept results" in told
+    assert f"if this is right: {sys.executable} -m harness accept results" in told
 
 
 def test_a_run_without_a_record_is_no_success(ended: Ended) -> None:
@@ -621,8 +636,10 @@ def test_a_run_does_not_put_the_records_of_the_benchmark_aside(
 def test_what_is_continued_is_copied_for_the_workers(
     settings: session.Settings, make_record: MakeRecord
 ) -> None:
-    with pytest.raises(UsageError, match=r"nothing to continue: there is no results\.jsonl in res"):
-        start.prepare(settings, keep=True)
+    with pytest.raises(UsageError, match=r"nothing to repeat: there is no results\.jsonl in res"):
+        start.prepare(settings, keep=True, needs_records=True)
+    start.prepare(settings, keep=True)
+    assert not (settings.results / start.START).exists(), "there is nothing to go on from"
     for n in "AB":
         records.append(settings.file, make_record(f"{n}-float-notop"))
         start.prepare(settings, keep=True)
@@ -648,9 +665,8 @@ def test_a_blocked_case_tells_its_control(
     fake_keras(Pass=1)
     settings = session.Settings(results=tmp_path, expectations=tmp_path / "none", run_id="now")
     one = session.Session(settings, lambda request: session.Outcome(session.Status.PASS))
-    case = session.Case
-    row = next(iter(plugin.Selection(techniques=("prune",)).cases()))
-    assert isinstance(row, case)
+    row = next(iter(Selection(techniques=("prune",)).cases()))
+    assert isinstance(row, Case)
     control = make_record(
         row.control, status="fail", stage="build", label="oom", failure=Failure("X", "x")
     )

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness import plugin, progress
+from harness import progress
 from harness.admission import Note
 from harness.progress import Heartbeat, Meter, duration
+from harness.pytest_plugin.controller import Controller
 from harness.records import Failure, Record, StageResult
 
 MakeRecord = Callable[..., Record]
@@ -108,7 +109,11 @@ def test_a_digest_is_what_a_line_and_junit_need(make_record: MakeRecord) -> None
         "expectation": None,
         "seconds": 3.0,
         "reused": False,
+        "message": "",
+        "repro": "",
     }
+    expected = make_record(status="fail", label="not-finite", expectation="expected")
+    assert "repro" not in progress.digest(expected), "what is expected needs no looking into"
 
 
 def test_outcomes_in_words(make_record: MakeRecord) -> None:
@@ -219,16 +224,17 @@ def test_a_case_that_ends_is_a_sign_of_life_itself() -> None:
 
 
 @pytest.mark.parametrize("when", ["call", "???"])  # as xdist reports a worker that died
-def test_pytest_tells_what_is_at_work(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+def test_pytest_tells_what_is_at_work(when: str) -> None:
     beat = Heartbeat(print, every=100)
-    monkeypatch.setitem(plugin._current, "state", SimpleNamespace(heartbeat=beat, meter=None))
+    controller = object.__new__(Controller)
+    controller.heartbeat, controller.meter = beat, None
     item = "harness/test_matrix.py::test_case[A-float-notop]"
-    plugin.pytest_runtest_logstart("tests/test_other.py::test_it[A]", None)
+    controller.pytest_runtest_logstart("tests/test_other.py::test_it[A]", None)
     assert beat.line() == ""
-    plugin.pytest_runtest_logstart(item, None)
+    controller.pytest_runtest_logstart(item, None)
     assert beat.line() == "    at work: A-float-notop for 0 s"
-    plugin.pytest_runtest_logreport(SimpleNamespace(nodeid=item, when="setup"))
+    controller.pytest_runtest_logreport(SimpleNamespace(nodeid=item, when="setup"))
     assert beat.line()
-    plugin.pytest_runtest_logreport(SimpleNamespace(nodeid=item, when=when))
+    controller.pytest_runtest_logreport(SimpleNamespace(nodeid=item, when=when))
     assert beat.line() == ""
     beat.close()

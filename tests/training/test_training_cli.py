@@ -102,7 +102,7 @@ def test_an_interrupt_costs_only_what_was_running(tmp_path: Path) -> None:
     time.sleep(0.5)  # now the third is asleep
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 4
+    assert process.returncode == 130
     assert "the same command goes on" in err
     assert "page: out/bench.html" in out
     assert len(records.read(results).records) == 2

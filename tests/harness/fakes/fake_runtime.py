@@ -85,6 +85,7 @@ def _kill_worker() -> None:
 FAULTS: dict[str, Callable[[], None]] = {
     "Slow": lambda: time.sleep(0.4),
     "KillWorker": _kill_worker,
+    "KillHost": lambda: os.kill(os.getppid(), signal.SIGKILL) or time.sleep(600),
     "Hang": _deaf_hang,
     "Abort": os.abort,
     "Segv": lambda: ctypes.string_at(0) and None,
