@@ -6,19 +6,22 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+Answer = TypeVar("Answer")
 
 
 class ClusterLost(RuntimeError):
     """The scheduler or all workers have gone: what has ended is kept, the rest has not run."""
 
 
-def within(seconds: float, function: Callable[[], Any]) -> Any:
+def within(seconds: float, function: Callable[[], Answer]) -> Answer:
     """Return what a call returns; raise TimeoutError if that takes too long."""
-    answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+    answer: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
 
     def call() -> None:
         try:
@@ -33,7 +36,7 @@ def within(seconds: float, function: Callable[[], Any]) -> Any:
         raise TimeoutError(f"no answer within {seconds:g} s") from None
     if error is not None:
         raise error
-    return found
+    return found  # type: ignore[return-value]  # with no error there is an answer
 
 
 def quietly_closed(client: Client) -> None:

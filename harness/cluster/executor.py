@@ -53,6 +53,7 @@ class _Flight:
     future: Future
     lost: tuple[str, ...]
     started: float | None = None
+    done: Done | None = None
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ class ClusterExecutor:
 
     def _case_event(self, event: tuple[float, Any]) -> None:
         _, message = event
-        self._news.put((self._has_started, (message["started"], time.monotonic())))
+        self._news.put((self._case_news, (message, time.monotonic())))
 
     def _catch_up(self) -> None:
         """Look at all news there are, then send what can be sent."""
@@ -237,24 +238,38 @@ class ClusterExecutor:
         self._asked.discard(address)
         self._roster.remove(address)
         for attempt, flight in list(self._flights.items()):
-            if flight.member.address == address and not flight.future.done():
+            if flight.member.address != address:
+                continue
+            if flight.done is not None:
+                self._has_ended(attempt)
+            else:
                 self._lost(attempt, "it went away")
 
-    def _has_started(self, attempt: str, when: float) -> None:
-        if attempt in self._flights:
-            self._flights[attempt].started = when
+    def _case_news(self, message: Mapping[str, Any], when: float) -> None:
+        flight = self._flights.get(message["attempt"])
+        if flight is None:
+            return
+        if "outcome" not in message:
+            flight.started = when
+            return
+        told = dict(message["outcome"])
+        outcome = Outcome(Status(told.pop("status")), **told)
+        flight.done = Done(flight.job, outcome, message["environment"])
 
     def _has_ended(self, attempt: str) -> None:
         flight = self._flights.get(attempt)
         if flight is None:
             return
+        if flight.done is not None:  # what it tells comes before its end
+            self._land(attempt)
+            self._done.append(flight.done)
+            return
         try:
-            outcome, there = flight.future.result(_RESULT_SECONDS)
+            flight.future.result(_RESULT_SECONDS)
         except Exception as error:
             self._has_failed(attempt, flight, error)
         else:
-            self._land(attempt)
-            self._done.append(Done(flight.job, outcome, there))
+            self._lost(attempt, "it told nothing of the case")
 
     def _has_failed(self, attempt: str, flight: _Flight, error: Exception) -> None:
         from distributed import KilledWorker

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,9 @@ import psutil
 from harness.cluster.worker import MEMORY
 from harness.execution.jobs import Done, Executor, Job
 
-FAKES = Path(__file__).resolve().parents[1] / "fakes"
+GIB = 2**30
+
+FAKES = Path(__file__).with_name("fakes").resolve()
 
 
 def free_port() -> int:
@@ -39,7 +42,7 @@ class Cluster:
         self.address = f"tcp://127.0.0.1:{self._port}"
         self.workers: dict[str, psutil.Process] = {}
         self._started: list[subprocess.Popen[bytes]] = []
-        self._start(
+        self.scheduler = self._start(
             "scheduler", "scheduler", "--port", str(self._port), "--dashboard-address", ":0"
         )
 
@@ -66,6 +69,10 @@ class Cluster:
         )  # fmt: skip
         self.workers[name] = process
         return process
+
+    def named(self, pid: int) -> str:
+        """Return the name of the worker that is a process."""
+        return next(name for name, process in self.workers.items() if process.pid == pid)
 
     def wait_for(self, count: int, seconds: float = 30) -> None:
         """Wait until there are as many workers."""
@@ -123,6 +130,11 @@ def fake(case: str, *, group: str = "", memory: int | None = None, **request: An
         **request,
     }
     return Job(case, group or application, asked, memory)
+
+
+def script(case: str, text: str, *, group: str = "", memory: int | None = None) -> Job:
+    """Return a job of the scripted runtime."""
+    return Job(case, group or case, {"script": textwrap.dedent(text), "threads": 16}, memory)
 
 
 def drive(executor: Executor, jobs: list[Job], seconds: float = 60) -> dict[str, Done]:
