@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
+#: How long a client may take to say good-bye.
+_CLOSE_SECONDS = 4.0
+
 Answer = TypeVar("Answer")
 
 
@@ -42,4 +45,4 @@ def within(seconds: float, function: Callable[[], Answer]) -> Answer:
 def quietly_closed(client: Client) -> None:
     """Close a client whose scheduler may be gone."""
     with contextlib.suppress(Exception):
-        client.close(timeout=2)
+        within(_CLOSE_SECONDS, lambda: client.close(timeout=_CLOSE_SECONDS / 2))

@@ -38,7 +38,10 @@ PATIENCE_SECONDS = 600.0
 
 #: How long a result may take to arrive, and workers to end what they are told to.
 _RESULT_SECONDS = 10.0
-_DISMISS_SECONDS = 5.0
+_DISMISS_SECONDS = 6.0
+
+#: How long the scheduler may take to say which workers there are.
+_ASK_SECONDS = 10.0
 
 #: Dask's own topic, where workers come and go.
 _ALL = "all"
@@ -110,7 +113,7 @@ class ClusterExecutor:
         self._client.subscribe_topic(_ALL, self._cluster_event)
         self._client.subscribe_topic(self._topic, self._case_event)
         deadline = time.monotonic() + seconds
-        while not (there := list(self._client.nthreads())):
+        while not (there := within(_ASK_SECONDS, lambda: list(self._client.nthreads()))):
             if time.monotonic() > deadline:
                 raise UsageError(
                     f"the scheduler at {address} has no worker: start some, "
