@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import queue
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness import environment
@@ -56,7 +57,6 @@ class _Flight:
     future: Future
     lost: tuple[str, ...]
     started: float | None = None
-    done: Done | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,21 @@ class _Waiting:
 
     job: Job
     lost: tuple[str, ...] = field(default=())
+
+
+def _by_value() -> Callable[..., None]:
+    """Return what runs a case, in a form that a scheduler without this project can read.
+
+    It reads every task that it passes on. A function within a function travels as its code, one
+    of a module as the module's name; all else that is sent with a case are plain numbers and words.
+    """
+
+    def run(*arguments: Any) -> None:
+        from harness.cluster.worker import run as here
+
+        here(*arguments)
+
+    return run
 
 
 class ClusterExecutor:
@@ -88,7 +103,9 @@ class ClusterExecutor:
     ) -> None:
         self._client = client
         self._welcome = welcome
-        self._kind = worker.Kind(runtime, limits)
+        self._runtime = runtime
+        self._limits = asdict(limits)
+        self._run = _by_value()
         self._tell = tell
         self._token = secrets.token_hex(4)
         self._topic = f"{worker.PLUGIN}-{self._token}"
@@ -241,31 +258,25 @@ class ClusterExecutor:
         self._asked.discard(address)
         self._roster.remove(address)
         for attempt, flight in list(self._flights.items()):
-            if flight.member.address != address:
-                continue
-            if flight.done is not None:
-                self._has_ended(attempt)
-            else:
+            if flight.member.address == address:
                 self._lost(attempt, "it went away")
 
     def _case_news(self, message: Mapping[str, Any], when: float) -> None:
         flight = self._flights.get(message["attempt"])
         if flight is None:
             return
-        if "outcome" not in message:
+        if "told" not in message:
             flight.started = when
             return
-        told = dict(message["outcome"])
-        outcome = Outcome(Status(told.pop("status")), **told)
-        flight.done = Done(flight.job, outcome, message["environment"])
+        told = json.loads(message["told"])
+        outcome = Outcome(**{**told["outcome"], "status": Status(told["outcome"]["status"])})
+        self._land(message["attempt"])
+        self._done.append(Done(flight.job, outcome, told["environment"]))
 
     def _has_ended(self, attempt: str) -> None:
+        """The task is over; what became of its case has been told before, unless it failed."""
         flight = self._flights.get(attempt)
         if flight is None:
-            return
-        if flight.done is not None:  # what it tells comes before its end
-            self._land(attempt)
-            self._done.append(flight.done)
             return
         try:
             flight.future.result(_RESULT_SECONDS)
@@ -318,11 +329,12 @@ class ClusterExecutor:
         if "threads" in request:  # of the client's machine; the worker's share counts
             request["threads"] = self._roster.threads(member)
         future = self._client.submit(
-            worker.run,
+            self._run,
             attempt,
             one.job.group,
             request,
-            self._kind,
+            self._runtime,
+            self._limits,
             self._topic,
             key=attempt,
             workers=[member.address],

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import json
 import os
 import threading
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +69,8 @@ class Cases(WorkerPlugin):
         self._free: list[_Seat] = []
         self._at_work: dict[str, Runner] = {}
         self._unwanted: set[str] = set()
+        # Those that ended just now: what Dask still says of them is no news.
+        self._over: deque[str] = deque(maxlen=256)
         self._timer: threading.Timer | None = None
 
     def run(self, attempt: str, kind: Kind, group: str, request: Mapping[str, Any]) -> Outcome:
@@ -108,6 +112,7 @@ class Cases(WorkerPlugin):
 
     def _leave(self, attempt: str) -> None:
         del self._at_work[attempt]
+        self._over.append(attempt)
         self._unwanted.discard(attempt)
         self._watch_idle()
         self._ended.notify_all()
@@ -115,6 +120,8 @@ class Cases(WorkerPlugin):
     def stop(self, attempt: str) -> None:
         """End a case at once; one that has not come so far ends when it does."""
         with self._lock:
+            if attempt in self._over:
+                return
             self._unwanted.add(attempt)
             runner = self._at_work.get(attempt)
         if runner is not None:
@@ -200,7 +207,8 @@ def run(
     attempt: str,
     group: str,
     request: Mapping[str, Any],
-    kind: Kind,
+    runtime: str,
+    limits: Mapping[str, Any],
     topic: str,
 ) -> None:
     """Run one case, and tell what became of it and in which environment.
@@ -212,7 +220,8 @@ def run(
       attempt: the key of the task.
       group: what it shares with cases that are cheaper after it.
       request: what the runtime is told of it.
-      kind: of host.
+      runtime: the module that runs it.
+      limits: those it is kept to, by field.
       topic: of the news.
     """
     worker = get_worker()
@@ -224,10 +233,11 @@ def run(
         failure = {"type": "NotOnWorker", "message": f"the worker {worker.name} {wanting}"}
         outcome = Outcome(Status.ERROR, failure=failure)
     else:
+        kind = Kind(runtime, Limits(**limits))
         outcome = plugin.run(attempt, kind, group, request)
-    told = {**vars(outcome), "status": outcome.status.value}
-    news = {"attempt": attempt, "outcome": told, "environment": environment.capture()}
-    worker.log_event(topic, news)
+    # As JSON, which what a case tells has been before: Dask would make tuples of its lists.
+    told = json.dumps({"outcome": vars(outcome), "environment": environment.capture()})
+    worker.log_event(topic, {"attempt": attempt, "told": told})
 
 
 def _wanting(request: Mapping[str, Any]) -> str | None:

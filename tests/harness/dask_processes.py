@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,19 @@ class Cluster:
         self.address = f"tcp://127.0.0.1:{self._port}"
         self.workers: dict[str, psutil.Process] = {}
         self._started: list[subprocess.Popen[bytes]] = []
+        # To the scheduler a case is a task like any other: it works without this project.
+        absent = folder / "absent" / "harness"
+        absent.mkdir(parents=True)
+        (absent / "__init__.py").write_text("raise ImportError('not on the scheduler')\n")
         self.scheduler = self._start(
-            "scheduler", "scheduler", "--port", str(self._port), "--dashboard-address", ":0"
-        )
+            "scheduler", "scheduler", "--port", str(self._port), "--dashboard-address", ":0",
+            PYTHONPATH=str(absent.parent),
+        )  # fmt: skip
+        until(self._listens, 60)
+
+    def _listens(self) -> bool:
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self._port)) == 0
 
     def __enter__(self) -> Cluster:
         return self
@@ -106,6 +116,12 @@ def _family(pid: int) -> list[psutil.Process]:
         return [leader, *leader.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def own_time(processes: Iterable[psutil.Process]) -> float:
+    """Return the CPU seconds of processes, without those of their children."""
+    times = [one.cpu_times() for one in processes]
+    return sum(one.user + one.system for one in times)
 
 
 def until(what: Any, seconds: float = 20) -> None:

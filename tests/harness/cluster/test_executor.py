@@ -18,7 +18,7 @@ from fakes.fake_runtime import EXPECTED
 
 from harness.environment import capture
 from harness.execution.jobs import Executor
-from harness.isolation import Limits
+from harness.isolation import Limits, Runner
 from harness.words import Status
 
 Connect = Callable[..., Executor]
@@ -55,6 +55,13 @@ def test_cases_end_as_on_one_machine(cluster: Cluster, connected: Connect) -> No
     assert done["Pass0-qat"].outcome.metrics == {"parameters": 5, "loss": 0.5}
     assert [s["name"] for s in done["Nested0-qat"].outcome.stages] == ["build", "transform"]
     assert done["Pass0-qat"].environment == capture()
+    with Runner("fakes.fake_runtime", Limits(seconds=30)) as here:
+        local = here.run(fake("Nested0-qat").request)
+    there = done["Nested0-qat"].outcome
+    assert (there.stages, there.metrics) == (local.stages, local.metrics)
+    assert there.failure == local.failure
+    assert there.peak_rss_bytes
+    assert there.seconds > 0
 
 
 def test_a_case_over_its_memory_limit_is_ended(cluster: Cluster, connected: Connect) -> None:
@@ -137,7 +144,7 @@ CLIENT = """
 import sys
 from harness.cluster import connect
 from harness.execution.jobs import Job
-from harness.isolation import Limits
+from harness.isolation import Limits, Runner
 
 executor = connect(sys.argv[1], runtime="scripted_runtime", limits=Limits(seconds=600))
 for n in range(2):
