@@ -76,13 +76,23 @@ def _client(address: str) -> Client:
             "a cluster needs the extra `cluster`, here and on the workers: "
             '`pip install -c constraints.txt -e ".[cluster]"`'
         ) from error
+
+    class Closed(Client):
+        """A client that is closed by who made it, never by the garbage collector.
+
+        That may come by while another client is starting, under a lock that closing takes too.
+        """
+
+        def __del__(self) -> None:
+            pass
+
     # Dask tells every failed attempt in a traceback of its own; one sentence says it better.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         # A server that takes connections and says nothing would be waited on past the timeout.
         return within(
             ANSWER_SECONDS + 1,
-            lambda: Client(
+            lambda: Closed(
                 address, timeout=ANSWER_SECONDS, name="tfmot-matrix", set_as_default=False
             ),
         )
