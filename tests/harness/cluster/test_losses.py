@@ -96,3 +96,19 @@ def test_a_scheduler_that_goes_away_is_told(scratch_cluster: Cluster, connected:
     with pytest.raises(ClusterLost, match="scheduler"):
         one.wait(20)
     until(lambda: not any(each.is_running() for each in case), 20)
+
+
+def test_what_has_ended_is_kept_when_the_scheduler_goes_away(
+    scratch_cluster: Cluster, connected: Connect
+) -> None:
+    cluster = scratch_cluster
+    cluster.worker("a", 2 * GIB)
+    cluster.wait_for(1)
+    one = connected(cluster)
+    one.submit(fake("Pass0-qat", memory=GIB))
+    until(one.free)  # it has ended, and nobody has asked yet
+    cluster.scheduler.kill()
+    until(lambda: one._client.status != "running")
+    assert [done.job.case for done in one.wait(1)] == ["Pass0-qat"]
+    with pytest.raises(ClusterLost):
+        one.wait(20)
