@@ -84,7 +84,7 @@ class Cluster:
         """Return the name of the worker that is a process."""
         return next(name for name, process in self.workers.items() if process.pid == pid)
 
-    def wait_for(self, count: int, seconds: float = 30) -> None:
+    def wait_for(self, count: int, seconds: float = 90) -> None:
         """Wait until there are as many workers."""
         from distributed import Client
 
@@ -124,7 +124,7 @@ def own_time(processes: Iterable[psutil.Process]) -> float:
     return sum(one.user + one.system for one in times)
 
 
-def until(what: Any, seconds: float = 20) -> None:
+def until(what: Any, seconds: float = 60) -> None:
     """Wait until a function returns something true."""
     deadline = time.monotonic() + seconds
     while not what():
@@ -153,7 +153,7 @@ def script(case: str, text: str, *, group: str = "", memory: int | None = None) 
     return Job(case, group or case, {"script": textwrap.dedent(text), "threads": 16}, memory)
 
 
-def drive(executor: Executor, jobs: list[Job], seconds: float = 60) -> dict[str, Done]:
+def drive(executor: Executor, jobs: list[Job], seconds: float = 120) -> dict[str, Done]:
     """Run jobs as a loop does: the first that fits goes next."""
     deadline = time.monotonic() + seconds
     left, done = list(jobs), {}
