@@ -6,19 +6,25 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+#: How long a client may take to say good-bye.
+_CLOSE_SECONDS = 4.0
+
+Answer = TypeVar("Answer")
 
 
 class ClusterLost(RuntimeError):
     """The scheduler or all workers have gone: what has ended is kept, the rest has not run."""
 
 
-def within(seconds: float, function: Callable[[], Any]) -> Any:
+def within(seconds: float, function: Callable[[], Answer]) -> Answer:
     """Return what a call returns; raise TimeoutError if that takes too long."""
-    answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+    answer: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
 
     def call() -> None:
         try:
@@ -33,10 +39,10 @@ def within(seconds: float, function: Callable[[], Any]) -> Any:
         raise TimeoutError(f"no answer within {seconds:g} s") from None
     if error is not None:
         raise error
-    return found
+    return found  # type: ignore[return-value]  # with no error there is an answer
 
 
 def quietly_closed(client: Client) -> None:
     """Close a client whose scheduler may be gone."""
     with contextlib.suppress(Exception):
-        client.close(timeout=2)
+        within(_CLOSE_SECONDS, lambda: client.close(timeout=_CLOSE_SECONDS / 2))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.cluster.calls import quietly_closed
+from harness.cluster.calls import quietly_closed, within
 from harness.execution.jobs import Executor
 from harness.isolation import Limits
 from harness.words import UsageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 #: How long a scheduler, and then each worker, may take to answer.
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 9.0
 
 #: How long a first worker may take to come.
 WORKERS_SECONDS = 10.0
@@ -76,10 +76,26 @@ def _client(address: str) -> Client:
             "a cluster needs the extra `cluster`, here and on the workers: "
             '`pip install -c constraints.txt -e ".[cluster]"`'
         ) from error
+
+    class Closed(Client):
+        """A client that is closed by who made it, never by the garbage collector.
+
+        That may come by while another client is starting, under a lock that closing takes too.
+        """
+
+        def __del__(self) -> None:
+            pass
+
     # Dask tells every failed attempt in a traceback of its own; one sentence says it better.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        return Client(address, timeout=ANSWER_SECONDS, name="tfmot-matrix", set_as_default=False)
+        # A server that takes connections and says nothing would be waited on past the timeout.
+        return within(
+            ANSWER_SECONDS + 1,
+            lambda: Closed(
+                address, timeout=ANSWER_SECONDS, name="tfmot-matrix", set_as_default=False
+            ),
+        )
     except Exception as error:  # a wrong port, somebody else's server, certificates: all end here
         reason = str(error.__cause__ or error).partition("\n")[0] or type(error).__name__
         raise UsageError(

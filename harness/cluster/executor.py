@@ -15,12 +15,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness import environment
 from harness.cluster import worker
 from harness.cluster.calls import ClusterLost, quietly_closed, within
+from harness.cluster.flights import Flight, Waiting, by_value, ended
 from harness.cluster.roster import Member, Roster, gib
 from harness.cluster.welcome import Answer, Welcome
 from harness.execution.jobs import Done, Job
@@ -28,7 +29,7 @@ from harness.isolation import Limits, Outcome
 from harness.words import Status, UsageError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 #: How often a case is begun: again on another worker if the first is lost.
 ATTEMPTS = 2
@@ -38,29 +39,13 @@ PATIENCE_SECONDS = 600.0
 
 #: How long a result may take to arrive, and workers to end what they are told to.
 _RESULT_SECONDS = 10.0
-_DISMISS_SECONDS = 5.0
+_DISMISS_SECONDS = 6.0
+
+#: How long the scheduler may take to say which workers there are.
+_ASK_SECONDS = 10.0
 
 #: Dask's own topic, where workers come and go.
 _ALL = "all"
-
-
-@dataclass
-class _Flight:
-    """A case that a worker has."""
-
-    job: Job
-    member: Member
-    future: Future
-    lost: tuple[str, ...]
-    started: float | None = None
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    """A case that has been taken and has no worker now; ``lost``: names of those it lost."""
-
-    job: Job
-    lost: tuple[str, ...] = field(default=())
 
 
 class ClusterExecutor:
@@ -84,14 +69,16 @@ class ClusterExecutor:
     ) -> None:
         self._client = client
         self._welcome = welcome
-        self._kind = worker.Kind(runtime, limits)
+        self._runtime = runtime
+        self._limits = asdict(limits)
+        self._run = by_value()
         self._tell = tell
         self._token = secrets.token_hex(4)
         self._topic = f"{worker.PLUGIN}-{self._token}"
         self._numbers = itertools.count()
         self._roster = Roster()
-        self._flights: dict[str, _Flight] = {}
-        self._waiting: list[_Waiting] = []
+        self._flights: dict[str, Flight] = {}
+        self._waiting: list[Waiting] = []
         self._done: list[Done] = []
         self._asked: set[str] = set()
         self._alone_since = time.monotonic()
@@ -109,7 +96,7 @@ class ClusterExecutor:
         self._client.subscribe_topic(_ALL, self._cluster_event)
         self._client.subscribe_topic(self._topic, self._case_event)
         deadline = time.monotonic() + seconds
-        while not (there := list(self._client.nthreads())):
+        while not (there := self._addresses(address)):
             if time.monotonic() > deadline:
                 raise UsageError(
                     f"the scheduler at {address} has no worker: start some, "
@@ -125,6 +112,14 @@ class ClusterExecutor:
             if isinstance(one, Member):
                 self._roster.add(one)
 
+    def _addresses(self, address: str) -> list[str]:
+        try:
+            return within(_ASK_SECONDS, lambda: list(self._client.nthreads()))
+        except (TimeoutError, OSError) as error:
+            raise UsageError(
+                f"the scheduler at {address} does not say which workers it has ({error})"
+            ) from error
+
     # --- what the loop calls ----------------------------------------------------------
 
     def free(self) -> int:
@@ -136,8 +131,8 @@ class ClusterExecutor:
         return self._never_fits(job) or self._roster.place(job) is not None
 
     def submit(self, job: Job) -> None:
-        self._waiting.append(_Waiting(job))
-        self._send_waiting()
+        self._waiting.append(Waiting(job))
+        self._catch_up()
 
     def running(self) -> Mapping[str, float]:
         self._catch_up()
@@ -156,7 +151,8 @@ class ClusterExecutor:
         """
         deadline = time.monotonic() + seconds
         self._catch_up()
-        while not self._done:
+        while not self._done:  # what has ended comes first, whatever has been lost since
+            self._refuse_lost()
             left = deadline - time.monotonic()
             if left <= 0:
                 break
@@ -174,7 +170,7 @@ class ClusterExecutor:
         while not cancel and (self._flights or self._waiting):
             self.wait(1.0)
         self._is_open = False
-        if self._client.status == "running":
+        if self._is_connected():
             by_worker = [member.address for member in self._roster]
             attempts = list(self._flights)
             with contextlib.suppress(Exception):
@@ -197,11 +193,10 @@ class ClusterExecutor:
 
     def _case_event(self, event: tuple[float, Any]) -> None:
         _, message = event
-        self._news.put((self._has_started, (message["started"], time.monotonic())))
+        self._news.put((self._case_news, (message, time.monotonic())))
 
     def _catch_up(self) -> None:
         """Look at all news there are, then send what can be sent."""
-        self._refuse_lost()
         while True:
             try:
                 handle, arguments = self._news.get_nowait()
@@ -210,7 +205,11 @@ class ClusterExecutor:
             handle(*arguments)
         if self._roster:
             self._alone_since = time.monotonic()
-        self._send_waiting()
+        if self._is_connected():
+            self._send_waiting()
+
+    def _is_connected(self) -> bool:
+        return bool(self._client.status == "running")
 
     # --- news, in the loop's thread ---------------------------------------------------
 
@@ -237,30 +236,37 @@ class ClusterExecutor:
         self._asked.discard(address)
         self._roster.remove(address)
         for attempt, flight in list(self._flights.items()):
-            if flight.member.address == address and not flight.future.done():
+            if flight.member.address == address:
                 self._lost(attempt, "it went away")
 
-    def _has_started(self, attempt: str, when: float) -> None:
-        if attempt in self._flights:
-            self._flights[attempt].started = when
+    def _case_news(self, message: Mapping[str, Any], when: float) -> None:
+        flight = self._flights.get(message["attempt"])
+        if flight is None:
+            return
+        if "told" not in message:
+            flight.started = when
+            return
+        self._land(message["attempt"])
+        self._done.append(ended(flight.job, message["told"]))
 
     def _has_ended(self, attempt: str) -> None:
+        """The task is over; what became of its case has been told before, unless it failed."""
         flight = self._flights.get(attempt)
         if flight is None:
             return
         try:
-            outcome, there = flight.future.result(_RESULT_SECONDS)
+            flight.future.result(_RESULT_SECONDS)
         except Exception as error:
             self._has_failed(attempt, flight, error)
         else:
-            self._land(attempt)
-            self._done.append(Done(flight.job, outcome, there))
+            self._lost(attempt, "it told nothing of the case")
 
-    def _has_failed(self, attempt: str, flight: _Flight, error: Exception) -> None:
+    def _has_failed(self, attempt: str, flight: Flight, error: Exception) -> None:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
 
-        self._refuse_lost()
+        if not self._is_connected():
+            return  # `wait` tells, once it has handed out what has ended
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         if isinstance(error, KilledWorker | FutureCancelledError | TimeoutError | OSError):
             self._lost(attempt, reason)
@@ -277,7 +283,7 @@ class ClusterExecutor:
         return 0 < ceiling < self._roster.size(job)
 
     def _send_waiting(self) -> None:
-        left: list[_Waiting] = []
+        left: list[Waiting] = []
         for one in self._waiting:
             member = self._roster.place(one.job, one.lost)
             if member is not None:
@@ -293,18 +299,19 @@ class ClusterExecutor:
                 left.append(one)
         self._waiting = left
 
-    def _send(self, one: _Waiting, member: Member) -> None:
+    def _send(self, one: Waiting, member: Member) -> None:
         number = next(self._numbers)
         attempt = f"{one.job.case}-{self._token}-{number}"
         request = dict(one.job.request)
         if "threads" in request:  # of the client's machine; the worker's share counts
             request["threads"] = self._roster.threads(member)
         future = self._client.submit(
-            worker.run,
+            self._run,
             attempt,
             one.job.group,
             request,
-            self._kind,
+            self._runtime,
+            self._limits,
             self._topic,
             key=attempt,
             workers=[member.address],
@@ -315,10 +322,10 @@ class ClusterExecutor:
             pure=False,
         )
         self._roster.give(member, attempt, one.job)
-        self._flights[attempt] = _Flight(one.job, member, future, one.lost)
+        self._flights[attempt] = Flight(one.job, member, future, one.lost)
         future.add_done_callback(lambda _: self._news.put((self._has_ended, (attempt,))))
 
-    def _land(self, attempt: str) -> _Flight:
+    def _land(self, attempt: str) -> Flight:
         """Take a case from its worker, and let Dask forget it."""
         flight = self._flights.pop(attempt)
         self._roster.end(flight.member.address, attempt)
@@ -330,7 +337,7 @@ class ClusterExecutor:
         flight = self._land(attempt)
         lost = (*flight.lost, flight.member.name)
         if len(lost) < ATTEMPTS:
-            self._waiting.insert(0, _Waiting(flight.job, lost))
+            self._waiting.insert(0, Waiting(flight.job, lost))
             return
         self._fail(
             flight.job,
@@ -343,7 +350,7 @@ class ClusterExecutor:
         self._done.append(Done(job, outcome, environment.capture()))
 
     def _refuse_lost(self) -> None:
-        if self._client.status != "running":
+        if not self._is_connected():
             raise ClusterLost("the Dask scheduler went away: start it again and use --resume")
         alone = time.monotonic() - self._alone_since
         if not self._roster and alone > PATIENCE_SECONDS:

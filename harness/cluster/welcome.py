@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness import environment
@@ -37,11 +37,13 @@ class Welcome:
 
     def ask(self, addresses: Sequence[str]) -> dict[str, Answer]:
         """Return what each worker answers."""
-        call: Callable[[], dict[str, Answer]] = lambda: self._client.run(  # noqa: E731
-            worker.welcome, self._runtime, workers=list(addresses), on_error="return"
-        )
         try:
-            found: dict[str, Answer] = within(ANSWER_SECONDS, call)
+            found: dict[str, Answer] = within(
+                ANSWER_SECONDS,
+                lambda: self._client.run(
+                    worker.welcome, self._runtime, workers=list(addresses), on_error="return"
+                ),
+            )
         except Exception as error:
             found = {}
             missing: Exception = error

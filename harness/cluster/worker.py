@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ MEMORY = "MEMORY"
 
 #: A host process that has had no case for so long is ended: its client may be gone.
 IDLE_SECONDS = 60.0
+
+#: How long a case may take to end when it is told to.
+_END_SECONDS = 5.0
 
 #: States of a task of Dask's that was executing: all others mean that nobody wants it any more.
 _ENDS = ("memory", "error", "long-running", "rescheduled")
@@ -60,9 +65,12 @@ class Cases(WorkerPlugin):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
         self._free: list[_Seat] = []
         self._at_work: dict[str, Runner] = {}
         self._unwanted: set[str] = set()
+        # Those that ended just now: what Dask still says of them is no news.
+        self._over: deque[str] = deque(maxlen=256)
         self._timer: threading.Timer | None = None
 
     def run(self, attempt: str, kind: Kind, group: str, request: Mapping[str, Any]) -> Outcome:
@@ -86,26 +94,34 @@ class Cases(WorkerPlugin):
                 seat.runner.stop()
         for one in others:
             one.runner.close()
-        sound = False
+        is_sound = False
         try:
             yield seat.runner
-            sound = True
+            is_sound = True
         finally:
             with self._lock:
-                del self._at_work[attempt]
                 # One that was told to stop as its case ended anyway would refuse the next.
-                if sound and attempt not in self._unwanted:
+                is_sound = is_sound and attempt not in self._unwanted
+                if is_sound:
                     self._free.append(seat)
-                else:
-                    sound = False
-                self._unwanted.discard(attempt)
-                self._watch_idle()
-            if not sound:
+                    self._leave(attempt)
+            if not is_sound:
                 seat.runner.close()
+                with self._lock:
+                    self._leave(attempt)
+
+    def _leave(self, attempt: str) -> None:
+        del self._at_work[attempt]
+        self._over.append(attempt)
+        self._unwanted.discard(attempt)
+        self._watch_idle()
+        self._ended.notify_all()
 
     def stop(self, attempt: str) -> None:
         """End a case at once; one that has not come so far ends when it does."""
         with self._lock:
+            if attempt in self._over:
+                return
             self._unwanted.add(attempt)
             runner = self._at_work.get(attempt)
         if runner is not None:
@@ -114,9 +130,17 @@ class Cases(WorkerPlugin):
     def close(self) -> None:
         """End everything."""
         with self._lock:
-            for attempt, runner in self._at_work.items():
-                self._unwanted.add(attempt)
-                runner.stop()
+            attempts = list(self._at_work)
+        self.end(attempts)
+
+    def end(self, attempts: Collection[str]) -> None:
+        """End some cases and all hosts that have none; return when they have ended."""
+        for attempt in attempts:
+            self.stop(attempt)
+        with self._lock:
+            self._ended.wait_for(
+                lambda: not self._at_work.keys() & set(attempts), timeout=_END_SECONDS
+            )
         self.close_idle()
 
     def close_idle(self) -> None:
@@ -173,9 +197,7 @@ async def dismiss(attempts: list[str], dask_worker: Worker) -> None:
     """End cases of a client that leaves, and hosts that it leaves idle."""
     plugin = dask_worker.plugins.get(PLUGIN)
     if isinstance(plugin, Cases):
-        for attempt in attempts:
-            plugin.stop(attempt)
-        await asyncio.to_thread(plugin.close_idle)
+        await asyncio.to_thread(plugin.end, attempts)
 
 
 # --- what the client submits: runs in a thread of the worker ------------------------------
@@ -185,29 +207,37 @@ def run(
     attempt: str,
     group: str,
     request: Mapping[str, Any],
-    kind: Kind,
+    runtime: str,
+    limits: Mapping[str, Any],
     topic: str,
-) -> tuple[Outcome, Mapping[str, Any]]:
-    """Run one case; return what became of it and the environment it ran in.
+) -> None:
+    """Run one case, and tell what became of it and in which environment.
+
+    That goes to the client as news, not as the task's result: a result stays here until the
+    client asks for it, two more messages during which the worker may be lost, and the case with it.
 
     Args:
       attempt: the key of the task.
       group: what it shares with cases that are cheaper after it.
       request: what the runtime is told of it.
-      kind: of host.
-      topic: where it is told that the case has started.
+      runtime: the module that runs it.
+      limits: those it is kept to, by field.
+      topic: of the news.
     """
     worker = get_worker()
     plugin = worker.plugins[PLUGIN]
     assert isinstance(plugin, Cases)
-    worker.log_event(topic, {"started": attempt})
+    worker.log_event(topic, {"attempt": attempt})
     wanting = _wanting(request)
     if wanting:
         failure = {"type": "NotOnWorker", "message": f"the worker {worker.name} {wanting}"}
         outcome = Outcome(Status.ERROR, failure=failure)
     else:
+        kind = Kind(runtime, Limits(**limits))
         outcome = plugin.run(attempt, kind, group, request)
-    return outcome, environment.capture()
+    # As JSON, which what a case tells has been before: Dask would make tuples of its lists.
+    told = json.dumps({"outcome": vars(outcome), "environment": environment.capture()})
+    worker.log_event(topic, {"attempt": attempt, "told": told})
 
 
 def _wanting(request: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ import psutil
 import pytest
 
 from harness import isolation
-from harness.isolation import Limits, Outcome, Runner
+from harness.isolation import Limits, Outcome, Runner, Stopped
 from harness.words import Status
 
 RUNTIME = "fakes.scripted_runtime"
@@ -300,6 +301,30 @@ def test_closing_in_mid_case_ends_the_case_and_the_host(tmp_path: Path) -> None:
     assert len(pids) == 4
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []
     assert one._host is None
+
+
+def test_another_thread_can_stop_a_case(tmp_path: Path) -> None:
+    mark = tmp_path / "pids"
+    script = LEAVE + f"open({str(mark)!r}, 'w').write(f'{{os.getpid()}} {{metrics[\"pids\"]}}')\n"
+    one = Runner(RUNTIME, Limits(seconds=60))
+
+    def stop() -> None:
+        while not (mark.exists() and mark.read_text().endswith("]")):
+            time.sleep(0.02)
+        one.stop()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with pytest.raises(Stopped):
+        run(one, script + "time.sleep(600)")
+    stopper.join()
+    pids = [int(n) for n in re.findall(r"\d+", mark.read_text())]
+    assert len(pids) == 4
+    assert [pid for pid in pids if psutil.pid_exists(pid)] == []
+    assert one._host is None
+    with pytest.raises(Stopped):  # for good
+        run(one, "pass")
+    one.close()
 
 
 # --- the host ---------------------------------------------------------------------------

@@ -7,8 +7,9 @@ import os
 import socket
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import psutil
 from harness.cluster.worker import MEMORY
 from harness.execution.jobs import Done, Executor, Job
 
-FAKES = Path(__file__).resolve().parents[1] / "fakes"
+GIB = 2**30
+
+FAKES = Path(__file__).with_name("fakes").resolve()
 
 
 def free_port() -> int:
@@ -39,9 +42,19 @@ class Cluster:
         self.address = f"tcp://127.0.0.1:{self._port}"
         self.workers: dict[str, psutil.Process] = {}
         self._started: list[subprocess.Popen[bytes]] = []
-        self._start(
-            "scheduler", "scheduler", "--port", str(self._port), "--dashboard-address", ":0"
-        )
+        # To the scheduler a case is a task like any other: it works without this project.
+        absent = folder / "absent" / "harness"
+        absent.mkdir(parents=True)
+        (absent / "__init__.py").write_text("raise ImportError('not on the scheduler')\n")
+        self.scheduler = self._start(
+            "scheduler", "scheduler", "--port", str(self._port), "--dashboard-address", ":0",
+            PYTHONPATH=str(absent.parent),
+        )  # fmt: skip
+        until(self._listens, 60)
+
+    def _listens(self) -> bool:
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self._port)) == 0
 
     def __enter__(self) -> Cluster:
         return self
@@ -67,7 +80,11 @@ class Cluster:
         self.workers[name] = process
         return process
 
-    def wait_for(self, count: int, seconds: float = 30) -> None:
+    def named(self, pid: int) -> str:
+        """Return the name of the worker that is a process."""
+        return next(name for name, process in self.workers.items() if process.pid == pid)
+
+    def wait_for(self, count: int, seconds: float = 90) -> None:
         """Wait until there are as many workers."""
         from distributed import Client
 
@@ -101,7 +118,13 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def until(what: Any, seconds: float = 20) -> None:
+def own_time(processes: Iterable[psutil.Process]) -> float:
+    """Return the CPU seconds of processes, without those of their children."""
+    times = [one.cpu_times() for one in processes]
+    return sum(one.user + one.system for one in times)
+
+
+def until(what: Any, seconds: float = 60) -> None:
     """Wait until a function returns something true."""
     deadline = time.monotonic() + seconds
     while not what():
@@ -125,7 +148,12 @@ def fake(case: str, *, group: str = "", memory: int | None = None, **request: An
     return Job(case, group or application, asked, memory)
 
 
-def drive(executor: Executor, jobs: list[Job], seconds: float = 60) -> dict[str, Done]:
+def script(case: str, text: str, *, group: str = "", memory: int | None = None) -> Job:
+    """Return a job of the scripted runtime."""
+    return Job(case, group or case, {"script": textwrap.dedent(text), "threads": 16}, memory)
+
+
+def drive(executor: Executor, jobs: list[Job], seconds: float = 120) -> dict[str, Done]:
     """Run jobs as a loop does: the first that fits goes next."""
     deadline = time.monotonic() + seconds
     left, done = list(jobs), {}
