@@ -27,7 +27,7 @@ def count_unique(values: Array) -> int | None:
     """Return the number of different values; None if there are more than `MANY`."""
     flat = values.reshape(-1)
     if flat.dtype.kind in "iub" and flat.dtype.itemsize <= 2:
-        count = np.count_nonzero(_tally(flat[None]))
+        count = int(np.count_nonzero(_tally(flat[None])))
         return count if count <= MANY else None
     known = np.empty(0, flat.dtype)
     for part in _parts(flat):
@@ -87,14 +87,16 @@ def _tally(rows: Array) -> Array:
 
 
 def _unlike(part: Array) -> Array:
-    """All different values of a part, some perhaps more than once."""
+    """The different values of a part: all of them, or more than `MANY`."""
     if part.dtype != np.float32:
         return np.unique(part)
     place = (part.view(np.uint32) >> 16).astype(np.intp)
     table = np.full(_TABLE, np.nan, np.float32)
     table[place] = part
-    others = part[table[place] != part]
-    return np.unique(np.concatenate([table[~np.isnan(table)], others]))
+    found = table[~np.isnan(table)]
+    if len(found) > MANY:  # whatever the others are
+        return found
+    return np.unique(np.concatenate([found, part[table[place] != part]]))
 
 
 def _parts(flat: Array) -> Iterator[Array]:
