@@ -55,29 +55,39 @@ class Points:
         middle = (self._count[:-1] + self._count[1:]) / (2 * self._count[-1])
         return np.asarray(np.interp(shares, middle, self.at))
 
-    def lloyd(self, start: Array) -> tuple[Array, float]:
-        """Move centroids to the means of their intervals until they rest.
+    def lloyd(self, starts: Array) -> tuple[Array, float]:
+        """Move centroids to the means of their intervals until they rest; the best of some starts.
+
+        All starts move at once: the arrays are so short that calls are what takes time.
+
+        Args:
+            starts: of shape (starts, k).
 
         Returns:
             The centroids, sorted, and the sum of squared distances to them.
         """
-        at = np.sort(start)
+        at = np.sort(starts, axis=1)
+        moving = np.arange(len(at))
         for _ in range(_ITERATIONS):
-            edges = self._edges(at)
-            count, total = np.diff(self._count[edges]), np.diff(self._sum[edges])
-            moved = np.where(count > 0, total / np.maximum(count, 1.0), at)
-            rests = np.max(np.abs(moved - at)) <= _REST * self._width
-            at = np.sort(moved)
-            if rests:
+            before = at[moving]
+            count, total = self._between(before, self._count, self._sum)
+            moved = np.where(count > 0, total / np.maximum(count, 1.0), before)
+            at[moving] = np.sort(moved, axis=1)
+            moving = moving[np.abs(moved - before).max(axis=1) > _REST * self._width]
+            if not moving.size:
                 break
-        edges = self._edges(at)
-        count, total = np.diff(self._count[edges]), np.diff(self._sum[edges])
-        error = np.diff(self._square[edges]) - 2 * at * total + at**2 * count
-        return at, float(error.sum())
+        count, total, square = self._between(at, self._count, self._sum, self._square)
+        errors = [float(row.sum()) for row in square - 2 * at * total + at**2 * count]
+        best = int(np.argmin(errors))
+        return at[best], errors[best]
 
-    def _edges(self, at: Array) -> Array:
-        inner = np.searchsorted(self.at, (at[:-1] + at[1:]) / 2)
-        return np.concatenate([[0], inner, [len(self.at)]])
+    def _between(self, at: Array, *sums: Array) -> list[Array]:
+        """For each centroid, what running sums grow by in its interval."""
+        edges = np.empty((len(at), at.shape[1] + 1), np.intp)
+        edges[:, 0], edges[:, -1] = 0, len(self.at)
+        edges[:, 1:-1] = self.at.searchsorted((at[:, :-1] + at[:, 1:]) / 2)
+        taken = (one[edges] for one in sums)
+        return [one[:, 1:] - one[:, :-1] for one in taken]
 
 
 def _reduced(flat: Array) -> tuple[Array, Array, float]:
@@ -131,7 +141,7 @@ def _kmeans(points: Points, k: int) -> Array:
             away = (points.at - chosen[-1]) ** 2
             distance = np.minimum(distance, away) if len(chosen) > 1 else away
         starts.append(np.array(chosen + chosen[-1:] * (k - len(chosen))))
-    return min((points.lloyd(start) for start in starts), key=lambda result: result[1])[0]
+    return points.lloyd(np.stack(starts))[0]
 
 
 def _linear(points: Points, k: int) -> Array:

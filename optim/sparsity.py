@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
+from optim.distinct import MANY, count_unique
 from optim.errors import ConfigError
 from optim.whole import pair
 
 __all__ = ["KernelSparsity", "SparsityReport", "sparsity_report"]
-
-MANY = 1024
-"""Different values are counted up to this number."""
-
-_SAMPLE = 1 << 16
-_AT_ONCE = 1 << 22  # values that are sorted together: bounds the temporary memory
 
 
 @dataclass(frozen=True)
@@ -226,7 +222,11 @@ def _of_litert(name: str, source: bytes | Path, m_by_n: tuple[int, int]) -> Spar
 
 
 def measure(
-    values: np.ndarray, zero: Any, axis: int | None, m_by_n: tuple[int, int] | None
+    values: np.ndarray,
+    zero: Any,
+    axis: int | None,
+    m_by_n: tuple[int, int] | None,
+    unique: int | EllipsisType | None = ...,
 ) -> dict[str, Any]:
     """Return what `KernelSparsity` says of the values themselves.
 
@@ -235,60 +235,32 @@ def measure(
         zero: what counts as zero; a scalar, or an array that broadcasts to the kernel.
         axis: along which groups lie; None if m-by-n makes no sense.
         m_by_n: the pattern to look for; None for none.
+        unique: the number of different values, where it is known.
     """
     zeros = values == zero
     found: dict[str, Any] = {
         "shape": tuple(map(int, values.shape)),
         "size": int(values.size),
         "sparsity": float(np.count_nonzero(zeros) / values.size) if values.size else 0.0,
-        "unique": count_unique(values),
+        "unique": count_unique(values) if unique is ... else unique,
     }
     if axis is None or m_by_n is None:
         return found
-    m, n = m_by_n
-    length = values.shape[axis] // n * n
-    groups = np.moveaxis(zeros, axis, -1)[..., :length].reshape(-1, n)
-    satisfied = np.count_nonzero(groups, axis=1) >= m
+    satisfied = groups_satisfied(zeros, axis, *m_by_n)
     return {
         **found,
-        "m_by_n": (m, n),
-        "blocks": len(groups),
-        "satisfied": float(satisfied.mean()) if len(groups) else None,
+        "m_by_n": tuple(m_by_n),
+        "blocks": satisfied.size,
+        "satisfied": float(satisfied.mean()) if satisfied.size else None,
     }
 
 
-def count_unique(values: np.ndarray) -> int | None:
-    """Return the number of different values; None if there are more than `MANY`."""
-    flat = values.reshape(-1)
-    known = np.empty(0, flat.dtype)
-    for part in _parts(flat):
-        known = np.unique(np.concatenate([known, np.unique(part)]))
-        if len(known) > MANY:
-            return None
-    return len(known)
-
-
-def count_unique_by_channel(values: np.ndarray, axis: int) -> int | None:
-    """Return the most different values that one slice along an axis has; None above `MANY`."""
-    if values.size == 0:
-        return 0
-    channels = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
-    if count_unique(channels[0]) is None:  # of many values, one channel tells
-        return None
-    most = 0
-    step = max(1, _AT_ONCE // channels.shape[1])
-    for start in range(0, len(channels), step):
-        ordered = np.sort(channels[start : start + step], axis=1)
-        changes = np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1)
-        most = max(most, int(changes.max()) + 1)
-        if most > MANY:
-            return None
-    return most
-
-
-def _parts(flat: np.ndarray) -> Iterator[np.ndarray]:
-    """Cut into parts that grow, so that many values are noticed after a few."""
-    start, size = 0, _SAMPLE
-    while start < flat.size:
-        yield flat[start : start + size]
-        start, size = start + size, min(2 * size, _AT_ONCE)
+def groups_satisfied(zeros: np.ndarray, axis: int, m: int, n: int) -> np.ndarray:
+    """Return, for each full group of n along an axis, whether m of it are set."""
+    length = zeros.shape[axis] // n * n
+    flags = np.moveaxis(zeros, axis, -1)[..., :length].view(np.uint8)
+    # One addition of all groups for each of their places: a sum of each group is ten times slower.
+    count = np.zeros((*flags.shape[:-1], length // n), np.min_scalar_type(n))
+    for place in range(n):
+        count += flags[..., place::n]
+    return count >= m

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from optim import litert
-from optim.sparsity import KernelSparsity, count_unique, count_unique_by_channel, measure
+from optim.distinct import count_both, count_unique
+from optim.sparsity import KernelSparsity, measure
 from optim.verification.naming import layer_of
 
 __all__ = ["kernels"]
@@ -116,7 +117,7 @@ def _data(model: Any, tensor: Any, content: bytes) -> np.ndarray | None:
     if kind == "int4":  # two in a byte, the lower half first
         halves = np.stack([raw & 15, raw >> 4], axis=-1).reshape(-1).astype(np.int8)
         return np.where(halves > 7, halves - 16, halves)
-    return np.frombuffer(raw.tobytes(), _DTYPES[kind]) if kind in _DTYPES else None
+    return np.frombuffer(raw, _DTYPES[kind]) if kind in _DTYPES else None
 
 
 def _measured(
@@ -140,8 +141,12 @@ def _measured(
             layer, kernel, shape, size, 1 - stored / size, unique=unique and unique + 1, dtype=dtype
         )
     values = data[:size].reshape(shape)
-    by_channel = None if channels is None else count_unique_by_channel(values, channels)
-    measured = measure(values, zero, axis, m_by_n)
+    by_channel = None
+    if channels is None:
+        unique = count_unique(values)
+    else:
+        unique, by_channel = count_both(values, channels)
+    measured = measure(values, zero, axis, m_by_n, unique)
     return KernelSparsity(layer, kernel, **measured, dtype=dtype, unique_per_channel=by_channel)
 
 
@@ -151,7 +156,7 @@ def _zero(tensor: Any, rank: int) -> Any:
     if q is None or not q.ScaleLength() or not q.ZeroPointLength():
         return 0
     points = q.ZeroPointAsNumpy()
-    if len(points) == 1:
+    if np.all(points == points[0]):  # a comparison with one number is the fastest
         return int(points[0])
     shape = [1] * rank
     shape[q.QuantizedDimension()] = len(points)

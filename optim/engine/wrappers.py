@@ -22,7 +22,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware
 )
 
 from optim._keras import keras, tf
-from optim.engine.quantizers import unpack
+from optim.engine.quantizers import TensorQuantizeConfig, unpack
+from optim.engine.signatures import told
 
 # Ranges are float32 whatever the policy of the layer: TensorFlow's op takes no other.
 _RANGE = {"dtype": "float32", "experimental_autocast": False}
@@ -30,6 +31,9 @@ _RANGE = {"dtype": "float32", "experimental_autocast": False}
 # The converter to LiteRT computes nothing of constants that are larger (in bytes): a kernel
 # that arithmetic quantizes would be left to the runtime, in float.
 FOLDED_BYTES = 1 << 27
+
+# Packages whose quantizers do without AutoGraph.
+_KNOWN = (__name__.split(".")[0], "tensorflow_model_optimization")
 
 register = keras.utils.register_keras_serializable(package="optim")
 
@@ -159,6 +163,22 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
 
+    def _infer_output_signature(self, inputs: Any, args: Any, kwargs: Any, masks: Any) -> Any:
+        known = told(self, self.layer, inputs, (args, kwargs), masks)
+        return (
+            known
+            if known is not None
+            else super()._infer_output_signature(inputs, args, kwargs, masks)
+        )
+
+    def _should_use_autograph(self) -> bool:
+        """Not for us: it would convert this class, its quantizers and all that they call anew."""
+        config = self.quantize_config
+        if type(config) is not TensorQuantizeConfig or self.layer._should_use_autograph():
+            return True
+        quantizers = (*config.weights.values(), config.activation, config.output)
+        return any(map(_is_foreign, quantizers))
+
     def get_config(self) -> dict[str, Any]:
         # The same form in `.h5` and `.keras`; the newer one loses the package of a
         # registered class when an `.h5` file is read.
@@ -184,6 +204,11 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
         return self.layer.non_trainable_weights + (
             own if self.trainable else self._trainable_weights + own
         )
+
+
+def _is_foreign(quantizer: Any) -> bool:
+    """Whether somebody else wrote it, perhaps for AutoGraph to convert."""
+    return quantizer is not None and type(quantizer).__module__.split(".")[0] not in _KNOWN
 
 
 def _is_exported() -> bool:
@@ -212,6 +237,17 @@ class QuantizeLayer(quantize_layer.QuantizeLayer):  # type: ignore[misc]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tf.TensorShape(input_shape)
+
+    def _infer_output_signature(self, inputs: Any, args: Any, kwargs: Any, masks: Any) -> Any:
+        known = told(self, None, inputs, (args, kwargs), masks)
+        return (
+            known
+            if known is not None
+            else super()._infer_output_signature(inputs, args, kwargs, masks)
+        )
+
+    def _should_use_autograph(self) -> bool:
+        return _is_foreign(self.quantizer)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> QuantizeLayer:
@@ -243,15 +279,6 @@ class ChainQuantizeLayer(QuantizeLayer):
     def call(self, inputs: Any, training: Any = None, position: int = -1) -> Any:
         variables = self.quantizer_vars[position]
         return quantize(self.quantizer, inputs, training_phase(training), variables)
-
-    def _infer_output_signature(self, inputs: Any, args: Any, kwargs: Any, masks: Any) -> Any:
-        """Spare Keras the tracing: a block of a network has dozens of these calls."""
-        if any(mask is not None for mask in tf.nest.flatten(masks)):
-            return super()._infer_output_signature(inputs, args, kwargs, masks)
-        with keras.backend.name_scope(self._name_scope()):
-            self._maybe_build(inputs)
-        self._set_save_spec(inputs, args, kwargs)
-        return keras.__internal__.KerasTensor(inputs.type_spec)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "length": self.length}

@@ -17,9 +17,10 @@ from optim import (
     uncluster,
     unprune,
 )
+from optim.distinct import count_both, count_unique, count_unique_by_channel
 from optim.errors import ConfigError, KerasModelError, ModelFileError
 from optim.pruning_wrapper import pruned_layers
-from optim.sparsity import SparsityReport, count_unique, count_unique_by_channel, measure
+from optim.sparsity import SparsityReport, measure
 
 
 @pytest.fixture
@@ -191,13 +192,44 @@ def test_zero_points_and_many_values():
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("values", [3, 40, 5000])
 def test_values_by_channel(rng, monkeypatch, values, axis):
-    monkeypatch.setattr("optim.sparsity._AT_ONCE", 5000)  # a few channels at a time
+    monkeypatch.setattr("optim.distinct._AT_ONCE", 5000)  # a few channels at a time
     kernel = rng.integers(0, values, (12, 10, 400)).astype("float32")
     most = max(len(np.unique(channel)) for channel in np.moveaxis(kernel, axis, 0))
     assert count_unique_by_channel(kernel, axis) == (most if most <= 1024 else None)
     kernel[0] = 1.0  # then the first channel does not tell
     assert count_unique_by_channel(kernel, 0) == (None if values > 1024 else values)
     assert count_unique_by_channel(np.zeros((3, 0)), 0) == 0
+
+
+@pytest.mark.parametrize("at_once", [700, 1 << 22])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "float16", "float32", "float64"])
+@pytest.mark.parametrize("count", [1, 3, 200])
+def test_values_of_every_type_are_counted_as_sorting_does(rng, monkeypatch, dtype, count, at_once):
+    monkeypatch.setattr("optim.distinct._AT_ONCE", at_once)
+    monkeypatch.setattr("optim.distinct._SAMPLE", 500)
+    kernel = (rng.integers(0, count, (6, 5, 40)) - count // 2).astype(dtype)
+    if dtype == "float32":  # next to each other, the same in the upper half of their bits
+        kernel = np.where(kernel > 0, np.nextafter(np.float32(1), kernel + 1), kernel)
+        kernel[0, 0, :4] = (-0.0, 0.0, np.nan, np.nan)
+    wanted = len(np.unique(kernel))
+    most = max(len(np.unique(channel)) for channel in np.moveaxis(kernel, 1, 0))
+    assert count_unique(kernel) == wanted
+    if dtype != "float32":  # not a number is not counted by channel
+        assert count_both(kernel, 1) == (wanted, most)
+        assert count_unique_by_channel(kernel, 1) == most
+
+
+@pytest.mark.parametrize("m_by_n", [(1, 2), (2, 4), (3, 5), (9, 10)])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_groups_are_counted_one_by_one(rng, m_by_n, axis):
+    kernel = rng.integers(0, 2, (7, 23, 31)).astype("int8")
+    m, n = m_by_n
+    lines = np.moveaxis(kernel, axis, -1).reshape(-1, kernel.shape[axis])
+    groups = [line[i : i + n] for line in lines for i in range(0, len(line) - n + 1, n)]
+    enough = [np.count_nonzero(group == 0) >= m for group in groups]
+    found = measure(kernel, 0, axis, m_by_n)
+    assert found["blocks"] == len(groups)
+    assert found["satisfied"] == (np.mean(enough) if groups else None)
 
 
 def test_what_cannot_be_reported(network, tmp_path):
