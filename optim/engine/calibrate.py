@@ -18,6 +18,7 @@ import numpy as np
 from optim._keras import keras, tf, tfmot
 from optim.batches import Inputs, as_batches
 from optim.engine.observers import METHODS, Observer
+from optim.engine.preserving import unchanging
 from optim.errors import ConfigError
 from optim.tapping import tapped
 
@@ -68,9 +69,6 @@ def calibrate(
     if method not in METHODS:
         raise ConfigError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
     batches = _Batches(model, data, steps)
-    if batch_norm:
-        estimate_batch_norm(model, batches)
-    set_weight_ranges(model)
     seen: dict[int, Observer] = {}
 
     def watch(quantizer: Any, x: Any, variables: dict[str, Any]) -> None:
@@ -80,13 +78,17 @@ def calibrate(
         seen[key].see(np.asarray(x))
 
     bar = keras.utils.Progbar(len(batches) or None) if progress and sys.stderr else None
-    with _watching(model, watch):
-        for i, batch in enumerate(batches, 1):
-            model(batch, training=False)
-            for observer in seen.values():
-                observer.end_batch()
-            if bar is not None:
-                bar.update(i)
+    with unchanging(model):
+        if batch_norm:
+            estimate_batch_norm(model, batches)
+        set_weight_ranges(model)
+        with _watching(model, watch):
+            for i, batch in enumerate(batches, 1):
+                model(batch, training=False)
+                for observer in seen.values():
+                    observer.end_batch()
+                if bar is not None:
+                    bar.update(i)
     for observer in seen.values():
         observer.finish()
     return model

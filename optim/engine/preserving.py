@@ -105,6 +105,7 @@ class PreservingQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-def
         self.zeros = bool(zeros)
         self.values = int(values)
         self.settled = False
+        self.held: dict[tuple[int, bool], Any] | None = None
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         variables = dict(self.quantizer.build(tensor_shape, name, layer))
@@ -139,7 +140,16 @@ class PreservingQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-def
         return tf.where(tf.convert_to_tensor(variables["mask_var"]), kernel, tf.zeros_like(kernel))
 
     def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
-        kernel = inputs if self.settled else self.preserved(inputs, weights)
+        if self.settled:
+            kernel = inputs
+        elif self.held is None or not self.values or not tf.executing_eagerly():
+            kernel = self.preserved(inputs, weights)
+        else:
+            # In inference, a kernel may have been rounded to half precision before.
+            key = id(weights), bool(training)
+            kernel = self.held.get(key)
+            if kernel is None:
+                kernel = self.held[key] = self.preserved(inputs, weights)
         return self.quantizer(kernel, training, weights, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
@@ -184,6 +194,22 @@ def settled(model: Any) -> Iterator[None]:
         for weight, value, quantizer in before:
             weight.assign(value)
             quantizer.settled = False
+
+
+@contextmanager
+def unchanging(model: Any) -> Iterator[None]:
+    """Within it, the nearest values of weights are looked up once: nobody changes either.
+
+    What comes of it is held until the end: as much memory as the kernels take.
+    """
+    quantizers = [quantizer for _, quantizer, _ in _preserving(model)]
+    try:
+        for quantizer in quantizers:
+            quantizer.held = {}
+        yield
+    finally:
+        for quantizer in quantizers:
+            quantizer.held = None
 
 
 def kept_numbers(model: Any) -> list[np.ndarray]:

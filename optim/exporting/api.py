@@ -99,8 +99,8 @@ def export(
     checks.check_values(model, mode)
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
-    numbers = kept_numbers(model)
     with settled(model):
+        numbers = kept_numbers(model)
         frozen = _freeze(model, pruned, clustered, mode.lowers, io)
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while

@@ -19,6 +19,8 @@ from optim.exporting.linear import Linear, linear
 
 __all__ = ["restore_steps"]
 
+_FEW = 4
+
 
 def restore_steps(file: Any, kernels: Iterable[np.ndarray]) -> int:
     """Put kernels back into the steps of their training.
@@ -53,9 +55,13 @@ def _restore(file: Any, tensor: Any, one: Linear, candidates: Iterable[np.ndarra
     axis = one.channel_axis
     first = np.moveaxis(np.asarray(data, np.uint8).view(np.int8).reshape(tensor.shape), axis, 0)
     found = _flat(first)
-    for numbers in (_flat(one.channels_first(kernel)) for kernel in candidates):
-        if numbers.shape != found.shape:
+    for kernel in map(one.channels_first, candidates):
+        if (len(kernel), kernel.size) != (len(found), found.size):
             continue
+        # Each channel has to agree: a few of them tell most kernels of the same shape apart.
+        if _factors(found[:_FEW], _flat(kernel[:_FEW])) is None:
+            continue
+        numbers = _flat(kernel)
         factors = _factors(found, numbers)
         if factors is None:
             continue
