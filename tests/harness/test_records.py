@@ -58,6 +58,7 @@ def full(make_record: MakeRecord) -> Record:
         attempt=3,
         repro="python -m harness case Net-qat-tfmot-top",
         key="00ff",
+        code="0a0dbe6233d9",
         reused={"run_id": "r0", "date": "2025-01-01T00:00:00+00:00"},
         disagrees=("file_bytes is 2 here, 1 in the record of 2025-01-01",),
         expectation="changed-label",
