@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +66,22 @@ def test_another_key_is_no_match(make_record: MakeRecord) -> None:
 
 
 @pytest.mark.parametrize("technique", [Float(), techniques.registry()["prune"]])
-def test_the_control_and_our_own_columns_are_always_run(technique: Any) -> None:
+def test_any_column_is_taken_where_its_key_holds(technique: Any) -> None:
     one = case(technique)
     wanted = key(one, "save", Options())
     record = Record(one.id, "Net", "net", technique.id, "notop", "pass", "save", "save", key=wanted)
-    assert Reference([record]).lookup(one, "save", Options()) is None
+    assert Reference([record]).lookup(one, "save", Options()) is not None
+    other = dataclasses.replace(record, key="of other code")
+    assert Reference([other]).lookup(one, "save", Options()) is None
 
 
 @pytest.mark.parametrize("status", Status)
-def test_only_what_says_something_of_the_case_itself_lasts(
+def test_only_what_says_something_of_the_case_itself_stands_for_a_new_attempt(
     make_record: MakeRecord, status: Status
 ) -> None:
     taken = look(known(make_record, status=str(status))) is not None
-    assert taken is (status in (Status.PASS, Status.FAIL, Status.CRASH))
+    lasting = (Status.PASS, Status.FAIL, Status.CRASH, Status.TIMEOUT, Status.OOM)
+    assert taken is (status in lasting)
 
 
 def test_the_reference_tells_times_memory_and_sizes(make_record: MakeRecord) -> None:
@@ -126,7 +129,7 @@ def test_a_new_case_is_expected_to_be_like_those_of_its_owner_and_variant(
 def worker(tmp_path: Path, fake_keras: Callable[..., Path]) -> Callable[..., session.Session]:
     fake_keras(Pass=1)
 
-    def make(**given: Any) -> session.Session:
+    def make(sample: Collection[str] = (), **given: Any) -> session.Session:
         settings = session.Settings(
             results=tmp_path,
             reference=tmp_path / "reference.jsonl",
@@ -139,7 +142,7 @@ def worker(tmp_path: Path, fake_keras: Callable[..., Path]) -> Callable[..., ses
             stages = [{"name": "build", "status": "pass", "seconds": 0.5}]
             return session.Outcome(Status.PASS, stages, seconds=0.75)
 
-        return session.Session(settings, run_case)
+        return session.Session(settings, run_case, sample)
 
     return make
 
@@ -156,7 +159,7 @@ def test_a_session_takes_over_what_holds_and_runs_the_rest(
     taken = again.run(case())
     assert taken.reused == {"run_id": "now", "date": first.started}
     assert taken.seconds == first.seconds == 0.75
-    assert again.run(case(Float())).reused is None
+    assert again.run(case(Float())).reused == {"run_id": "now", "date": control.started}
     assert again.run(case(variant="top")).reused is None
     second = again.run(case())
     assert (second.reused, second.attempt) == (None, 2), "what was taken over was asked for again"
@@ -180,23 +183,16 @@ def test_a_reference_that_cannot_be_read_is_none(
         assert worker().run(case()).reused is None
 
 
-def test_a_file_is_compared_with_that_of_its_control(
-    tmp_path: Path, fake_keras: Callable[..., Path]
+def test_a_cell_of_the_sample_is_run_and_compared_with_its_record(
+    tmp_path: Path, worker: Callable[..., session.Session]
 ) -> None:
-    fake_keras(Pass=1)
-    sizes = {"float": 4000, "prune-tfmot": 1000}
-
-    def run_case(request: Any) -> session.Outcome:
-        metrics = {"file_bytes": sizes[request["technique"]]}
-        if request["technique"] == "float":
-            metrics["latency_ms"] = 2
-        return session.Outcome(Status.PASS, [{"name": "build", "status": "pass"}], metrics)
-
-    settings = session.Settings(results=tmp_path, expectations=tmp_path / "none", fresh=True)
-    worker = session.Session(settings, run_case)
-    alone = worker.run(case(variant="top"))
-    control = worker.run(case(Float()))
-    one = worker.run(case())
-    assert dict(one.metrics) == {"file_bytes": 1000, "file_ratio": 0.25}
-    assert set(control.metrics) == {"file_bytes", "latency_ms"}
-    assert set(alone.metrics) == {"file_bytes"}
+    first = worker().run(case())
+    strange = dataclasses.replace(first, metrics={"sqnr_float_db": 20.0})
+    records.write(tmp_path / "reference.jsonl", [strange])
+    (tmp_path / records.RESULTS_NAME).unlink()
+    one = worker(sample=[case().id]).run(case())
+    assert one.reused is None
+    assert one.expectation == "regression"
+    assert [text.partition(" in ")[0] for text in one.disagrees] == [
+        "sqnr_float_db is not there here, 20"
+    ]
