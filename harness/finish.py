@@ -148,25 +148,19 @@ def publish(run: Iterable[Record], target: Path, sources: Iterable[Path] = ()) -
         others = [r for r in records.read(target).records if r.case not in found]
     except records.RecordError:
         others = []
-    kept = reference.still_holding(others)
+    kept, lapsed = reference.known(others)
     whole = sorted([*found.values(), *kept], key=lambda r: r.case)
     report.write(whole, target)
     records.write(target / records.RESULTS_NAME, whole)
     lock.carry(whole, sources, target)
     told = []
     if kept:
-        told.append(f"{len(kept)} cases that this run did not have are kept: they still hold")
-    gone = sorted(_columns(others) - _columns(kept))
-    if len(kept) < len(others):
-        told.append(
-            f"{len(others) - len(kept)} cases that this run did not have hold no more and are "
-            f"dropped{': ' + ', '.join(gone) if gone else ''}"
-        )
+        of_them = f", {lapsed} of them have lapsed (`harness status` says why)" if lapsed else ""
+        told.append(f"{len(kept)} cases that this run did not have are kept{of_them}")
+    gone = len(others) - len(kept)
+    if gone:
+        told.append(f"{gone} cases that are no more, or say nothing, are dropped")
     return told
-
-
-def _columns(found: Iterable[Record]) -> set[str]:
-    return {f"{r.technique} {r.variant}" for r in found}
 
 
 def exit_code(run: Iterable[Record]) -> Exit:

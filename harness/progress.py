@@ -24,6 +24,9 @@ _FAILED = ("failed", "red")
 #: What a case is taken to cost when nothing is known of it.
 UNKNOWN_SECONDS = 20.0
 
+#: So much work counts as done at the pace of the earlier run, before there is more to go by.
+PRIOR_SECONDS = 60.0
+
 #: After so long without a line, one says what is at work: the largest cases take minutes.
 QUIET_SECONDS = 60.0
 
@@ -193,7 +196,8 @@ class Meter:
     def _remaining(self) -> str:
         if not self._left:
             return ""
-        pace = self._spent / self._guessed if self._guessed else 1.0
+        # The first case of a worker imports TensorFlow, too: it is no measure of the others.
+        pace = (self._spent + PRIOR_SECONDS) / (self._guessed + PRIOR_SECONDS)
         seconds = sum(self._guess(case) for case in self._left) * pace / self._workers
         return f"  · about {duration(seconds)} left"
 

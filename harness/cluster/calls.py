@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from harness.execution.jobs import ExecutorLost
+
 if TYPE_CHECKING:
     from distributed import Client
 
@@ -18,7 +20,7 @@ _CLOSE_SECONDS = 4.0
 Answer = TypeVar("Answer")
 
 
-class ClusterLost(RuntimeError):
+class ClusterLost(ExecutorLost):
     """The scheduler or all workers have gone: what has ended is kept, the rest has not run."""
 
 

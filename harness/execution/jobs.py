@@ -42,6 +42,10 @@ class Done:
     environment: Mapping[str, Any]
 
 
+class ExecutorLost(RuntimeError):
+    """What runs the cases has gone: what has ended is kept, the rest has not run."""
+
+
 class Executor(Protocol):
     """Runs jobs; driven by one thread, the loop."""
 
@@ -58,7 +62,11 @@ class Executor(Protocol):
         ...
 
     def wait(self, seconds: float) -> list[Done]:
-        """Return the jobs that have ended; none if no job does in time."""
+        """Return the jobs that have ended; none if no job does in time.
+
+        Raises:
+          ExecutorLost: no more will.
+        """
         ...
 
     def running(self) -> Mapping[str, float]:

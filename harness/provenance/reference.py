@@ -134,23 +134,23 @@ def _same(record: Record, case: Case, until: str, options: Options) -> bool:
     return comparable and record.key == key_of(record, case, until, options)
 
 
-def still_holding(found: Iterable[Record]) -> list[Record]:
-    """Return those of the records whose key is what it would be today, marked as taken over.
+def known(found: Iterable[Record]) -> tuple[list[Record], int]:
+    """Return what is known of cases that are not run, marked as taken over; how much has lapsed.
 
-    They are what is known of cases that are not run. So a case that reached a limit is among
-    them, though it would be tried again in a run. What was recorded for an application, a
-    technique or a variant that is gone is left out.
+    A case that reached a limit is among them, though it would be tried again in a run. What was
+    recorded for an application, a technique or a variant that is gone is left out, and so is what
+    says nothing of the case itself.
     """
-    kept = []
+    kept, lapsed = [], 0
     for record in found:
         try:
             case = parse(record.case)
         except UsageError:
             continue
-        worth = record.status in _WORTH_KEEPING
-        if worth and _same(record, case, record.until, Options()):
+        if record.status in _WORTH_KEEPING:
             kept.append(taken_over(record))
-    return kept
+            lapsed += not _same(record, case, record.until, Options())
+    return kept, lapsed
 
 
 def is_complete(record: Record) -> bool:

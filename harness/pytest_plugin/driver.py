@@ -10,6 +10,7 @@ import pytest
 
 from harness.cases import Case
 from harness.execution.interrupts import Interrupts
+from harness.execution.jobs import ExecutorLost
 from harness.execution.loop import Loop
 from harness.execution.schedulers import Scheduler
 from harness.pytest_plugin.asked import DRIVING, Driving
@@ -113,6 +114,9 @@ class Driver:
                     raise session.Failed(session.shouldfail)
                 if session.shouldstop:
                     raise session.Interrupted(session.shouldstop)
+        except ExecutorLost as error:
+            session.shouldfail = str(error)
+            raise session.Failed(session.shouldfail) from error
         except OSError as error:  # no room for the files of a case
             session.shouldfail = f"cases cannot be run: {error.strerror or error}"
             raise session.Failed(session.shouldfail) from error

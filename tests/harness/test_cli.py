@@ -398,7 +398,7 @@ def whole(make_record: MakeRecord, case: str, **more: Any) -> Record:
     return make_record(case, **{**last, "key": key, **more})
 
 
-def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
+def test_publish_keeps_what_the_published_run_had_besides(
     call: Call, write: Write, make_record: MakeRecord, fake_keras: FakeKeras
 ) -> None:
     fake_keras(Pass=2)
@@ -422,14 +422,15 @@ def test_publish_keeps_what_the_published_run_had_besides_and_still_holds(
     new = write("new", [whole(make_record, c, **now) for c in PUBLISHED])
     done = call("publish", new, "-o", published)
     assert done.lines[:2] == [
-        "3 cases that this run did not have are kept: they still hold",
-        "3 cases that this run did not have hold no more and are dropped: prune notop, prune top",
+        "4 cases that this run did not have are kept, 1 of them have lapsed (`harness status` "
+        "says why)",
+        "2 cases that are no more, or say nothing, are dropped",
     ]
     found = {r.case: r for r in records.read(published).records}
-    kept = {"Pass0-float-top", "Pass1-float-top", "Pass0-qat-notop"}
+    kept = {"Pass0-float-top", "Pass1-float-top", "Pass0-qat-notop", "Pass0-prune-top"}
     assert set(found) == {*kept, "Pass1-float-notop", "Pass0-qat-top"}
     assert found["Pass1-float-top"].status == "oom"
-    assert found["Pass0-qat-top"].metrics["file_ratio"] == 0.25
+    assert found["Pass0-prune-top"].key == "of other code", "a run alone gives it another"
     assert found["Pass1-float-notop"].run_id == "now"
     assert found["Pass0-float-top"].reused == {"run_id": "before", "date": there[0].started}
     assert "Pass0,net,float,top,pass," in (published / "matrix.csv").read_text()

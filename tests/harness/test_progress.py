@@ -74,10 +74,19 @@ def test_what_was_expected_is_not_marked() -> None:
 def test_the_rest_takes_what_it_took_before_at_the_pace_of_now() -> None:
     known = {"A": 10.0, "B": 20.0, "C": 30.0, "D": 40.0}
     meter = Meter(list(known), known, workers=2)
-    assert left(meter.line(ended("A", 20.0))) == duration((20 + 30 + 40) * 2 / 2)
+    prior = progress.PRIOR_SECONDS
+    pace = (20 + prior) / (10 + prior)
+    assert left(meter.line(ended("A", 20.0))) == duration((20 + 30 + 40) * pace / 2)
     assert left(meter.line(ended("B", 10.0))) == duration((30 + 40) * 1 / 2)
-    assert left(meter.line(ended("C", 120.0))) == duration(40 * 150 / 60 / 2)
+    pace = (150 + prior) / (60 + prior)
+    assert left(meter.line(ended("C", 120.0))) == duration(40 * pace / 2)
     assert "left" not in meter.line(ended("D", 1.0))
+
+
+def test_the_first_case_alone_does_not_set_the_pace() -> None:
+    known = {"A": 1.0, **dict.fromkeys("BCDEFGHIJK", 10.0)}
+    meter = Meter(list(known), known, workers=1)
+    assert left(meter.line(ended("A", 20.0))) == duration(100 * 80 / 61)
 
 
 def test_an_unknown_case_counts_as_a_usual_one() -> None:

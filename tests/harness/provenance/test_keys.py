@@ -266,8 +266,8 @@ def test_what_is_published_besides_keeps_its_key(
     tmp_path: Path, make_record: MakeRecord, fake_keras: Callable[..., Path]
 ) -> None:
     fake_keras(Net=1)
-    lapsed = make_record("Net-qat-notop", key="of old", until="parity", stage="parity")
+    lapsed = make_record("Net0-qat-notop", key="of old", until="parity", stage="parity")
     records.write(tmp_path / records.RESULTS_NAME, [lapsed])
-    told = finish.publish([make_record("Net-float-notop", key="of now")], tmp_path)
-    assert any("hold no more" in line for line in told)
-    assert [one.key for one in records.read(tmp_path).records] == ["of now"]
+    told = finish.publish([make_record("Net0-float-notop", key="of now")], tmp_path)
+    assert any("1 of them have lapsed" in line for line in told)
+    assert [one.key for one in records.read(tmp_path).records] == ["of now", "of old"]
