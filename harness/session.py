@@ -172,6 +172,10 @@ class Recorder:
         """Return the record of a case whose outcome is taken from the reference run."""
         if self.settings.fresh or case.id in self.sample or self._history.of(case.id):
             return None
+        return self.taken_over(case)
+
+    def taken_over(self, case: Case) -> Record | None:
+        """Return the record of the reference run, if it holds, as one of this run."""
         known = self.reference.lookup(case, self.settings.until, self.settings.options)
         if known is None:
             return None

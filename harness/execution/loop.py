@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from harness import session
 from harness.cases import Case
@@ -33,6 +35,9 @@ class Loop:
       executor: runs them.
       reused: the records that the reference run has of some of them.
       seconds: how long they should take, by id.
+      optional: ids of cases that are run only as far as the budget goes, each with the
+        record that stands for it otherwise; None: it is left out.
+      budget: seconds after which none of these is started any more.
       stopped: whether to end now, whatever is left.
       started: called with the id of a case that starts.
     """
@@ -45,15 +50,21 @@ class Loop:
         *,
         reused: Mapping[str, Record],
         seconds: Mapping[str, float],
+        optional: Mapping[str, Record | None] = MappingProxyType({}),
+        budget: float = math.inf,
         stopped: Callable[[], bool] = lambda: False,
         started: Callable[[str], None] = lambda case: None,
     ) -> None:
         self._recorder = recorder
         self._executor = executor
+        self._optional = dict(optional)
+        self._budget = budget
         self._stopped = stopped
         self._tell_started = started
         self._cases = {case.id: case for case in cases}
         self._began: dict[str, str] = {}
+        #: Ids of the cases that the budget has left no time for.
+        self.left_out: set[str] = set()
         self._known: deque[tuple[Case, Record]] = deque()
         left: list[Case] = []
         for case in self._cases.values():
@@ -75,12 +86,15 @@ class Loop:
         Whoever stops asking ends what runs.
         """
         over = False
+        deadline = time.monotonic() + self._budget
         try:
             while self._known and self._known[0][0].technique.id == CONTROL:
                 case, record = self._known.popleft()
                 yield case, record
                 yield from self._row_after(case)
             while (self._known or self._pending) and not self._stopped():
+                if time.monotonic() > deadline:
+                    self._give_up()
                 self._start()
                 if self._known:
                     yield self._known.popleft()
@@ -89,6 +103,19 @@ class Loop:
             over = not self._stopped()
         finally:
             self._executor.close(cancel=not over)
+
+    def _give_up(self) -> None:
+        """Start no optional case any more: a machine may be slower than the earlier one was."""
+        for name, record in self._optional.items():
+            if name not in self._pending or name in self._began:
+                continue
+            case = self._pending.pop(name)
+            self._queue.drop(name)
+            if record is not None:
+                self._known.append((case, record))
+            else:
+                self.left_out.add(name)
+        self._optional.clear()
 
     def _start(self) -> None:
         """Give the executor all that it takes."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -51,6 +53,9 @@ class Controller:
         self.recorder: session.Recorder | None = None
         #: Ids of lapsed cases that are not run, for the budget; and what is said of the sample.
         self.left: frozenset[str] = frozenset()
+        #: Cases that are run only as far as the budget of seconds goes; what stands for them.
+        self.optional: dict[str, Record | None] = {}
+        self.budget = math.inf
         self._sampled: list[str] = []
         self._lock: Any = None
 
@@ -110,6 +115,10 @@ class Controller:
         if sample is None:
             sample = sampling.decide(self.settings, plan, cases, recorder.reference, workers)
         recorder.sample, self.left = sample.cases, frozenset(sample.left)
+        self.budget = plan.budget
+        self.optional = {
+            case.id: recorder.taken_over(case) for case in cases if case.id in sample.extra
+        }
         self._sampled = sampling.told(sample, plan, cases, recorder.reference, workers)
 
     def _announcement(self, cases: list[Case], workers: int) -> list[str]:
@@ -196,6 +205,12 @@ class Controller:
             for more in progress.what_failed(line):
                 self._write(more)
 
+    def note_left_out(self, cases: Collection[str]) -> None:
+        """Note lapsed cases that a sample had no time for: they are no part of it."""
+        self.left |= frozenset(cases)
+        if cases and self.shows_progress():
+            self._write(f"{len(cases)} lapsed cells are left out: the budget has ended")
+
     # -- after -------------------------------------------------------------------------------
 
     @pytest.hookimpl(trylast=True)
@@ -217,7 +232,7 @@ class Controller:
             return  # nothing was selected, and what an earlier run left is not this one's
         code: Exit = finish.conclude(
             self.settings,
-            planned=self.meter.planned if self.meter else [],
+            planned=[c for c in self.meter.planned if c not in self.left] if self.meter else [],
             whole=[case.id for case in self.chosen] if self.full else [],
             write=terminalreporter.write_line,
             color=terminalreporter._tw.hasmarkup,

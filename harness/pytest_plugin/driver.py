@@ -86,11 +86,14 @@ class Driver:
                 executor,
                 reused=controller.reused,
                 seconds=controller.seconds,
+                optional=controller.optional,
+                budget=controller.budget,
                 stopped=lambda: self._interrupts.asked,
                 started=controller.started,
             )
             with contextlib.closing(loop.run()) as found:
                 self._report(session, found, items)
+            controller.note_left_out(loop.left_out)
             if self._interrupts.asked:
                 controller.interrupted = True
         return True

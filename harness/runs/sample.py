@@ -57,6 +57,8 @@ class Sample:
       lapsed: ids of cases that no record stands for.
       drawn: ids of cases that are run though their records hold.
       left: ids of lapsed cases that are not run, for the budget.
+      extra: ids of those cases that are not the first of their column: no more of them start
+        when the budget has ended, where a machine is slower than expected.
       seconds: wall seconds that all of it is expected to take.
     """
 
@@ -64,6 +66,7 @@ class Sample:
     lapsed: tuple[str, ...]
     drawn: tuple[str, ...]
     left: tuple[str, ...]
+    extra: tuple[str, ...]
     seconds: float
 
     @property
@@ -99,11 +102,18 @@ def draw(
     drawn = _spread(candidates, taken, costs, budget * workers, random.Random(seed))
     run = [*taken, *drawn]
     ids = {case.id for case in run}
+    seen = set(map(_column, taken))
+    extra = []
+    for case in drawn:
+        if _column(case) in seen:
+            extra.append(case.id)
+        seen.add(_column(case))
     return Sample(
         seed,
         tuple(case.id for case in lapsed if case.id in ids),
         tuple(case.id for case in drawn if case.id in holding),
         tuple(case.id for case in lapsed if case.id not in ids),
+        tuple(extra),
         costs.of(run) / workers,
     )
 

@@ -67,7 +67,7 @@ def read(run: Settings) -> Sample | None:
     """Return what was decided for a run; None if everything is run, or if it cannot be read."""
     try:
         found = json.loads((run.results / NAME).read_text(encoding="utf-8"))
-        lists = {name: tuple(found[name]) for name in ("lapsed", "drawn", "left")}
+        lists = {name: tuple(found[name]) for name in ("lapsed", "drawn", "left", "extra")}
         return Sample(int(found["seed"]), **lists, seconds=float(found["seconds"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

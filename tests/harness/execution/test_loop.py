@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class Scene:
         self.started: list[str] = []
 
     def steps(self, cases: list[Case] | None = None) -> Iterator[Record]:
-        loop = Loop(
+        self.loop = loop = Loop(
             self.recorder,
             self.cases if cases is None else cases,
             self.executor,
@@ -215,3 +216,36 @@ def test_the_record_file_is_read_once(
     monkeypatch.setattr(session, "find", no_more)
     monkeypatch.setattr(records, "read", no_more)
     assert len(at.run()) == len(at.cases)
+
+
+# --- a budget ---------------------------------------------------------------------------
+
+
+class Slow(FakeExecutor):
+    """Takes as long as the budget for its first case."""
+
+    def wait(self, seconds: float) -> list[Done]:
+        time.sleep(0.05)
+        return super().wait(seconds)
+
+
+def test_what_is_optional_is_not_started_once_the_budget_has_ended(
+    scene: Callable[..., Scene], make_record: MakeRecord
+) -> None:
+    known = make_record("Pass1-prune-notop", run_id="now", reused={"run_id": "before"})
+    optional = {known.case: known, "Pass1-qat-tfmot-notop": None, "Pass1-float-notop": None}
+    at = scene(Slow(1), optional=optional, budget=0.01)
+    found = at.run()
+    of_the_first = {case.id for case in at.cases if case.application.name == "Pass0"}
+    assert set(at.started) == of_the_first, "what is not optional is run whatever it takes"
+    assert set(found) == {*of_the_first, known.case}
+    assert found[known.case].reused == {"run_id": "before"}
+    assert at.loop.left_out == {"Pass1-qat-tfmot-notop", "Pass1-float-notop"}
+
+
+def test_within_the_budget_all_that_is_optional_is_run(
+    scene: Callable[..., Scene], make_record: MakeRecord
+) -> None:
+    at = scene(optional={"Pass1-prune-notop": make_record("Pass1-prune-notop")}, budget=60.0)
+    assert set(at.run()) == {case.id for case in at.cases} == set(at.started)
+    assert at.loop.left_out == set()

@@ -106,5 +106,14 @@ def test_a_case_that_nothing_is_known_of_costs_what_is_usual() -> None:
     assert Costs({}, {}).of(CASES[:2]) == 40.0
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_all_but_the_first_of_each_column_depend_on_the_time_there_is(strict: bool) -> None:
+    lapsed = {case.id for case in CASES if case.technique.id == "qat"}
+    sample = drawn(holding=ALL - lapsed, budget=900.0, strict=strict)
+    sure = sample.cases - set(sample.extra)
+    columns = dict.fromkeys(COLUMNS, 1) | ({} if strict else {"qat": len(lapsed)})
+    assert Counter(COLUMN[case] for case in sure) == columns
+
+
 def test_an_empty_selection_is_an_empty_sample() -> None:
-    assert draw([], ALL, COSTS, seed=1) == Sample(1, (), (), (), 0.0)
+    assert draw([], ALL, COSTS, seed=1) == Sample(1, (), (), (), (), 0.0)
