@@ -164,12 +164,16 @@ def _add_run(command: Callable[..., argparse.ArgumentParser]) -> None:
         "run",
         _run,
         "run the matrix, or a part of it, and write its reports",
+        "Cells whose records in reports/ still hold are not run, but for a sample that is compared\n"
+        "with them; `harness status` shows which hold. What has lapsed is run whatever it takes.\n"
         "Any other option of pytest is taken too, e.g. -k 'ResNet and not V2', -m family_regnet.\n"
         "Records go to .harness/; a complete default run is published to reports/.\n\n"
         "examples:\n"
-        "  harness run                                      the whole default matrix\n"
+        "  harness run                                      the default matrix\n"
         "  harness run --applications MobileNetV2,VGG16     two rows\n"
-        "  harness run --smoke                              one small member of each kind\n"
+        "  harness run --fresh                              everything for real\n"
+        "  harness run --budget 1h --sample-seed 7          a larger sample, the same each time\n"
+        "  harness run --smoke --budget 5m                  a sample of small members\n"
         "  harness run --resume                             go on after an interrupt\n",
     )
     sub.add_argument(
