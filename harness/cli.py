@@ -164,8 +164,9 @@ def _add_run(command: Callable[..., argparse.ArgumentParser]) -> None:
         "run",
         _run,
         "run the matrix, or a part of it, and write its reports",
-        "Cells whose records in reports/ still hold are not run, but for a sample that is compared\n"
-        "with them; `harness status` shows which hold. What has lapsed is run whatever it takes.\n"
+        "Cells whose records in reports/ still hold are not run, but for a sample that is\n"
+        "compared with them; `harness status` shows which hold. What has lapsed is run whatever\n"
+        "it takes.\n"
         "Any other option of pytest is taken too, e.g. -k 'ResNet and not V2', -m family_regnet.\n"
         "Records go to .harness/; a complete default run is published to reports/.\n\n"
         "examples:\n"
