@@ -89,3 +89,15 @@ def test_the_committed_lock_agrees_with_the_committed_records(folder: Path) -> N
     for one in states.values():
         again = lock.digest_of({"components": one.components, "techniques": one.techniques})
         assert one.id == again[: len(one.id)]
+
+
+def test_a_lock_file_that_is_cut_off_anywhere_explains_nothing_and_stops_nothing(
+    tmp_path: Path,
+) -> None:
+    state = lock.State("a", "2026-01-01", "rev", {"pruning": "1"}, {"prune": "2"})
+    lock.write(tmp_path, {"a": state})
+    whole = lock.beside(tmp_path).read_bytes()
+    assert lock.read(tmp_path) == {"a": state}
+    for length in range(len(whole) - 1):  # the last byte ends the line
+        lock.beside(tmp_path).write_bytes(whole[:length])
+        assert lock.read(tmp_path) == {}

@@ -16,6 +16,9 @@ from workbench import Bench
 
 from harness import records
 from harness.records import Record
+from harness.runs import sampling
+from harness.runs.sample import Sample
+from harness.session import Settings
 
 COLUMNS = ("float", "qat", "prune")
 WORDS = (f"--techniques={','.join(COLUMNS)}",)
@@ -165,3 +168,21 @@ def test_a_budget_that_is_no_time_is_a_usage_error(bench: Bench, word: str) -> N
     done: subprocess.CompletedProcess[str] = bench.run(*WORDS, f"--budget={word}")
     assert done.returncode == 2
     assert "is not a time such as 90s, 10m or 1h" in done.stderr
+
+
+def test_a_decision_that_is_cut_off_anywhere_is_made_again_and_stops_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bench.root)
+    run = Settings(results=bench.results)
+    bench.results.mkdir(exist_ok=True)
+    file = bench.results / sampling.NAME
+    sample = Sample(7, ("A",), ("B", "C"), (), ("C",), 12.5)
+    whole = json.dumps(dataclasses.asdict(sample)).encode()
+    file.write_bytes(whole)
+    assert sampling.read(run) == sample
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        assert sampling.read(run) is None
+    file.write_text('{"seed": 7, "drawn": 3}')  # of another version
+    assert sampling.read(run) is None
