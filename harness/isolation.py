@@ -28,7 +28,7 @@ from typing import Any
 
 import psutil
 
-from harness import failures
+from harness import failures, huge_pages
 from harness.child import EVENTS, OUTPUT
 from harness.paths import PROJECT
 from harness.words import Status
@@ -196,7 +196,11 @@ class _Host:
         request_read, self._requests = os.pipe()
         self._answers, answer_write = os.pipe()
         paths = [str(PROJECT), *(p for p in sys.path if p)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+        environment = {
+            **os.environ,
+            **huge_pages.asked_for(os.environ),
+            "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the host)
         self._folder = tempfile.mkdtemp(prefix="tfmot-matrix-")
         command = [sys.executable, "-m", "harness.host", runtime]

@@ -7,6 +7,7 @@ neither it nor TensorFlow before something is asked for.
 from __future__ import annotations
 
 import importlib
+import mmap
 import os
 import statistics
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,6 +29,7 @@ __all__ = [
     "dtype_name",
     "ends",
     "integer_range",
+    "mapped",
     "operator_name",
     "parse",
     "read",
@@ -35,6 +37,8 @@ __all__ = [
 ]
 
 _IDENTIFIER = b"TFL3"
+
+Content: TypeAlias = bytes | mmap.mmap
 
 
 def _module(name: str) -> Any:
@@ -83,7 +87,28 @@ def integer_range(code: int) -> tuple[int, int] | None:
     return (0, 2**bits - 1) if name[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
-def read(source: bytes | bytearray | str | os.PathLike[str]) -> bytes:
+def mapped(source: Content | bytearray | str | os.PathLike[str]) -> Content:
+    """Return the content of a LiteRT file, of which only what is looked at is read.
+
+    Args:
+        source: the content, or the path of the file.
+
+    Raises:
+        ModelFileError: no such file, or not a LiteRT model.
+    """
+    if isinstance(source, mmap.mmap):
+        return source
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return read(source)
+    try:
+        with open(source, "rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):  # no such file, or an empty one
+        return read(source)
+    return content if content[4:8] == _IDENTIFIER else read(source)
+
+
+def read(source: Content | bytearray | str | os.PathLike[str]) -> bytes:
     """Return the content of a LiteRT file.
 
     Args:
@@ -92,7 +117,7 @@ def read(source: bytes | bytearray | str | os.PathLike[str]) -> bytes:
     Raises:
         ModelFileError: no such file, or not a LiteRT model.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
+    if isinstance(source, (bytes, bytearray, memoryview, mmap.mmap)):
         content, name = bytes(source), "the data"
     else:
         name = repr(os.fspath(source))
@@ -118,13 +143,13 @@ def _guess(content: bytes) -> str:
     return known.get(content[:4], empty)
 
 
-def parse(content: bytes) -> Any:
+def parse(content: Content) -> Any:
     """Return the root table (`schema().Model`) of a file's content.
 
     Raises:
         ModelFileError: not a LiteRT model, or a truncated one.
     """
-    model = schema().Model.GetRootAs(read(content), 0)
+    model = schema().Model.GetRootAs(mapped(content), 0)
     try:
         if model.SubgraphsLength() < 1:
             raise ValueError("no subgraph")
@@ -224,11 +249,13 @@ class Runtime:
         if threads is not None and threads < 1:
             raise ConfigError(f"threads={threads}: at least 1, or None for the runtime's choice")
         interpreter = _module("interpreter")
-        content = read(source)
-        loaded = [_delegate(interpreter, given) for given in delegates]
+        content = mapped(source)
+        # The runtime maps a file by itself; content, it copies.
+        given = {"model_content": content} if isinstance(content, bytes) else {"model_path": source}
+        loaded = [_delegate(interpreter, one) for one in delegates]
         try:
             self.interpreter = interpreter.Interpreter(
-                model_content=content,
+                **given,
                 num_threads=threads,
                 experimental_delegates=loaded or None,
                 experimental_op_resolver_type=getattr(
@@ -355,7 +382,7 @@ def _delegate(interpreter: Any, given: str | tuple[str, Mapping[str, str]]) -> A
         raise ConfigError(f"the delegate {library!r} cannot be loaded: {error}") from error
 
 
-def ends(content: bytes) -> tuple[list[TensorDetails], list[TensorDetails]]:
+def ends(content: Content) -> tuple[list[TensorDetails], list[TensorDetails]]:
     """Return inputs and outputs of a file, without running it.
 
     Raises:
@@ -385,7 +412,7 @@ def ends(content: bytes) -> tuple[list[TensorDetails], list[TensorDetails]]:
     )
 
 
-def _signature_names(content: bytes) -> dict[int, str]:
+def _signature_names(content: Content) -> dict[int, str]:
     """Tensor number -> name in the first signature."""
     model = parse(content)
     if not model.SignatureDefsLength():

@@ -54,7 +54,7 @@ def kernels(
     Raises:
         ModelFileError: no such file, or not a LiteRT model.
     """
-    content = litert.read(source)
+    content = litert.mapped(source)
     model = litert.parse(content)
     for number in range(model.SubgraphsLength()):
         graph = model.Subgraphs(number)
@@ -104,7 +104,7 @@ def _operation(model: Any, operator: Any) -> str:
     return litert.operator_name(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
 
 
-def _data(model: Any, tensor: Any, content: bytes) -> np.ndarray | None:
+def _data(model: Any, tensor: Any, content: litert.Content) -> np.ndarray | None:
     """The constant's values, flat; None for a variable or a type without numbers."""
     buffer = model.Buffers(tensor.Buffer())
     if buffer.DataLength():

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from optim.litert import Runtime
 
 #: Seconds that measuring may take; a slow file takes longer, for it is run `LEAST` times.
-MOST_SECONDS = 1.0
+MOST_SECONDS = 0.5
 
 #: Blocks of inferences of each file: at most, and at least.
 MOST, LEAST = 10, 5
+
+#: ... and at least where an inference of each takes so many seconds. A long one averages out
+#: what disturbs a short one.
+LEAST_OF_SLOW, SLOW = 3, 0.2
 
 #: Inferences in a block, at most.
 BLOCK = 10
@@ -106,7 +110,8 @@ def _named(name: str, times: Times) -> dict[str, float]:
 def in_turns(runtimes: Sequence[Runtime]) -> list[Times]:
     """Run each a block of inferences at a time, in turns, and return their times."""
     once = sum(_block(one, 1)[0] for one in runtimes) / 1000
-    blocks = max(LEAST, min(MOST, int(MOST_SECONDS / once)))
+    least = LEAST if once < SLOW else LEAST_OF_SLOW
+    blocks = max(least, min(MOST, int(MOST_SECONDS / once)))
     size = max(1, min(BLOCK, int(MOST_SECONDS / (once * blocks))))
     taken: list[list[list[float]]] = [[] for _ in runtimes]
     for _ in range(blocks):

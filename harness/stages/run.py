@@ -62,7 +62,7 @@ def operations(file: Path) -> list[tuple[str, str]]:
     """Return what a file does: each operation and the type of its output, in their order."""
     from optim import litert
 
-    model = litert.parse(litert.read(file))
+    model = litert.parse(litert.mapped(file))
     graph = model.Subgraphs(0)
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     kinds = [litert.operator_name(max(c.BuiltinCode(), c.DeprecatedBuiltinCode())) for c in codes]

@@ -103,7 +103,11 @@ def set_weight_ranges(model: Any) -> Any:
     for layer in model._flatten_layers(include_self=False):
         for weight, quantizer, variables in getattr(layer, "_weight_vars", ()):
             if isinstance(variables, dict) and "min_var" in variables:
-                quantizer(tf.cast(tf.convert_to_tensor(weight), tf.float32), True, variables)
+                kernel = tf.cast(tf.convert_to_tensor(weight), tf.float32)
+                if hasattr(quantizer, "set_range"):
+                    quantizer.set_range(kernel, variables)
+                else:
+                    quantizer(kernel, True, variables)
     return model
 
 

@@ -106,6 +106,7 @@ class PreservingQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-def
         self.values = int(values)
         self.settled = False
         self.held: dict[tuple[int, bool], Any] | None = None
+        self.reduced = False
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         variables = dict(self.quantizer.build(tensor_shape, name, layer))
@@ -134,23 +135,34 @@ class PreservingQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-def
     def preserved(self, kernel: Any, variables: dict[str, Any]) -> Any:
         """Return the kernel with its zeros, or its values, in place."""
         if self.values:
-            kernel = pull(kernel, tf.sort(tf.convert_to_tensor(variables["values_var"])))
+            values = tf.convert_to_tensor(variables["values_var"])
+            kernel = pull(kernel, values if _is_sorted(values) else tf.sort(values))
         if not self.zeros:
             return kernel
         return tf.where(tf.convert_to_tensor(variables["mask_var"]), kernel, tf.zeros_like(kernel))
 
     def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
-        if self.settled:
-            kernel = inputs
-        elif self.held is None or not self.values or not tf.executing_eagerly():
-            kernel = self.preserved(inputs, weights)
+        return self.quantizer(self._kernel(inputs, training, weights), training, weights, **kwargs)
+
+    def set_range(self, inputs: Any, weights: Any) -> None:
+        """Set the range of the inner quantizer as training does."""
+        kernel = self._kernel(inputs, True, weights)
+        if hasattr(self.quantizer, "set_range"):
+            self.quantizer.set_range(kernel, weights)
         else:
-            # In inference, a kernel may have been rounded to half precision before.
-            key = id(weights), bool(training)
-            kernel = self.held.get(key)
-            if kernel is None:
-                kernel = self.held[key] = self.preserved(inputs, weights)
-        return self.quantizer(kernel, training, weights, **kwargs)
+            self.quantizer(kernel, True, weights)
+
+    def _kernel(self, inputs: Any, training: Any, variables: dict[str, Any]) -> Any:
+        if self.settled:
+            return inputs
+        if self.held is None or not self.values or not tf.executing_eagerly():
+            return self.preserved(inputs, variables)
+        # In inference, a kernel may have been rounded to half precision before.
+        key = id(variables), self.reduced and bool(training)
+        kernel = self.held.get(key)
+        if kernel is None:
+            kernel = self.held[key] = self.preserved(inputs, variables)
+        return kernel
 
     def get_config(self) -> dict[str, Any]:
         pack = keras.utils.legacy.serialize_keras_object
@@ -165,6 +177,11 @@ class PreservingQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-def
 
     def __hash__(self) -> int:
         return hash((self.quantizer, self.zeros, self.values))
+
+
+def _is_sorted(values: Any) -> bool:
+    """Whether values are known to be ascending: they are until training moves them far."""
+    return tf.executing_eagerly() and bool(np.all(np.diff(values.numpy()) >= 0))
 
 
 def take(model: Any) -> int:
@@ -202,9 +219,12 @@ def unchanging(model: Any) -> Iterator[None]:
 
     What comes of it is held until the end: as much memory as the kernels take.
     """
-    quantizers = [quantizer for _, quantizer, _ in _preserving(model)]
+    quantizers = []
     try:
-        for quantizer in quantizers:
+        for layer, (_, quantizer, _) in _preserving_in_layers(model):
+            quantizers.append(quantizer)
+            quantizer.reduced = bool(quantizer.held is not None and quantizer.reduced)
+            quantizer.reduced |= layer.layer.compute_dtype != "float32"
             quantizer.held = {}
         yield
     finally:
@@ -227,7 +247,11 @@ def kept_numbers(model: Any) -> list[np.ndarray]:
 
 def _preserving(model: Any) -> Iterator[tuple[Any, PreservingQuantizer, dict[str, Any]]]:
     """The weights of a model that keep something, each with its quantizer and variables."""
+    return (entry for _, entry in _preserving_in_layers(model))
+
+
+def _preserving_in_layers(model: Any) -> Iterator[tuple[Any, Any]]:
     for layer in {id(one): one for one in model._flatten_layers()}.values():
-        for weight, quantizer, variables in getattr(layer, "_weight_vars", ()):
-            if isinstance(quantizer, PreservingQuantizer):
-                yield weight, quantizer, variables
+        for entry in getattr(layer, "_weight_vars", ()):
+            if isinstance(entry[1], PreservingQuantizer):
+                yield layer, entry

@@ -49,13 +49,10 @@ class _KernelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-define
 
     def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
         rank = len(inputs.shape)
-        axes = [a % rank for a in self.axes]
+        axes = self._axes(rank)
         low, high = weights["min_var"], weights["max_var"]
         if training:
-            others = [a for a in range(rank) if not (self.per_channel and a in axes)]
-            found = tf.reduce_max(tf.abs(inputs), axis=others)
-            high = high.assign(tf.reshape(found, high.shape))
-            low = low.assign(-high)
+            low, high = self.set_range(inputs, weights)
         if axes == [3]:
             # Not `broadcast_to`: the converter leaves an operation that makes more than 10 kB
             # of a single number to the runtime, which cannot do with a range like that.
@@ -67,6 +64,18 @@ class _KernelQuantizer(_Q.LastValueQuantizer):  # type: ignore[misc, name-define
             sizes = [inputs.shape[a] if a in axes else 1 for a in range(rank)]
             high = tf.reshape(high, sizes)
         return self._round(inputs, high, training)
+
+    def _axes(self, rank: int) -> list[int]:
+        return [a % rank for a in self.axes]
+
+    def set_range(self, inputs: Any, weights: Any) -> tuple[Any, Any]:
+        """Set the range to that of a kernel, as training does at every step, and return it."""
+        rank = len(inputs.shape)
+        kept = self._axes(rank) if self.per_channel else []
+        others = [a for a in range(rank) if a not in kept]
+        found = tf.reduce_max(tf.abs(inputs), axis=others)
+        high = weights["max_var"].assign(tf.reshape(found, weights["max_var"].shape))
+        return weights["min_var"].assign(-high), high
 
     def _round(self, inputs: Any, high: Any, training: Any) -> Any:
         """What the op computes, where the op is of no use.

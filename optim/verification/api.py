@@ -41,7 +41,7 @@ def verify(
         ConfigError: reference without data or the reverse, or ones that do not fit the file.
         MissingPackageError: `ai-edge-litert` is not installed.
     """
-    content = litert.read(source)
+    content = litert.mapped(source)
     references = check_references(reference, data)
     model = litert.parse(content)
     metadata = read_metadata(content)
@@ -58,5 +58,5 @@ def verify(
     )
     if not references:
         return report
-    runtime = litert.Runtime(content, threads=threads, kernels=kernels)
+    runtime = litert.Runtime(source, threads=threads, kernels=kernels)
     return replace(report, comparisons=tuple(compare(runtime, references, data, report.steps)))

@@ -12,7 +12,7 @@ ENTRY = "optim"  # name of the entry in the file's metadata
 FORMAT = 1  # version of the JSON in it
 
 
-def read_metadata(content: bytes) -> dict[str, Any]:
+def read_metadata(content: litert.Content) -> dict[str, Any]:
     """Return the JSON entry of a file; empty if `optim.export` did not write it.
 
     Keys: `format`, `model` (name), `techniques`, `scheme`, `io_dtype`, `inputs` and

@@ -292,3 +292,33 @@ def test_an_unknown_word_is_an_error() -> None:
         optim.Quantize(preserve="zeros")
     with pytest.raises(ConfigError, match="sparsity, clusters, both"):
         quantize_model(network(), preserve=["sparsity"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("preserve", ["sparsity", "clusters", "both", None])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_calibrating_sets_the_ranges_that_a_training_step_would(
+    preserve: str | None, policy: str
+) -> None:
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        sparse = optim.sparsify(network(), depthwise=True)
+        options = {"preserve_sparsity": True, "depthwise": True}
+        few = uncluster(cluster_weights(sparse, CLUSTERS, **options))
+        model = quantize_model(few, preserve=preserve)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    quantized = [
+        entry for layer in model._flatten_layers() for entry in getattr(layer, "_weight_vars", ())
+    ]
+    wanted = []
+    for weight, quantizer, variables in quantized:
+        quantizer(tf.cast(weight.value(), tf.float32), True, variables)
+        wanted.append((variables["min_var"].numpy(), variables["max_var"].numpy()))
+        variables["min_var"].assign(tf.zeros_like(variables["min_var"]))
+        variables["max_var"].assign(tf.zeros_like(variables["max_var"]))
+    optim.calibrate(model, [images()])
+    assert len(quantized) == KERNELS
+    for (_, _, variables), (low, high) in zip(quantized, wanted, strict=True):
+        assert np.all(high > 0)
+        np.testing.assert_array_equal(variables["min_var"], low)
+        np.testing.assert_array_equal(variables["max_var"], high)

@@ -446,3 +446,8 @@ def test_scratch_folders_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         run(one, "import os; open('model.h5', 'w').write('x'); os.abort()")
         run(one, "import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_cases_get_huge_pages_for_what_they_allocate(runner: Runner) -> None:
+    outcome = run(runner, "import os; metrics['told'] = os.environ['GLIBC_TUNABLES']")
+    assert "glibc.malloc.hugetlb=1" in outcome.metrics["told"]
