@@ -31,13 +31,21 @@ def restore(weights: Iterable[Any], path: Path, but: tuple[str, ...] = ()) -> No
 
 def changed(weights: Iterable[Any], path: Path) -> list[Any]:
     """Return the weights that are not what they were when they were written."""
+    return [weight for weight, value in _pairs(weights, path) if not _same(weight.numpy(), value)]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether arrays are equal, NaNs included, which most have none of."""
     import numpy as np
 
-    return [
-        weight
-        for weight, value in _pairs(weights, path)
-        if not np.array_equal(weight.numpy(), value, equal_nan=value.dtype.kind == "f")
-    ]
+    if one.shape != other.shape:
+        return False
+    equal = np.atleast_1d(one == other)
+    if equal.all():
+        return True
+    where = np.unravel_index(equal.argmin(), equal.shape)
+    is_nan = one.dtype.kind == "f" and np.isnan(np.atleast_1d(one)[where])
+    return bool(is_nan and np.array_equal(one, other, equal_nan=True))
 
 
 def _pairs(weights: Iterable[Any], path: Path) -> Iterator[tuple[Any, Any]]:
