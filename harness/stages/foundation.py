@@ -91,11 +91,9 @@ class Foundation:
 
     def _again(self, bench: Bench) -> Any:
         from harness.stages.build import construct
-        from optim.engine.untraced import untraced
 
         set_names(self._names[0])
-        with untraced():  # Keras has done so for the first, and the weights are known
-            model = construct(bench, **self._arguments)
+        model = construct(bench, **self._arguments)
         snapshot.restore(model.weights, self._weights)
         return model
 

@@ -20,9 +20,6 @@ from optim.pruning_wrapper import PruneLowMagnitude
 #: They pass on what the layer in them gives, and add weights of the layer's own shapes.
 _WRAPPERS = (ClusterWeights, PruneLowMagnitude)
 
-_BASE = "tf_keras.src.engine.base_layer"
-_INITIALIZERS = "tf_keras.src.initializers.initializers"
-
 #: Keras' own initializers that draw numbers. Those derived from them draw as they do.
 _RANDOM = ("Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling")
 
@@ -34,8 +31,8 @@ def untraced() -> Iterator[None]:
     For models all of whose weights are set before anybody looks at them. Layers of other kinds
     are traced and initialized as ever.
     """
-    layer_class = importlib.import_module(_BASE).Layer
-    initializers = importlib.import_module(_INITIALIZERS)
+    layer_class = importlib.import_module("tf_keras.src.engine.base_layer").Layer
+    initializers = importlib.import_module("tf_keras.src.initializers.initializers")
     infer = layer_class._infer_output_signature
 
     def tell(layer: Any, inputs: Any, args: Any, kwargs: Any, masks: Any) -> Any:
