@@ -100,11 +100,13 @@ def load_model(
         ModelFileError: there is no such file, or it cannot be loaded; the message says
             why, and the original error is its `__cause__`.
     """
+    from optim.engine.untraced import untraced  # late: it needs the classes known here
+
     path = Path(path)
     if not path.exists():
         raise ModelFileError(f"no model file at {str(path)!r}")
     try:
-        with custom_object_scope(custom_objects), _archive_unpacked():
+        with custom_object_scope(custom_objects), _archive_unpacked(), untraced():
             return keras.models.load_model(path, compile=compile)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"

@@ -11,6 +11,7 @@ from optim.engine.plan import Plan, plan
 from optim.engine.quantize import quantize_model
 from optim.engine.read import read
 from optim.engine.schemes import SCHEMES, Scheme
+from optim.engine.untraced import untraced
 
 __all__ = [
     "SCHEMES",
@@ -26,4 +27,5 @@ __all__ = [
     "quantize_model",
     "read",
     "rule",
+    "untraced",
 ]

@@ -8,7 +8,9 @@ shape, and what it quantizes is a layer of few kinds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import reduce
 from typing import Any
 
@@ -106,10 +108,28 @@ def told(layer: Any, inner: Any, inputs: Any, arguments: Any, masks: Any) -> Any
     shape = shaping(inner, tf.nest.map_structure(lambda x: x.shape, inputs))
     if shape is None:
         return None
-    with keras.backend.name_scope(layer._name_scope()):
+    # Tracing begins in a graph of its own, outside of whatever scope the caller has opened.
+    with tf.name_scope(""), keras.backend.name_scope(layer._name_scope()), _telling():
         layer._maybe_build(inputs)
     layer._set_save_spec(inputs, *arguments)
     return keras.__internal__.KerasTensor(tf.TensorSpec(shape, layer.compute_dtype))
+
+
+_told = ContextVar("told", default=False)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    token = _told.set(True)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+def is_told() -> bool:
+    """Whether a layer is built at the moment whose output and weights are those of its class."""
+    return _told.get()
 
 
 def _is_symbolic(arguments: Any) -> bool:
