@@ -264,7 +264,7 @@ def groups_satisfied(zeros: np.ndarray, axis: int, m: int, n: int) -> np.ndarray
         word = _WORDS[n]
         ones = np.frombuffer(bytes([1] * n), word)
         sums = np.ascontiguousarray(flags).view(word) * ones
-        return sums >> word(8 * (n - 1)) >= m
+        return np.asarray(sums >> word(8 * (n - 1)) >= m)
     # One addition of all groups for each of their places: a sum of each group is ten times slower.
     count = np.zeros((*flags.shape[:-1], length // n), np.min_scalar_type(n))
     for place in range(n):

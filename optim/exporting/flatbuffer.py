@@ -89,7 +89,7 @@ def pack(model: Any) -> bytes:
     size = sum(len(b.data) for b in model.buffers if b.data is not None)
     builder = _builder_class()(size + (1 << 20))
     builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 @cache
@@ -117,7 +117,10 @@ def _builder_class() -> Any:
         def _aligned(self, x: Any) -> int:
             self.StartVector(1, x.size, _ALIGNMENT)
             self.head -= x.size
-            self.Bytes[self.head : self.head + x.size] = x.tobytes()
+            # Straight into its place: a slice of a bytearray would copy it twice before.
+            memoryview(self.Bytes)[self.head : self.head + x.size] = memoryview(
+                np.ascontiguousarray(x)
+            )
             return int(self.EndVector())
 
     return Builder
