@@ -118,9 +118,8 @@ def _builder_class() -> Any:
             self.StartVector(1, x.size, _ALIGNMENT)
             self.head -= x.size
             # Straight into its place: a slice of a bytearray would copy it twice before.
-            memoryview(self.Bytes)[self.head : self.head + x.size] = memoryview(
-                np.ascontiguousarray(x)
-            )
+            values = np.ascontiguousarray(x).data
+            memoryview(self.Bytes)[self.head : self.head + x.size] = values
             return int(self.EndVector())
 
     return Builder
