@@ -17,7 +17,7 @@ MANY = 1024
 """Different values are counted up to this number."""
 
 _AT_ONCE = 1 << 22  # values in work at a time: bounds the temporary memory
-_SAMPLE = 1 << 16  # many values are noticed after a few
+_SAMPLE = 1 << 12  # many values are noticed after a few
 _TABLE = 1 << 16
 
 Array = np.ndarray
@@ -47,13 +47,14 @@ def count_unique_by_channel(values: Array, axis: int) -> int | None:
     if count_unique(channels[0]) is None:  # of many values, one channel tells
         return None
     most = 0
-    step = max(1, _AT_ONCE // channels.shape[1])
-    for start in range(0, len(channels), step):
-        ordered = np.sort(channels[start : start + step], axis=1)
+    for part in _parts(channels, channels.shape[1]):
+        ordered = np.sort(part, axis=1)
         changes = np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1)
         most = max(most, int(changes.max()) + 1)
         if most > MANY:
             return None
+        if most == channels.shape[1]:  # no channel can have more
+            break
     return most
 
 
@@ -88,7 +89,7 @@ def _tally(rows: Array) -> Array:
 
 def _unlike(part: Array) -> Array:
     """The different values of a part: all of them, or more than `MANY`."""
-    if part.dtype != np.float32:
+    if part.dtype != np.float32 or part.size <= _SAMPLE:  # the table takes longer
         return np.unique(part)
     place = (part.view(np.uint32) >> 16).astype(np.intp)
     table = np.full(_TABLE, np.nan, np.float32)
@@ -99,9 +100,15 @@ def _unlike(part: Array) -> Array:
     return np.unique(np.concatenate([found, part[table[place] != part]]))
 
 
-def _parts(flat: Array) -> Iterator[Array]:
-    """Cut into parts that grow, so that many values are noticed after a few."""
+def _parts(rows: Array, length: int = 1) -> Iterator[Array]:
+    """Cut into parts that grow, so that many values are noticed after a few.
+
+    Args:
+        rows: an array.
+        length: how many values each entry of its first axis has.
+    """
     start, size = 0, _SAMPLE
-    while start < flat.size:
-        yield flat[start : start + size]
-        start, size = start + size, min(2 * size, _AT_ONCE)
+    while start < len(rows):
+        count = max(1, size // length)
+        yield rows[start : start + count]
+        start, size = start + count, min(8 * size, _AT_ONCE)

@@ -259,8 +259,18 @@ def groups_satisfied(zeros: np.ndarray, axis: int, m: int, n: int) -> np.ndarray
     """Return, for each full group of n along an axis, whether m of it are set."""
     length = zeros.shape[axis] // n * n
     flags = np.moveaxis(zeros, axis, -1)[..., :length].view(np.uint8)
+    if n in _WORDS:
+        # A group is one number of n bytes, and the product has their sum in its highest one.
+        word = _WORDS[n]
+        ones = np.frombuffer(bytes([1] * n), word)
+        sums = np.ascontiguousarray(flags).view(word) * ones
+        return np.asarray(sums >> word(8 * (n - 1)) >= m)
     # One addition of all groups for each of their places: a sum of each group is ten times slower.
     count = np.zeros((*flags.shape[:-1], length // n), np.min_scalar_type(n))
     for place in range(n):
         count += flags[..., place::n]
     return count >= m
+
+
+# Length of a group -> the numbers that have as many bytes.
+_WORDS = {2: np.uint16, 4: np.uint32, 8: np.uint64}

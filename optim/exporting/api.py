@@ -21,7 +21,7 @@ from optim.engine.preserving import kept_numbers, settled
 from optim.errors import UnsupportedModelError
 from optim.exporting import biases, checks
 from optim.exporting.convert import convert
-from optim.exporting.flatbuffer import drop_unused, pack, unpack
+from optim.exporting.flatbuffer import drop_unused, pack, share_equal, unpack
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.exporting.interface import Interface, interface
 from optim.exporting.metadata import annotate
@@ -108,6 +108,7 @@ def export(
         frozen = without_fake_quant(frozen)
     content = convert(frozen, mode, io_dtype, feeds)
     file = unpack(content)
+    share_equal(file)
     biases.repair_equal(file)
     restore_steps(file, numbers)
     biases.settle(file)

@@ -85,6 +85,14 @@ def _converter_class() -> Any:
             frozen = self._frozen
             return frozen.handed_over(), frozen.inputs, frozen.outputs, frozen
 
+        def _optimize_tflite_model(self, *args: Any, **kwargs: Any) -> bytes:
+            # Not the pass that shares equal constants: see `flatbuffer.share_equal`.
+            self._experimental_use_buffer_offset = True
+            try:
+                return bytes(super()._optimize_tflite_model(*args, **kwargs))
+            finally:
+                self._experimental_use_buffer_offset = False
+
         def _quantize(self, result: bytes, *args: Any, **kwargs: Any) -> bytes:
             _check_loops(result, self._frozen, self._loops)
             return bytes(super()._quantize(result, *args, **kwargs))

@@ -11,6 +11,7 @@ import numpy as np
 from optim import litert
 
 _ALIGNMENT = 16  # bytes
+_HEAD = 1 << 12  # bytes of a constant that tell most from each other
 
 
 def unpack(content: bytes) -> Any:
@@ -24,6 +25,54 @@ def replace_data(model: Any, tensor: Any, values: np.ndarray) -> None:
     buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
     model.buffers.append(buffer)
     tensor.buffer = len(model.buffers) - 1
+
+
+def share_equal(model: Any) -> int:
+    """Let constants of equal content have one buffer; return how many gave up theirs.
+
+    As TensorFlow does in a pass of its own, for which it reads, digests and writes the file anew.
+    """
+    kept: dict[tuple[int, bytes], list[int]] = {}
+    shared: dict[int, int] = {}
+    for number in sorted(_read_only(model)):
+        data = model.buffers[number].data
+        if data is None or not len(data):
+            continue
+        data = np.asarray(data, np.uint8)
+        others = kept.setdefault((len(data), data[:_HEAD].tobytes()), [])
+        same = (one for one in others if np.array_equal(model.buffers[one].data, data))
+        first = next(same, None)
+        if first is None:
+            others.append(number)
+        else:
+            shared[number] = first
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.buffer = shared.get(tensor.buffer, tensor.buffer)
+    drop_unused(model)
+    return len(shared)
+
+
+def _read_only(model: Any) -> set[int]:
+    """The buffers of what operations take and nothing writes: no variable, input or output."""
+    found: set[int] = set()
+    for graph in model.subgraphs:
+        taken: set[int] = set()
+        made = set(_numbers(graph.inputs)) | set(_numbers(graph.outputs))
+        for operator in graph.operators:
+            mutated = _numbers(operator.mutatingVariableInputs)
+            for place, tensor in enumerate(_numbers(operator.inputs)):
+                if tensor >= 0 and not (place < len(mutated) and mutated[place]):
+                    taken.add(tensor)
+            made.update(_numbers(operator.outputs), _numbers(operator.intermediates))
+        found |= {
+            graph.tensors[one].buffer for one in taken - made if not graph.tensors[one].isVariable
+        }
+    return found
+
+
+def _numbers(vector: Any) -> list[int]:
+    return [] if vector is None else [int(one) for one in vector]
 
 
 def drop_unused(model: Any) -> None:
@@ -40,7 +89,7 @@ def pack(model: Any) -> bytes:
     size = sum(len(b.data) for b in model.buffers if b.data is not None)
     builder = _builder_class()(size + (1 << 20))
     builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 @cache
@@ -68,7 +117,9 @@ def _builder_class() -> Any:
         def _aligned(self, x: Any) -> int:
             self.StartVector(1, x.size, _ALIGNMENT)
             self.head -= x.size
-            self.Bytes[self.head : self.head + x.size] = x.tobytes()
+            # Straight into its place: a slice of a bytearray would copy it twice before.
+            values = np.ascontiguousarray(x).data
+            memoryview(self.Bytes)[self.head : self.head + x.size] = values
             return int(self.EndVector())
 
     return Builder

@@ -199,6 +199,9 @@ def test_values_by_channel(rng, monkeypatch, values, axis):
     kernel[0] = 1.0  # then the first channel does not tell
     assert count_unique_by_channel(kernel, 0) == (None if values > 1024 else values)
     assert count_unique_by_channel(np.zeros((3, 0)), 0) == 0
+    all_different = rng.permutation(6000).reshape(10, 600).astype("float32")
+    all_different[0] = all_different[0, 0]
+    assert count_unique_by_channel(all_different, 0) == 600
 
 
 @pytest.mark.parametrize("at_once", [700, 1 << 22])
@@ -219,7 +222,7 @@ def test_values_of_every_type_are_counted_as_sorting_does(rng, monkeypatch, dtyp
         assert count_unique_by_channel(kernel, 1) == most
 
 
-@pytest.mark.parametrize("m_by_n", [(1, 2), (2, 4), (3, 5), (9, 10)])
+@pytest.mark.parametrize("m_by_n", [(1, 2), (2, 4), (3, 5), (5, 8), (9, 10)])
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_groups_are_counted_one_by_one(rng, m_by_n, axis):
     kernel = rng.integers(0, 2, (7, 23, 31)).astype("int8")
