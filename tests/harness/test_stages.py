@@ -67,7 +67,7 @@ def test_a_file_is_written_run_and_compared(run: Run) -> None:
     assert float(figures["sqnr_simulation_db"]) > 30  # a text where it is infinite
     assert figures["sqnr_float_db"] > 30
     assert figures["max_lsb"] <= 1.01
-    assert figures["latency_repeats"] == 100
+    assert 5 <= figures["latency_repeats"] <= 100  # as many as there is time for
     assert figures["latency_threads"] == 1
     assert figures["file_ratio"] == figures["file_bytes"] / control.metrics["file_bytes"]
     assert figures["latency_ratio"] > 0
