@@ -77,21 +77,23 @@ def told(
     sample: Sample, plan: Plan, cases: Sequence[Case], reference: Reference, workers: int
 ) -> list[str]:
     """Say what a run does for real and why, what has lapsed first."""
-    lines = _lapsed(sample, cases, reference, workers)
-    lines.append(
-        f"{len(sample.drawn)} cells drawn to be compared with their records "
-        f"(--sample-seed {sample.seed}, --budget {duration(plan.budget)})"
-    )
+    wanted = [case for case in cases if case.id in sample.lapsed]
+    lapsed = [case for case in wanted if reference.of(case)]
+    lines = _lapsed(lapsed, reference, workers) if lapsed else []
+    if lapsed and len(lapsed) < len(wanted):
+        lines.append(f"{len(wanted) - len(lapsed)} cells have no record yet")
+    if sample.drawn:
+        lines.append(
+            f"{len(sample.drawn)} cells drawn to be compared with their records "
+            f"(--sample-seed {sample.seed}, --budget {duration(plan.budget)})"
+        )
     if sample.left:
         lines.append(f"{len(sample.left)} lapsed cells are left out: the budget ends before them")
     return lines
 
 
-def _lapsed(sample: Sample, cases: Sequence[Case], reference: Reference, workers: int) -> list[str]:
+def _lapsed(wanted: Sequence[Case], reference: Reference, workers: int) -> list[str]:
     """Say how many cells of which columns have lapsed, and why: one line a column."""
-    wanted = [case for case in cases if case.id in sample.lapsed]
-    if not wanted:
-        return []
     known = [record for case in wanted if (record := reference.of(case))]
     because: dict[tuple[str, str], set[str]] = {}
     for one in status.lapsed(known, lock.read(reference.source), here()):
@@ -100,7 +102,7 @@ def _lapsed(sample: Sample, cases: Sequence[Case], reference: Reference, workers
     counted = Counter((case.technique.id, case.variant) for case in wanted)
     lines = []
     for column, count in counted.items():
-        why = ", ".join(sorted(because.get(column, {"no record"})))
+        why = ", ".join(sorted(because.get(column, {"a limit of this run"})))
         lines.append(f"lapsed: {count} cells of {' '.join(column)} ({why})")
     takes = duration(reference.costs(wanted).of(wanted) / workers)
     return [*lines, f"{len(wanted)} lapsed cells are run again: about {takes}"]

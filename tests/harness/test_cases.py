@@ -178,20 +178,6 @@ def test_smoke_takes_an_unknown_size_for_large_and_then_goes_by_name() -> None:
     assert cases.smoke(every, {}, {}) == {"A1"}
 
 
-def test_in_turn_each_column_meets_half_of_the_rows() -> None:
-    columns = ("float", "qat-tfmot", "qat", "ptq-int8", "prune", "cluster", "pqat")
-    every = [case(n, t) for n in "ABCD" for t in columns]
-    taken = cases.in_turn(every)
-    by_column = {t: [c.application.name for c in taken if c.technique.id == t] for t in columns}
-    assert {t: len(rows) for t, rows in by_column.items()} == {
-        **dict.fromkeys(columns, 2),
-        **dict.fromkeys(("float", "qat-tfmot", "qat"), 4),
-    }
-    by_row = {n: {c.technique.id for c in taken if c.application.name == n} for n in "AB"}
-    assert by_row["A"] | by_row["B"] == set(columns)
-    assert by_row["A"] & by_row["B"] == {"float", "qat-tfmot", "qat"}
-
-
 # --- shards -----------------------------------------------------------------------------
 
 

@@ -95,11 +95,11 @@ def test_each_case_tells_its_own_costs(runner: Runner) -> None:
     """
     found = [
         run(runner, burn.format(seconds=seconds, mebibytes=mebibytes))
-        for seconds, mebibytes in ((0.1, 0), (0.6, 200), (0.1, 0))
+        for seconds, mebibytes in ((0.1, 0), (2.0, 200), (0.1, 0))
     ]
     assert [one.metrics["n"] for one in found] == [1, 2, 3]
-    for one, least in zip(found, (0.1, 0.6, 0.1), strict=True):
-        assert least <= one.cpu_seconds < least + 0.4
+    for one, least in zip(found, (0.1, 2.0, 0.1), strict=True):
+        assert least <= one.cpu_seconds < least + 1.5  # a busy machine makes everything dearer
     small, large, again = (one.peak_rss_bytes / 2**20 for one in found if one.peak_rss_bytes)
     assert 190 < large - small < 260
     assert again < large - 150

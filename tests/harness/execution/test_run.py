@@ -91,9 +91,12 @@ def test_before_anything_runs_it_says_what_will_be_done(bench: Bench) -> None:
 
     shutil.copyfile(bench.results / "results.jsonl", bench.root / "reference.jsonl")
     again = bench.run("--techniques=float,prune,qat-tfmot", "-n", "2").stdout.splitlines()
-    told = r"  3 taken from the reference run, 6 to run here, 2 at once, about \d s"
-    assert re.fullmatch(told, again[2])
-    assert sum("   reused" in line for line in again) == 3
+    assert re.fullmatch(r"  9 cells drawn to be compared with their records .*", again[2])
+    assert re.fullmatch(r"  9 to run here, 2 at once, about \d+ s", again[3])
+
+    few = bench.run("--techniques=float,prune,qat-tfmot", "-n", "2", "--budget=0").stdout
+    assert "  6 taken from the reference run, 3 to run here, 2 at once, about " in few
+    assert few.count("] ") == 3, "what is taken over has no line of its own"
 
 
 def test_an_unexpected_failure_says_why_and_how_to_see_it_alone(bench: Bench) -> None:
