@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,7 +12,6 @@ import toys
 
 from optim import cluster_weights, load_model, prune_low_magnitude
 from optim._keras import keras, tf
-from optim.engine import untraced as module
 from optim.engine.untraced import untraced
 
 K = keras.layers
@@ -44,7 +44,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def load(path: Any) -> Any:
         with monkeypatch.context() as patched:
-            patched.setattr(module, "untraced", nullcontext)
+            patched.setattr(sys.modules[untraced.__module__], "untraced", nullcontext)
             return load_model(path)
 
     return load
