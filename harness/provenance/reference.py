@@ -19,13 +19,11 @@ from harness.stages.bench import Options
 from harness.techniques import registry
 from harness.words import STAGES, Status, UsageError
 
-#: Statuses that say something of the case itself. The others say something of the
-#: machine it ran on, and are tried again.
-_LASTING = {Status.PASS.value, Status.FAIL.value, Status.CRASH.value}
-
-#: Statuses that are worth keeping where nothing is run: a limit was reached, and would be
-#: again. What was blocked, or failed in the harness, tells nothing of the case.
-_WORTH_KEEPING = _LASTING | {Status.OOM.value, Status.TIMEOUT.value}
+#: Statuses that tell something of the case itself: a limit that was reached would be reached
+#: again. What was blocked, or failed in the harness, tells nothing.
+_TELLING = frozenset(
+    str(one) for one in (Status.PASS, Status.FAIL, Status.CRASH, Status.OOM, Status.TIMEOUT)
+)
 
 #: Stages of a control of whose work the other cases of its row make use.
 _FOR_THE_ROW = ("build", "export")
@@ -114,17 +112,14 @@ class Reference:
     def lookup(self, case: Case, until: str, options: Options) -> Record | None:
         """Return the record of ``case`` if it may stand for a new attempt."""
         record = self._by_case.get(case.id)
-        # A limit that was reached would be reached again.
-        if record is None or record.status not in _WORTH_KEEPING:
-            return None
-        if not _same(record, case, until, options):
+        if record is None or not holds(record, case, until, options):
             return None
         return replace(taken_over(record), until=until)
 
 
 def holds(record: Record, case: Case, until: str, options: Options) -> bool:
     """Whether a run up to a stage would come to the same outcome as the record tells of."""
-    return record.status in _LASTING and _same(record, case, until, options)
+    return record.status in _TELLING and _same(record, case, until, options)
 
 
 def _same(record: Record, case: Case, until: str, options: Options) -> bool:
@@ -147,7 +142,7 @@ def known(found: Iterable[Record]) -> tuple[list[Record], int]:
             case = parse(record.case)
         except UsageError:
             continue
-        if record.status in _WORTH_KEEPING:
+        if record.status in _TELLING:
             kept.append(taken_over(record))
             lapsed += not _same(record, case, record.until, Options())
     return kept, lapsed
