@@ -42,7 +42,7 @@ class Foundation:
     folder: Path
     _model: Any = None
     _arguments: Mapping[str, Any] = field(default_factory=dict)
-    _names: tuple[Any, Any] = (None, None)
+    _names: tuple[Any, Any] = (None, None)  # before the build, and after it
     _facts: dict[str, Any] = field(default_factory=dict)
     _metrics: dict[str, Any] = field(default_factory=dict)
     _shape: Any = None
@@ -162,22 +162,47 @@ def _traces(model: Any) -> list[tuple[str, int, int, bool]]:
     ]
 
 
-def names() -> tuple[dict[str, int], set[str]]:
-    """Return how far Keras has counted the names that it gives to layers."""
+@dataclass(frozen=True)
+class Names:
+    """How far Keras has counted the names that it gives, and which it has seen.
+
+    Attributes:
+      layers: by kind, of layers. Keras counts these for TensorFlow's default graph.
+      inputs: by kind, of what it counts for a graph of its own.
+      seen: names that layers were given by hand.
+    """
+
+    layers: Mapping[Any, int]
+    inputs: Mapping[Any, int]
+    seen: frozenset[str]
+
+
+def names() -> Names:
+    """Return how far Keras has counted the names that it gives."""
     from tf_keras.src import backend
 
-    counted = backend.PER_GRAPH_OBJECT_NAME_UIDS.get(backend.get_graph(), {})
-    return dict(counted), set(backend.OBSERVED_NAMES)
+    layers, inputs = (dict(counted) for counted in _counters())
+    return Names(layers, inputs, frozenset(backend.OBSERVED_NAMES))
 
 
-def set_names(found: tuple[Mapping[str, int], set[str]]) -> None:
+def set_names(found: Names) -> None:
     """Forget what Keras keeps of models, and have it count from where it once was."""
+    from tf_keras.src import backend
+
+    backend.clear_session()
+    layers, inputs = _counters()
+    layers.update(found.layers)
+    inputs.update(found.inputs)
+    backend.OBSERVED_NAMES.update(found.seen)
+
+
+def _counters() -> tuple[dict[Any, int], dict[Any, int]]:
+    """Return what Keras counts in, as it stands: of layers, and of inputs."""
     import collections
 
     from tf_keras.src import backend
 
-    backend.clear_session()
-    counted, observed = found
-    uids = backend.PER_GRAPH_OBJECT_NAME_UIDS
-    uids[backend.get_graph()] = collections.defaultdict(int, counted)
-    backend.OBSERVED_NAMES.update(observed)
+    own = backend.PER_GRAPH_OBJECT_NAME_UIDS.setdefault(
+        backend.get_graph(), collections.defaultdict(int)
+    )
+    return backend.get_default_graph_uid_map(), own
