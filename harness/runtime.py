@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import numerics, techniques
+from harness import numerics, techniques, variables
 from harness.applications import DEFAULT_KERAS_MODULE, keras_module
 from harness.stages import options_from, stage, up_to
 from harness.stages.bench import Bench
@@ -77,6 +77,7 @@ def preload() -> None:
     ):
         importlib.import_module(name)
     techniques.registry()
+    variables.share_kernels()
     from tensorflow.python.eager import context
 
     if context.context_safe() is not None and context.context()._initialized:
@@ -174,8 +175,9 @@ def _go(bench: Bench, report: Report) -> None:
                     "metrics": bench.metrics,
                 }
             )
-        gc.collect()
+        # A large model that is done with is let go of at once, a small one after the case.
         if _is_large(bench):
+            gc.collect()
             _bound_memory(_TIGHT)
             _trim()
 
