@@ -125,18 +125,18 @@ def reporting(names: tuple[str, ...]) -> list[dict[str, Any]]:
 @contextmanager
 def sorting() -> Iterator[None]:
     """Within it, reports sort values to count them, and add up each group on its own."""
-    from optim import sparsity, sparsity_litert
+    from optim.sparsity import litert_file, report
 
     def unique(values: Any) -> int | None:
         count = len(np.unique(values))
-        return count if count <= sparsity.MANY else None
+        return count if count <= report.MANY else None
 
     def both(values: Any, axis: int) -> tuple[int | None, int | None]:
         channels = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
         ordered = np.sort(channels, axis=1)
         changes = np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1)
         most = int(changes.max()) + 1
-        return unique(values), most if most <= sparsity.MANY else None
+        return unique(values), most if most <= report.MANY else None
 
     def satisfied(zeros: Any, axis: int, m: int, n: int) -> Any:
         length = zeros.shape[axis] // n * n
@@ -144,10 +144,10 @@ def sorting() -> Iterator[None]:
         return np.count_nonzero(groups, axis=1) >= m
 
     ways = [
-        (sparsity, "count_unique", unique),
-        (sparsity, "groups_satisfied", satisfied),
-        (sparsity_litert, "count_unique", unique),
-        (sparsity_litert, "count_both", both),
+        (report, "count_unique", unique),
+        (report, "groups_satisfied", satisfied),
+        (litert_file, "count_unique", unique),
+        (litert_file, "count_both", both),
     ]
     quick = [getattr(module, name) for module, name, _ in ways]
     try:

@@ -72,7 +72,7 @@ def kmeans(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
 def one_kmeans(size: int) -> dict[str, Any]:
     import numpy as np
 
-    from optim.clustering_kmeans import centroids
+    from optim.clustering.kmeans import centroids
 
     values = np.random.default_rng(0).standard_normal(size, dtype=np.float32)
     (seconds,) = cpu(lambda: centroids(values, 16), repeat=1)

@@ -1,4 +1,4 @@
-"""CPU cost of `optim.engine.quantize_model`, with both sides measured in one run.
+"""CPU cost of `optim.quantization.quantize_model`, with both sides measured in one run.
 
     python benchmarks/quantize.py                      # every section
     python benchmarks/quantize.py tfmot clone          # some
@@ -45,7 +45,7 @@ _PEAK = "--peak"  # what a process of its own is started with
 
 def against_tfmot(names: tuple[str, ...]) -> list[dict[str, Any]]:
     from optim._keras import tfmot
-    from optim.engine import quantize_model
+    from optim.quantization.api import quantize_model
 
     rows = []
     for name in names:
@@ -58,7 +58,7 @@ def against_tfmot(names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def against_clone(names: tuple[str, ...]) -> list[dict[str, Any]]:
     from optim._keras import keras
-    from optim.engine import quantize_model
+    from optim.quantization.api import quantize_model
 
     rows = []
     for name in names:
@@ -74,7 +74,7 @@ def against_clone(names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def per_layer(names: tuple[str, ...]) -> list[dict[str, Any]]:
-    from optim.engine import quantize_model
+    from optim.quantization.api import quantize_model
 
     rows: list[dict[str, Any]] = []
     for name in names:
@@ -120,7 +120,7 @@ def resident() -> int:
 
 def peak(name: str) -> dict[str, Any]:
     """Measured in a process that does nothing else."""
-    from optim.engine import quantize_model
+    from optim.quantization.api import quantize_model
 
     quantize_model(application("MobileNet"))  # everything that is loaded lazily
     base = resident()
@@ -141,7 +141,7 @@ def training_step(names: tuple[str, ...]) -> list[dict[str, Any]]:
     import numpy as np
 
     from optim._keras import keras, tf, tfmot
-    from optim.engine import quantize_model
+    from optim.quantization.api import quantize_model
 
     rows = []
     for name in names:

@@ -69,8 +69,8 @@ def preload() -> None:
     import tf_keras.applications
 
     for name in (
-        "optim.quantize",
-        "optim.recipe",
+        "optim.quantization.options",
+        "optim.annotation.recipe",
         "optim.pruning",
         "optim.exporting",
         "optim.verification",

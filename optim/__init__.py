@@ -17,61 +17,63 @@ from optim.errors import OptimError as OptimError
 from optim.errors import UnsupportedModelError as UnsupportedModelError
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this
-    from optim.clustering import cluster_weights as cluster_weights
-    from optim.clustering import uncluster as uncluster
-    from optim.clustering_wrapper import ClusterWeights as ClusterWeights
-    from optim.configs import DefaultBNQuantizeConfig as DefaultBNQuantizeConfig
-    from optim.configs import NoOpQuantizeConfig as NoOpQuantizeConfig
-    from optim.debugging import DebugResult as DebugResult
-    from optim.debugging import debug as debug
-    from optim.engine import calibrate as calibrate
-    from optim.engine import plan as plan
-    from optim.engine import quantize_model as quantize_model
-    from optim.engine import rule as rule
+    from optim.annotation.configs import (
+        DefaultBNQuantizeConfig as DefaultBNQuantizeConfig,
+    )
+    from optim.annotation.configs import NoOpQuantizeConfig as NoOpQuantizeConfig
+    from optim.annotation.recipe import AnnotateRecipe as AnnotateRecipe
+    from optim.clustering.api import cluster_weights as cluster_weights
+    from optim.clustering.api import uncluster as uncluster
+    from optim.clustering.wrapper import ClusterWeights as ClusterWeights
+    from optim.debugging.api import DebugResult as DebugResult
+    from optim.debugging.api import debug as debug
     from optim.exporting import export as export
-    from optim.pruning import get_pruning_callbacks as get_pruning_callbacks
-    from optim.pruning import prune_low_magnitude as prune_low_magnitude
-    from optim.pruning import sparsify as sparsify
-    from optim.pruning import unprune as unprune
-    from optim.pruning_wrapper import PruneLowMagnitude as PruneLowMagnitude
-    from optim.pruning_wrapper import register_prunable as register_prunable
-    from optim.quantize import Quantize as Quantize
-    from optim.recipe import AnnotateRecipe as AnnotateRecipe
-    from optim.scope import custom_object_scope as custom_object_scope
-    from optim.scope import load_model as load_model
-    from optim.sparsity import SparsityReport as SparsityReport
-    from optim.sparsity import sparsity_report as sparsity_report
+    from optim.pruning.api import prune_low_magnitude as prune_low_magnitude
+    from optim.pruning.api import sparsify as sparsify
+    from optim.pruning.api import unprune as unprune
+    from optim.pruning.callbacks import get_pruning_callbacks as get_pruning_callbacks
+    from optim.pruning.wrapper import PruneLowMagnitude as PruneLowMagnitude
+    from optim.pruning.wrapper import register_prunable as register_prunable
+    from optim.quantization.api import quantize_model as quantize_model
+    from optim.quantization.calibration.calibrate import calibrate as calibrate
+    from optim.quantization.lowering.registry import rule as rule
+    from optim.quantization.options import Quantize as Quantize
+    from optim.quantization.planning.plan import plan as plan
+    from optim.saving import custom_object_scope as custom_object_scope
+    from optim.saving import load_model as load_model
+    from optim.sparsity.report import SparsityReport as SparsityReport
+    from optim.sparsity.report import sparsity_report as sparsity_report
     from optim.verification import Report as Report
     from optim.verification import verify as verify
 
 # Public name -> module that defines it. Keep in step with the imports above.
 _PUBLIC: dict[str, str] = {
-    "AnnotateRecipe": "optim.recipe",
-    "ClusterWeights": "optim.clustering_wrapper",
-    "DebugResult": "optim.debugging",
-    "DefaultBNQuantizeConfig": "optim.configs",
-    "NoOpQuantizeConfig": "optim.configs",
-    "PruneLowMagnitude": "optim.pruning_wrapper",
-    "Quantize": "optim.quantize",
+    "AnnotateRecipe": "optim.annotation.recipe",
+    "ClusterWeights": "optim.clustering.wrapper",
+    "DebugResult": "optim.debugging.api",
+    "DefaultBNQuantizeConfig": "optim.annotation.configs",
+    "NoOpQuantizeConfig": "optim.annotation.configs",
+    "PruneLowMagnitude": "optim.pruning.wrapper",
+    "Quantize": "optim.quantization.options",
     "Report": "optim.verification",
-    "SparsityReport": "optim.sparsity",
-    "cluster_weights": "optim.clustering",
-    "custom_object_scope": "optim.scope",
-    "debug": "optim.debugging",
-    "export": "optim.exporting",
-    "get_pruning_callbacks": "optim.pruning",
-    "load_model": "optim.scope",
-    "prune_low_magnitude": "optim.pruning",
-    "register_prunable": "optim.pruning_wrapper",
-    "sparsity_report": "optim.sparsity",
-    "uncluster": "optim.clustering",
-    "sparsify": "optim.pruning",
-    "unprune": "optim.pruning",
+    "SparsityReport": "optim.sparsity.report",
+    "cluster_weights": "optim.clustering.api",
+    "custom_object_scope": "optim.saving",
+    "debug": "optim.debugging.api",
+    "export": "optim.exporting.api",
+    "get_pruning_callbacks": "optim.pruning.callbacks",
+    "load_model": "optim.saving",
+    "prune_low_magnitude": "optim.pruning.api",
+    "register_prunable": "optim.pruning.wrapper",
+    "sparsity_report": "optim.sparsity.report",
+    "uncluster": "optim.clustering.api",
+    "sparsify": "optim.pruning.api",
+    "unprune": "optim.pruning.api",
     "verify": "optim.verification",
-    "calibrate": "optim.engine",
-    "plan": "optim.engine",
-    "quantize_model": "optim.engine",
-    "rule": "optim.engine",
+    "calibrate": "optim.quantization.calibration.calibrate",
+    "plan": "optim.quantization.planning.plan",
+    "quantize_model": "optim.quantization.api",
+    "rule": "optim.quantization.lowering.registry",
 }
 
 __all__ = ["ExportError", "OptimError", "UnsupportedModelError", "errors", *_PUBLIC]

@@ -79,7 +79,7 @@ class Row:
 
 _PERCENT = 100.0
 
-#: Different values of a kernel are counted up to this number (`optim.sparsity.MANY`).
+#: Different values of a kernel are counted up to this number (`optim.sparsity.report.MANY`).
 COUNTED = 1024
 
 

@@ -12,7 +12,7 @@ import optim
 from harness.applications import Application
 from harness.training.data import CLASSES, Images
 from harness.training.settings import Settings
-from optim.pruning_wrapper import pruned_layers
+from optim.pruning.wrapper import pruned_layers
 
 
 def build(application: Application, arguments: dict[str, Any], size: int, momentum: float) -> Any:

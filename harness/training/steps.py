@@ -8,8 +8,8 @@ from typing import Any
 import optim
 from harness.training.settings import Settings
 from harness.training.techniques import Step
-from optim.clustering_wrapper import clustered_layers
-from optim.pruning_wrapper import pruned_layers
+from optim.clustering.wrapper import clustered_layers
+from optim.pruning.wrapper import pruned_layers
 
 
 def apply(step: Step, model: Any, images: Any, steps: int, settings: Settings) -> Any:

@@ -14,21 +14,24 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
 )
 
 from optim._keras import check_model
-from optim.clustering import uncluster
-from optim.clustering_wrapper import clustered_layers
-from optim.engine import build, lower, read
-from optim.engine.preserving import kept_numbers, settled
+from optim.clustering.api import uncluster
+from optim.clustering.wrapper import clustered_layers
 from optim.errors import UnsupportedModelError
-from optim.exporting import biases, checks
+from optim.exporting import checks
 from optim.exporting.convert import convert
-from optim.exporting.flatbuffer import drop_unused, pack, share_equal, unpack
+from optim.exporting.file_passes import bias_scales
+from optim.exporting.file_passes.clustered_kernels import restore_steps
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
-from optim.exporting.interface import Interface, interface
-from optim.exporting.metadata import annotate
-from optim.exporting.own_steps import restore_steps
-from optim.exporting.ranges import warn_if_uncalibrated
-from optim.pruning import unprune
-from optim.pruning_wrapper import pruned_layers
+from optim.graph.reader import read
+from optim.litert.metadata import annotate
+from optim.litert.writer import drop_unused, pack, share_equal, unpack
+from optim.models.signature import Interface, interface
+from optim.pruning.api import unprune
+from optim.pruning.wrapper import pruned_layers
+from optim.quantization.building.builder import build
+from optim.quantization.calibration.uncalibrated import warn_if_uncalibrated
+from optim.quantization.lowering.driver import lower
+from optim.quantization.quantizers.preserving import kept_numbers, settled
 
 _LARGE = 1 << 28  # bytes of weights
 
@@ -109,9 +112,9 @@ def export(
     content = convert(frozen, mode, io_dtype, feeds)
     file = unpack(content)
     share_equal(file)
-    biases.repair_equal(file)
+    bias_scales.repair_equal(file)
     restore_steps(file, numbers)
-    biases.settle(file)
+    bias_scales.settle(file)
     drop_unused(file)
     facts = {
         "model": frozen.model_name,

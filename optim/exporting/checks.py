@@ -12,9 +12,9 @@ import numpy as np
 
 from optim.errors import ConfigError, ExportError, Problem
 from optim.exporting.convert import Feeds
-from optim.exporting.interface import Interface
 from optim.exporting.modes import FLOAT, IO_DTYPES, PTQ, QAT, Mode
-from optim.exporting.samples import read_batches
+from optim.models.samples import read_batches
+from optim.models.signature import Interface
 
 
 def check_mode(qat_bits: int, optimize: str | None) -> Mode:

@@ -11,11 +11,11 @@ from typing import Any
 from optim import litert
 from optim._keras import tf
 from optim.errors import ExportError, OptimError, Problem
-from optim.exporting.failure import explain
+from optim.exporting.converter_errors import explain
 from optim.exporting.freeze import Frozen
 from optim.exporting.modes import Mode
-from optim.verification.flatbuffer import read_subgraphs
-from optim.verification.naming import layer_of
+from optim.litert.layer_names import layer_of
+from optim.litert.reader import read_subgraphs
 
 _CONTROL_FLOW = ("WHILE", "IF")
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")

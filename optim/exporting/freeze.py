@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
-from optim.exporting.constants import producer, set_constant, value
-from optim.exporting.interface import Interface
-from optim.exporting.transposed import give_biases
-from optim.exporting.vanishing import give_room
+from optim.exporting.graph_passes.constants import producer, set_constant, value
+from optim.exporting.graph_passes.dead_channels import give_room
+from optim.exporting.graph_passes.transposed_bias import give_biases
+from optim.models.signature import Interface
 
 # Results of these are values of the variable; any other use of one needs TensorFlow's way.
 _READ = "ReadVariableOp"

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from optim._clone import plain_variable
 from optim._keras import require, tf, tfmot
 from optim.errors import ConfigError, MissingPackageError, Problem, UnsupportedModelError
-from optim.pruning_wrapper import PruneLowMagnitude, kernel_names, pruned_layers
-from optim.whole import is_whole
+from optim.models.clone import plain_variable
+from optim.models.integers import is_whole
+from optim.pruning.wrapper import PruneLowMagnitude, kernel_names, pruned_layers
 
 __all__ = ["PruningSummaries", "UpdatePruningStep", "get_pruning_callbacks"]
 

@@ -44,7 +44,7 @@ class LatencyXNNPack:
         Raises:
             UnsupportedModelError: with all that stands against sparse inference.
         """
-        from optim.engine.read import read
+        from optim.graph.reader import read
 
         graph = read(model)
         nodes = [value.node for value in graph.flat_inputs]

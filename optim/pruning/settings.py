@@ -11,9 +11,9 @@ import numpy as np
 
 from optim._keras import tfmot
 from optim.errors import ConfigError
-from optim.pruning_kernels import input_axis
-from optim.pruning_wrapper import kernels
-from optim.whole import pair
+from optim.models.integers import pair
+from optim.models.kernels import input_axis
+from optim.pruning.wrapper import kernels
 
 __all__ = ["SCHEDULES", "Settings"]
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from optim import litert
+from optim.litert.metadata_entry import read_metadata
+from optim.litert.reader import read_subgraphs
 from optim.verification.compare import check_references, compare
-from optim.verification.flatbuffer import read_subgraphs
 from optim.verification.islands import find_islands
-from optim.verification.metadata import read_metadata
 from optim.verification.report import Report
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optim.verification.flatbuffer import Operation, Subgraph
+from optim.litert.reader import Operation, Subgraph
 
 
 @dataclass(frozen=True)

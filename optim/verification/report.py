@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from optim.litert import TensorDetails
+from optim.litert.reader import Operation, Subgraph
 from optim.verification.compare import Comparison
-from optim.verification.flatbuffer import Operation, Subgraph
 from optim.verification.islands import Island
 
 _KINDS = ("int8", "int16x8", "hybrid", "float", "conversion", "other")

@@ -17,8 +17,12 @@ import numpy as np
 
 from harness.conditioning import scale_only
 from optim._keras import keras, tf
-from optim.engine import build, lower, plan, quantize_model, read
-from optim.scope import load_model
+from optim.graph.reader import read
+from optim.quantization.api import quantize_model
+from optim.quantization.building.builder import build
+from optim.quantization.lowering.driver import lower
+from optim.quantization.planning.plan import plan
+from optim.saving import load_model
 
 NAMES = sorted(
     name

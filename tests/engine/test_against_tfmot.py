@@ -23,9 +23,11 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
 )
 
 from optim._keras import keras, tf, tfmot
-from optim.configs import DefaultBNQuantizeConfig as OutputOnly
-from optim.configs import NoOpQuantizeConfig as Nothing
-from optim.engine import Scheme, calibrate, quantize_model
+from optim.annotation.configs import DefaultBNQuantizeConfig as OutputOnly
+from optim.annotation.configs import NoOpQuantizeConfig as Nothing
+from optim.quantization.api import quantize_model
+from optim.quantization.calibration.calibrate import calibrate
+from optim.quantization.planning.schemes import Scheme
 
 K = keras.layers
 GRAPHS: dict[str, Callable[[], Any]] = {}

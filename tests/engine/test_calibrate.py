@@ -9,9 +9,9 @@ import pytest
 import toys
 
 from optim._keras import keras, tf, tfmot
-from optim.engine import calibrate, quantize_model
-from optim.engine.calibrate import estimate_batch_norm
 from optim.errors import ConfigError
+from optim.quantization.api import quantize_model
+from optim.quantization.calibration.calibrate import calibrate, estimate_batch_norm
 
 K = keras.layers
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import toys
 
-from optim.engine import build, lower, read
+from optim.graph.reader import read
+from optim.quantization.building.builder import build
+from optim.quantization.lowering.driver import lower
 
 
 @pytest.mark.parametrize("name", toys.TOYS)

@@ -13,10 +13,10 @@ import pytest
 import toys
 
 from optim._keras import keras, tf
-from optim.engine import quantize_model
-from optim.engine.layers import Affine, HardSwish, LoneBatchNormalization
-from optim.engine.quantizers import ChannelQuantizer, KernelQuantizer
-from optim.engine.wrappers import QuantizeLayer, QuantizeWrapper
+from optim.quantization.api import quantize_model
+from optim.quantization.layers import Affine, HardSwish, LoneBatchNormalization
+from optim.quantization.quantizers.quantizers import ChannelQuantizer, KernelQuantizer
+from optim.quantization.quantizers.wrappers import QuantizeLayer, QuantizeWrapper
 
 K = keras.layers
 PROJECT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def zoo(tmp_path_factory: Any) -> Path:
 
 
 def test_every_file_reads_to_the_bit(zoo: Path) -> None:
-    """With `optim.load_model`, and under tfmot's own scope once `optim.engine` is imported."""
+    """With `optim.load_model`, and under tfmot's own scope once the classes are registered."""
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(zoo)],
         cwd=PROJECT,

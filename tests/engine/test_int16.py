@@ -1,6 +1,6 @@
 """Scheme int16x8: what LiteRT can run, layer by layer, and what is refused, with a remedy.
 
-The models here are the experiment that the lists in `optim.engine.schemes` come from.
+The models here are the experiment that the lists of the schemes come from (`planning.schemes`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import toys
 import optim
 from optim import litert
 from optim._keras import keras, tf
-from optim.engine import SCHEMES
-from optim.engine.quantizers import FixedRangeQuantizer
 from optim.errors import ExportError, UnsupportedModelError
-from optim.scope import load_model
+from optim.quantization.planning.schemes import SCHEMES
+from optim.quantization.quantizers.quantizers import FixedRangeQuantizer
+from optim.saving import load_model
 
 K = keras.layers
 INT16 = SCHEMES["int16x8"]

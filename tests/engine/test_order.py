@@ -12,7 +12,11 @@ import toys
 from applications import condition, image
 
 from optim._keras import keras, tf, tfmot
-from optim.engine import build, calibrate, lower, quantize_model, read
+from optim.graph.reader import read
+from optim.quantization.api import quantize_model
+from optim.quantization.building.builder import build
+from optim.quantization.calibration.calibrate import calibrate
+from optim.quantization.lowering.driver import lower
 from optim.verification.compare import sqnr
 
 K = keras.layers

@@ -8,9 +8,9 @@ import pytest
 import toys
 
 from optim._keras import keras, tf
-from optim.engine import plan
-from optim.engine.roles import Role
 from optim.errors import ConfigError, UnsupportedModelError
+from optim.quantization.planning.plan import plan
+from optim.quantization.planning.roles import Role
 
 K = keras.layers
 

@@ -12,8 +12,8 @@ import pytest
 import optim
 from optim import cluster_weights, litert, quantize_model, uncluster
 from optim._keras import keras, tf
-from optim.engine.preserving import PreservingQuantizer
 from optim.errors import ConfigError
+from optim.quantization.quantizers.preserving import PreservingQuantizer
 
 K = keras.layers
 

@@ -14,7 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optim._keras import keras, tf
-from optim.engine import build, lower, quantize_model, read
+from optim.graph.reader import read
+from optim.quantization.api import quantize_model
+from optim.quantization.building.builder import build
+from optim.quantization.lowering.driver import lower
 
 K = keras.layers
 SIZE, CHANNELS = 4, 4  # every operation keeps the shape, so that any two tensors combine

@@ -14,10 +14,12 @@ import pytest
 import toys
 
 from optim._keras import keras, tf, tfmot
-from optim.engine import build, plan, quantize_model
-from optim.engine.wrappers import QuantizeWrapper
 from optim.errors import UnsupportedModelError
-from optim.scope import load_model
+from optim.quantization.api import quantize_model
+from optim.quantization.building.builder import build
+from optim.quantization.planning.plan import plan
+from optim.quantization.quantizers.wrappers import QuantizeWrapper
+from optim.saving import load_model
 
 K = keras.layers
 
@@ -79,7 +81,7 @@ def test_a_fresh_process_reads_the_file_to_the_bit(tmp_path: Path, outputs: Any)
     np.save(tmp_path / "y.npy", outputs(quantized, batch)[0])
     quantized.save(tmp_path / "m.keras")
     code = (
-        "import numpy as np, optim, sys; from optim.scope import load_model\n"
+        "import numpy as np, optim, sys; from optim.saving import load_model\n"
         "x, y = np.load('x.npy'), np.load('y.npy')\n"
         "sys.exit(not np.array_equal(load_model('m.keras')(x, training=False), y))"
     )
@@ -141,7 +143,7 @@ def test_half_precision_models(outputs: Any) -> None:
 
 
 def test_the_known_shape_shortcut_gives_what_tracing_gives(monkeypatch: Any) -> None:
-    build_module = importlib.import_module("optim.engine.build")
+    build_module = importlib.import_module("optim.quantization.building.builder")
 
     decided = plan(toys.TOYS["convolutions"]())
     quick = build(decided.graph, decided)
@@ -232,7 +234,7 @@ def test_a_model_without_a_graph_says_so() -> None:
 
 
 def test_a_config_of_the_user_replaces_ours() -> None:
-    from optim.configs import DefaultBNQuantizeConfig
+    from optim.annotation.configs import DefaultBNQuantizeConfig
 
     x = toys.image()
     model = keras.Model(x, K.Conv2D(2, 1, name="c")(x))

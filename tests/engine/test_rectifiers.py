@@ -11,8 +11,10 @@ import toys
 
 import optim
 from optim._keras import keras
-from optim.engine import build, lower, read
-from optim.engine.layers import CappedRelu
+from optim.graph.reader import read
+from optim.quantization.building.builder import build
+from optim.quantization.layers import CappedRelu
+from optim.quantization.lowering.driver import lower
 
 K = keras.layers
 

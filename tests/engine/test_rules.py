@@ -10,10 +10,14 @@ import pytest
 import toys
 
 from optim._keras import keras, tf
-from optim.engine import build, lower, plan, read, rule
-from optim.engine.layers import Affine, HardSwish, LoneBatchNormalization
-from optim.engine.lower import registry
-from optim.engine.roles import Role
+from optim.graph.reader import read
+from optim.quantization.building.builder import build
+from optim.quantization.layers import Affine, HardSwish, LoneBatchNormalization
+from optim.quantization.lowering import registry
+from optim.quantization.lowering.driver import lower
+from optim.quantization.lowering.registry import rule
+from optim.quantization.planning.plan import plan
+from optim.quantization.planning.roles import Role
 
 K = keras.layers
 

@@ -11,8 +11,9 @@ import toys
 
 import optim
 from optim._keras import keras, tf, tfmot
-from optim.engine import SCHEMES, quantize_model
-from optim.engine.quantizers import ChannelQuantizer, KernelQuantizer
+from optim.quantization.api import quantize_model
+from optim.quantization.planning.schemes import SCHEMES
+from optim.quantization.quantizers.quantizers import ChannelQuantizer, KernelQuantizer
 
 K = keras.layers
 quantizers = tfmot.quantization.keras.quantizers

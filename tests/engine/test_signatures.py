@@ -10,7 +10,9 @@ import toys
 
 from optim import load_model
 from optim._keras import keras, tf
-from optim.engine import quantize_model, signatures, wrappers
+from optim.quantization.api import quantize_model
+from optim.quantization.building import signatures
+from optim.quantization.quantizers import wrappers
 
 K = keras.layers
 

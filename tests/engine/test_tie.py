@@ -11,10 +11,10 @@ import toys
 
 import optim
 from optim._keras import keras
-from optim.engine import plan, quantize_model
-from optim.engine.plan import _Planner
-from optim.engine.wrappers import ChainQuantizeLayer
-from optim.scope import load_model
+from optim.quantization.api import quantize_model
+from optim.quantization.planning.plan import _Planner, plan
+from optim.quantization.quantizers.wrappers import ChainQuantizeLayer
+from optim.saving import load_model
 
 K = keras.layers
 

@@ -11,7 +11,7 @@ import pytest
 import optim
 from optim._keras import keras, tf, tfmot
 from optim.errors import UnsupportedModelError
-from optim.tying import tied
+from optim.models.shared_weights import tied
 
 K = keras.layers
 Make = Callable[[Any], Any]

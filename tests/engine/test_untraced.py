@@ -12,7 +12,7 @@ import toys
 
 from optim import cluster_weights, load_model, prune_low_magnitude
 from optim._keras import keras, tf
-from optim.engine.untraced import untraced
+from optim.quantization.building.untraced import untraced
 
 K = keras.layers
 

@@ -11,8 +11,8 @@ import pytest
 import optim
 from optim import litert
 from optim._keras import keras
-from optim.exporting.flatbuffer import unpack
-from optim.exporting.linear import linear
+from optim.exporting.file_passes.linear import linear
+from optim.litert.writer import unpack
 
 K = keras.layers
 

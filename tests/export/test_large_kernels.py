@@ -9,7 +9,7 @@ import numpy as np
 import optim
 import optim.litert
 from optim._keras import keras
-from optim.engine import wrappers
+from optim.quantization.quantizers import wrappers
 
 
 def test_a_kernel_beyond_what_is_folded_is_int8_and_the_same(monkeypatch: Any) -> None:

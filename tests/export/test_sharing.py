@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.exporting.flatbuffer import share_equal
+from optim.litert.writer import share_equal
 
 
 def file(

@@ -109,9 +109,9 @@ def test_the_bias_of_a_vanishing_channel_is_in_the_file(case: str) -> None:
 
 
 def test_a_channel_with_room_for_its_bias_is_left_alone() -> None:
-    from optim.exporting import vanishing
     from optim.exporting.freeze import freeze
-    from optim.exporting.interface import interface
+    from optim.exporting.graph_passes import dead_channels
+    from optim.models.signature import interface
 
     quantized = optim.quantize_model(network(conv()), calibration_data=[images()])
-    assert vanishing.give_room(freeze(quantized, interface(quantized, None)).graph_def) == 0
+    assert dead_channels.give_room(freeze(quantized, interface(quantized, None)).graph_def) == 0

@@ -748,7 +748,7 @@ HARNESS = ("harness/host.py", "harness/stages/build.py")
          "own-constructor"),
         ([*HARNESS, "mypackage/nets.py", "mypackage/parts.py"], "mypackage.nets:Net",
          "own-constructor"),
-        ([*HARNESS, "mynets.py", "optim/scope.py"], "mynets:Net", "unclassified"),
+        ([*HARNESS, "mynets.py", "optim/saving.py"], "mynets:Net", "unclassified"),
         (HARNESS, "mynets:Net", "unclassified"),
         ([*HARNESS, "tf_keras/src/applications/vgg16.py"], "", "unclassified"),
         ([*HARNESS, "notmynets.py"], "mynets:Net", "unclassified"),

@@ -12,7 +12,7 @@ import pytest
 from harness.techniques import kept, registry
 from harness.techniques.kept import Promise
 from harness.techniques.treated import Treated
-from optim.sparsity import KernelSparsity, SparsityReport
+from optim.sparsity.report import KernelSparsity, SparsityReport
 
 SPARSE = Promise(sparsity=0.5)
 PATTERN = Promise(m_by_n=(2, 4))

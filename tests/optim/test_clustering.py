@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optim import ClusterWeights, cluster_weights, clustering_kmeans, prune_low_magnitude, uncluster
-from optim.clustering_kmeans import centroids, nearest
-from optim.clustering_wrapper import clustered_layers
+from optim import ClusterWeights, cluster_weights, prune_low_magnitude, uncluster
+from optim.clustering import kmeans
+from optim.clustering.kmeans import centroids, nearest
+from optim.clustering.wrapper import clustered_layers
 from optim.errors import ConfigError, KerasModelError, UnsupportedModelError
 
 
@@ -54,7 +55,7 @@ def unique(model):
 
 
 def _leaves(model):
-    from optim._clone import walk
+    from optim.models.clone import walk
 
     return [layer for layer, _ in walk(model)]
 
@@ -550,13 +551,13 @@ def test_a_large_kernel_is_clustered_in_seconds_and_little_memory():
     tracemalloc.stop()
     assert seconds < 2.0  # 25 million: 0.3 s, 100 MB
     assert peak < 150e6
-    exact = centroids(values[: clustering_kmeans.EXACT], 16)
+    exact = centroids(values[: kmeans.EXACT], 16)
     part = values[:100_000]
     assert _error(part, at) < 1.01 * _error(part, exact)
 
 
 def test_a_value_far_away_does_not_cost_the_others_their_clusters(rng):
-    values = rng.normal(0, 0.06, 2 * clustering_kmeans.EXACT)
+    values = rng.normal(0, 0.06, 2 * kmeans.EXACT)
     expected = _error(values, centroids(values, 16))
     for far in ([1e4], [1e4, -1e8], [1e4, -1e8, 1e12]):
         values[: len(far)] = far

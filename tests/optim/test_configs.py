@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from optim import AnnotateRecipe, DefaultBNQuantizeConfig, NoOpQuantizeConfig
-from optim.configs import ANNOTATE_RECIPE, lookup
+from optim.annotation.configs import ANNOTATE_RECIPE, lookup
 from optim.errors import ConfigError
-from optim.scope import custom_object_scope
+from optim.saving import custom_object_scope
 
 CONFIGS = [NoOpQuantizeConfig, DefaultBNQuantizeConfig]
 

@@ -14,7 +14,7 @@ from optim.errors import (
     ModelFileError,
     UnsupportedModelError,
 )
-from optim.pruning_wrapper import PRUNABLE, PruneLowMagnitude, pruned_layers
+from optim.pruning.wrapper import PRUNABLE, PruneLowMagnitude, pruned_layers
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def test_exceptions_can_be_registered(keras, monkeypatch):
     class Precise(keras.layers.Dense):
         pass
 
-    monkeypatch.setattr("optim.pruning_wrapper.PRUNABLE", PRUNABLE.copy())
+    monkeypatch.setattr("optim.pruning.wrapper.PRUNABLE", PRUNABLE.copy())
     layers = [keras.layers.Dense(4, name="a"), Scale(name="b"), Precise(4, name="c")]
     model = keras.Sequential([keras.Input((4,)), *layers])
     assert pruned_names(prune_low_magnitude(model)) == ["a", "c"]
@@ -432,7 +432,7 @@ def test_an_unregistered_layer_in_a_file_is_named(keras, tmp_path, monkeypatch):
             return inputs @ self.table
 
     with monkeypatch.context() as patch:
-        patch.setattr("optim.pruning_wrapper.PRUNABLE", {**PRUNABLE, Scale: ("table",)})
+        patch.setattr("optim.pruning.wrapper.PRUNABLE", {**PRUNABLE, Scale: ("table",)})
         pruned = prune_low_magnitude(keras.Sequential([keras.Input((4,)), Scale()]))
         pruned.save(tmp_path / "model.h5")
     with pytest.raises(ModelFileError, match=r"Scale has no prunable weights.*register_prunable"):

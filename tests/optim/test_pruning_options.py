@@ -16,7 +16,7 @@ from optim import (
     unprune,
 )
 from optim.errors import ConfigError, UnsupportedModelError
-from optim.pruning_wrapper import PRUNABLE, PruneLowMagnitude, pruned_layers
+from optim.pruning.wrapper import PRUNABLE, PruneLowMagnitude, pruned_layers
 
 
 @pytest.fixture(scope="module")
@@ -421,7 +421,7 @@ def test_equal_magnitudes_are_pruned_too(keras, theirs):
 def test_a_million_values_to_the_exact_share():
     import tensorflow as tf
 
-    from optim.pruning_masks import magnitude_mask
+    from optim.pruning.masks import magnitude_mask
 
     values = np.random.default_rng(0).laplace(size=1_000_003).astype("float32")
     values[:300_000] = 0.5  # many equal ones, around the threshold
@@ -603,7 +603,7 @@ def test_what_is_declared_of_a_class_has_to_be_there(keras, monkeypatch):
         def call(self, inputs):
             return self.conv(inputs)
 
-    monkeypatch.setattr("optim.pruning_wrapper.PRUNABLE", PRUNABLE.copy())
+    monkeypatch.setattr("optim.pruning.wrapper.PRUNABLE", PRUNABLE.copy())
     model = keras.Sequential([keras.Input((4,)), Block(name="block"), keras.layers.Dense(4)])
     with pytest.warns(UserWarning, match=r"inside block \(Block\); name their kernels"):
         prune_low_magnitude(model)

@@ -6,8 +6,8 @@ import pytest
 
 from optim import prune_low_magnitude
 from optim.errors import UnsupportedModelError
-from optim.pruning import LatencyXNNPack
-from optim.pruning_wrapper import pruned_layers
+from optim.pruning.policies import LatencyXNNPack
+from optim.pruning.wrapper import pruned_layers
 
 
 @pytest.fixture

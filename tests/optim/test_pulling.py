@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optim._keras import tf
-from optim.pulling import nearest_by_table, pull
+from optim.clustering.assignment import nearest_by_table, pull
 
 CENTROIDS = {
     "spread": np.linspace(-0.1, 0.1, 16),

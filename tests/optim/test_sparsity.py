@@ -17,10 +17,10 @@ from optim import (
     uncluster,
     unprune,
 )
-from optim.distinct import count_both, count_unique, count_unique_by_channel
 from optim.errors import ConfigError, KerasModelError, ModelFileError
-from optim.pruning_wrapper import pruned_layers
-from optim.sparsity import SparsityReport, measure
+from optim.pruning.wrapper import pruned_layers
+from optim.sparsity.distinct import count_both, count_unique, count_unique_by_channel
+from optim.sparsity.report import SparsityReport, measure
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_zero_points_and_many_values():
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("values", [3, 40, 5000])
 def test_values_by_channel(rng, monkeypatch, values, axis):
-    monkeypatch.setattr("optim.distinct._AT_ONCE", 5000)  # a few channels at a time
+    monkeypatch.setattr("optim.sparsity.distinct._AT_ONCE", 5000)  # a few channels at a time
     kernel = rng.integers(0, values, (12, 10, 400)).astype("float32")
     most = max(len(np.unique(channel)) for channel in np.moveaxis(kernel, axis, 0))
     assert count_unique_by_channel(kernel, axis) == (most if most <= 1024 else None)
@@ -208,8 +208,8 @@ def test_values_by_channel(rng, monkeypatch, values, axis):
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "float16", "float32", "float64"])
 @pytest.mark.parametrize("count", [1, 3, 200])
 def test_values_of_every_type_are_counted_as_sorting_does(rng, monkeypatch, dtype, count, at_once):
-    monkeypatch.setattr("optim.distinct._AT_ONCE", at_once)
-    monkeypatch.setattr("optim.distinct._SAMPLE", 500)
+    monkeypatch.setattr("optim.sparsity.distinct._AT_ONCE", at_once)
+    monkeypatch.setattr("optim.sparsity.distinct._SAMPLE", 500)
     kernel = (rng.integers(0, count, (6, 5, 40)) - count // 2).astype(dtype)
     if dtype == "float32":  # next to each other, the same in the upper half of their bits
         kernel = np.where(kernel > 0, np.nextafter(np.float32(1), kernel + 1), kernel)

@@ -7,9 +7,9 @@ import pytest
 
 import optim
 from optim import cluster_weights, prune_low_magnitude, quantize_model, sparsify, uncluster, unprune
-from optim.clustering_wrapper import clustered_layers
+from optim.clustering.wrapper import clustered_layers
 from optim.errors import UnsupportedModelError
-from optim.pruning_wrapper import pruned_layers
+from optim.pruning.wrapper import pruned_layers
 
 
 @pytest.fixture

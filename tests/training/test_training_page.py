@@ -19,7 +19,7 @@ from harness.report import text
 from harness.training import canvas, figures, labels, marks, page, plots, scales, table, targets
 from harness.training.figures import Row, Spread
 from harness.training.techniques import TECHNIQUES
-from optim.sparsity import MANY
+from optim.sparsity.report import MANY
 
 MakeRecord = Callable[..., Record]
 

@@ -163,7 +163,10 @@ def test_a_key_covers_every_source_that_a_case_runs(base: Provenance) -> None:
     for id, technique in COLUMNS.items():
         missing = may_run(technique) - reached(base, technique).modules
         # Another way to quantize, and what it is made of, is imported by nothing that runs.
-        assert missing <= {"optim.quantize", "optim.recipe"} - does_run(technique), id
+        assert missing <= {
+            "optim.quantization.options",
+            "optim.annotation.recipe",
+        } - does_run(technique), id
 
 
 def test_what_a_technique_reaches_outside_its_package_is_of_a_component_that_it_names(
@@ -246,7 +249,7 @@ def test_breaking_a_module_lapses_what_runs_it(base: Provenance, before: Keys) -
 
 def test_what_is_shared_between_codes_changes_no_key(base: Provenance, before: Keys) -> None:
     """`changed` comes to what reading everything anew comes to."""
-    for module in ("optim.wrapping", "harness.stages.train"):
+    for module in ("optim.wrapping.transform", "harness.stages.train"):
         source = Sources().read(module)
         assert source is not None
         text = f"raise RuntimeError('broken')\n{source.text}"
@@ -287,10 +290,12 @@ def test_changing_a_function_lapses_exactly_what_reaches_it(
 def test_wrapping_that_ignores_skip_lapses_pruning_and_clustering(
     base: Provenance, before: Keys
 ) -> None:
-    text = text_of("optim.wrapping")
+    text = text_of("optim.wrapping.transform")
     old = "if self.skip(layer, path) or self.skip(layer.layer, path):"
     assert text.count(old) == 1
-    found = lapsed(changed(base, "optim.wrapping", text.replace(old, "if False:")), before)
+    found = lapsed(
+        changed(base, "optim.wrapping.transform", text.replace(old, "if False:")), before
+    )
     assert found >= {"prune", "prune-2x4", "cluster", "pqat", "cqat", "pcqat"}
     assert not found & {"float", "qat", "ptq-int8"}
 
@@ -359,18 +364,22 @@ def test_renaming_every_module_lapses_nothing(
         name = renamer.name(module)
         new[name] = Source(name, ast.unparse(ast.fix_missing_locations(tree)), source.is_package)
     gone = [name for name, source in new.items() if source is None]
-    assert {"optim.pulling", "optim.engine.plan", "harness.techniques.kept"} <= set(gone)
+    assert {
+        "optim.clustering.assignment",
+        "optim.quantization.planning.plan",
+        "harness.techniques.kept",
+    } <= set(gone)
     assert len(gone) > 90
     assert keys(Provenance(Sources(changed=new))) == before
 
 
 def test_renaming_one_small_module_lapses_nothing(before: Keys) -> None:
     sources = Sources()
-    kept = {one for one in MODULES if one != "optim.pulling"}
+    kept = {one for one in MODULES if one != "optim.clustering.assignment"}
     renamer = Renamer(sources, kept)
-    new: dict[str, Source | None] = {"optim.pulling": None}
+    new: dict[str, Source | None] = {"optim.clustering.assignment": None}
     for module in MODULES:
-        if module == "optim.pulling" or "pulling" in text_of(module):
+        if module == "optim.clustering.assignment" or "pulling" in text_of(module):
             source = sources.read(module)
             assert source is not None
             name = renamer.name(module)
@@ -382,7 +391,7 @@ def test_renaming_one_small_module_lapses_nothing(before: Keys) -> None:
 #: Modules that are not split: the order of those with rules is data, and splitting one is a
 #: change of it; `_keras` reads its own names at run time, and `scope` a table of modules, which
 #: count whole where they are read elsewhere.
-WHOLE = ("optim._keras", "optim.scope")
+WHOLE = ("optim._keras", "optim.saving")
 
 
 def split(module: str, source: Source) -> Iterator[Source]:
@@ -428,7 +437,12 @@ def test_splitting_modules_lapses_nothing(before: Keys) -> None:
 
 
 def test_docstrings_comments_and_all_lapse_nothing(base: Provenance, before: Keys) -> None:
-    for module in ("optim.wrapping", "optim.engine.plan", "harness.stages.train", "optim.scope"):
+    for module in (
+        "optim.wrapping.transform",
+        "optim.quantization.planning.plan",
+        "harness.stages.train",
+        "optim.saving",
+    ):
         text = f'"""Another text."""\n# A comment.\n{text_of(module)}\n__all__ = ["nothing"]\n'
         assert not lapsed(changed(base, module, text), before)
 
@@ -436,10 +450,10 @@ def test_docstrings_comments_and_all_lapse_nothing(base: Provenance, before: Key
 def test_the_order_of_the_modules_with_rules_is_in_every_key_that_lowers(
     base: Provenance, before: Keys
 ) -> None:
-    text = text_of("optim.engine.lower")
+    text = text_of("optim.quantization.lowering")
     assert text.count("(affine, activations,") == 1
     swapped = text.replace("(affine, activations,", "(activations, affine,")
-    assert lapsed(changed(base, "optim.engine.lower", swapped), before) == set(COLUMNS)
+    assert lapsed(changed(base, "optim.quantization.lowering", swapped), before) == set(COLUMNS)
 
 
 def test_this_process_has_one_code() -> None:

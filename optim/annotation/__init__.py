@@ -1,0 +1,1 @@
+"""The annotate recipe: layers marked for tfmot, which then quantizes them itself."""

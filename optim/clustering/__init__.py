@@ -1,0 +1,1 @@
+"""Clustering: few different values in each kernel."""

@@ -1,0 +1,1 @@
+"""Where quantization hurts: layer by layer."""

@@ -1,0 +1,67 @@
+"""What the converter's error says, in terms of layers."""
+
+from __future__ import annotations
+
+import re
+
+from optim.errors import ExportError, Problem
+from optim.litert.layer_names import layer_of
+
+# loc(fused["Erfc:", "model/as_gelu/Gelu/Erfc"]): 'tf.Erfc' op is neither a custom op ...
+_LOCATED = re.compile(
+    r"loc\((?P<where>[^()]*(?:\([^()]*\)[^()]*)*)\): (?:error: )?'(?P<op>[\w.]+)' op (?P<what>.+)"
+)
+_QUOTED = re.compile(r'"([^"]+)"')
+
+# What the converter says -> what it means, and what to do. The first match counts.
+_KNOWN = (
+    (
+        "neither a custom op nor a flex op",
+        "LiteRT has no such operation",
+        "replace the layer by one made of supported operations",
+    ),
+    (
+        "same scale constraint",
+        "its quantized inputs and output need one scale, and were given several",
+        "quantize with optim.quantize_model, which gives them one, or skip the layer there",
+    ),
+    (
+        "to have quantized",
+        "it got a mix of quantized and float operands",
+        "quantize all of its inputs, or skip the layer",
+    ),
+)
+_REMEDY = "skip the layer in optim.quantize_model, or replace it"
+
+
+def explain(error: Exception, model_name: str) -> ExportError:
+    """Make an `ExportError` of an error of the converter.
+
+    Args:
+        error: as the converter raised it.
+        model_name: name of the model: the outermost part of the names in the graph.
+
+    Returns:
+        An error with one `Problem` per layer and operation that the message names; if it
+        names none, with one for the whole model and the first line of the message.
+    """
+    found: dict[tuple[str, str], Problem] = {}
+    for match in _LOCATED.finditer(str(error)):
+        names = _QUOTED.findall(match["where"])
+        where = layer_of(names[-1] if names else "", model_name)
+        key = (where, match["op"])
+        if key not in found:
+            found[key] = _problem(where, match["op"], match["what"])
+    if not found:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        reason = lines[0].strip() if lines else type(error).__name__
+        problem = Problem(model_name, reason, "see the cause of this error for the whole message")
+        return ExportError([problem], "the converter to LiteRT failed")
+    return ExportError(found.values())
+
+
+def _problem(where: str, op: str, what: str) -> Problem:
+    for pattern, meaning, remedy in _KNOWN:
+        if pattern in what:
+            return Problem(where, f"operation {op.rpartition('.')[2]}: {meaning}", remedy)
+    return Problem(where, f"operation {op.rpartition('.')[2]}: {what.strip()}", _REMEDY)

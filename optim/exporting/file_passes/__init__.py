@@ -1,0 +1,1 @@
+"""What is done to a file that the converter has written."""

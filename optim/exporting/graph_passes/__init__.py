@@ -1,0 +1,1 @@
+"""What is done to a frozen graph before the converter sees it."""

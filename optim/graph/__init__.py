@@ -1,0 +1,1 @@
+"""A Keras model as a graph of calls: read from a Functional or Sequential model, or traced."""

@@ -1,0 +1,45 @@
+"""Chains of tensors on one grid: a quantize layer that they all pass through."""
+
+from __future__ import annotations
+
+from optim.graph.graph import Graph
+from optim.quantization.planning.plan import Entry, Plan
+from optim.quantization.quantizers.quantizers import GridQuantizer
+from optim.quantization.quantizers.wrappers import ChainQuantizeLayer
+
+
+def tie(plan: Plan) -> None:
+    """Put the quantizers of the chains of a plan into its graph, as calls of one layer each."""
+    chains: dict[int, list[Entry]] = {}
+    for entry in plan:
+        if entry.grid_of is not None:
+            chains.setdefault(id(entry.grid_of), [entry.grid_of]).append(entry)
+    for last, *others in chains.values():
+        layer = _layer(plan.graph, last, len(others) + 1)
+        for position, entry in enumerate([*others, last]):
+            _insert(plan.graph, entry, layer, position)
+
+
+def _layer(graph: Graph, last: Entry, length: int) -> ChainQuantizeLayer:
+    quantizer = GridQuantizer(**last.output.get_config())
+    name = graph.unique_name(f"{last.node.name}_quantize")
+    dtype = last.node.output.spec.dtype.name
+    return ChainQuantizeLayer(quantizer, length, name=name, dtype=dtype)
+
+
+def _insert(graph: Graph, entry: Entry, layer: ChainQuantizeLayer, position: int) -> None:
+    """Put a call of the layer behind that of an entry, which then has no quantizer itself."""
+    old = entry.node
+    node = graph.add(
+        old.layer,
+        *old.args,
+        specs=old.output.spec,
+        name=old.name,
+        kwargs=old.kwargs,
+        weights=old.weights,
+    )
+    node.path, node.skip, node.note, node.inert = old.path, old.skip, old.note, old.inert
+    spec = node.output.spec
+    quantized = graph.add(layer, node.output, specs=spec, kwargs={"position": position})
+    graph.replace(old.output, quantized.output)
+    entry.node, entry.output = node, None

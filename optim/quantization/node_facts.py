@@ -1,0 +1,141 @@
+"""Small facts about layers that rules, planner and builder share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from optim._keras import keras, tf
+from optim.graph.graph import Node, Value
+from optim.models.vocabularies import variables
+
+K = keras.layers
+
+# Layers that are a linear map with weights, each with the attribute of its kernel.
+# The most derived class wins; the order of an entry is that of the layer's weights.
+KERNELS: dict[type, str] = {
+    K.DepthwiseConv2D: "depthwise_kernel",
+    K.DepthwiseConv1D: "depthwise_kernel",
+    K.Conv1D: "kernel",
+    K.Conv2D: "kernel",
+    K.Conv2DTranspose: "kernel",
+    K.Conv1DTranspose: "kernel",
+    K.Dense: "kernel",
+}
+
+# Activations by name, with the functions that compute exactly that.
+_ACTIVATIONS: dict[str, tuple[Any, ...]] = {
+    "linear": (keras.activations.linear, None),
+    "relu": (keras.activations.relu, tf.nn.relu),
+    "relu6": (tf.nn.relu6,),
+    "sigmoid": (keras.activations.sigmoid, tf.nn.sigmoid, tf.math.sigmoid),
+    "tanh": (keras.activations.tanh, tf.nn.tanh, tf.math.tanh),
+    "softmax": (keras.activations.softmax, tf.nn.softmax),
+    "swish": (keras.activations.swish, tf.nn.silu, tf.nn.swish),
+    "gelu": (keras.activations.gelu, tf.nn.gelu),
+    "hard_sigmoid": (keras.activations.hard_sigmoid,),
+    "elu": (keras.activations.elu, tf.nn.elu),
+    "selu": (keras.activations.selu, tf.nn.selu),
+    "softplus": (keras.activations.softplus, tf.nn.softplus),
+    "softsign": (keras.activations.softsign, tf.nn.softsign),
+    "exponential": (keras.activations.exponential, tf.math.exp),
+    "mish": (keras.activations.mish,),
+}
+_NAME_OF = {id(fn): name for name, fns in _ACTIVATIONS.items() for fn in fns}
+
+_COMPUTATION = ("call", "__call__", "build", "convolution_op", "_convolution_op")
+_OURS = (keras.__name__, __name__.split(".")[0])
+
+FUSED = ("linear", "relu", "relu6")  # LiteRT fuses these into the operation before
+FIXED = ("sigmoid", "softmax", "tanh")  # LiteRT fixes the output scale of these
+
+
+def activation_name(function: Any) -> str:
+    """Name of an activation function, by identity; '' for one that is not known."""
+    return _NAME_OF.get(id(function), "")
+
+
+def hierarchy(layer: Any) -> list[type]:
+    """The class of a layer and those base classes whose computation it inherits.
+
+    A user's class that defines how it computes is not what its base class is: the list
+    ends with it.
+    """
+    classes: list[type] = []
+    for cls in type(layer).__mro__:
+        classes.append(cls)
+        own = cls.__module__.split(".")[0] in _OURS
+        if not own and any(name in vars(cls) for name in _COMPUTATION):
+            break
+    return classes
+
+
+def kernel_attribute(layer: Any) -> str:
+    """Attribute that holds the kernel of a linear layer; '' if it is not one."""
+    if isinstance(layer, K.SeparableConv1D | K.SeparableConv2D):
+        return ""
+    for cls in hierarchy(layer):
+        if cls in KERNELS:
+            return KERNELS[cls]
+        if cls in (K.Conv3D, K.Conv3DTranspose):
+            return ""
+    return ""
+
+
+def is_linear(node: Node) -> bool:
+    return bool(kernel_attribute(node.layer))
+
+
+def has_plain_call(node: Node) -> bool:
+    """Whether the layer is called on one tensor and nothing else."""
+    return len(node.args) == 1 and isinstance(node.args[0], Value) and not node.kwargs
+
+
+def relu_limit(node: Node) -> float | None:
+    """Upper bound of a plain rectifier: inf, or its `max_value`; None if it is not one."""
+    layer = node.layer
+    if isinstance(layer, K.ReLU):
+        if layer.threshold or layer.negative_slope:
+            return None
+        return float("inf") if layer.max_value is None else float(layer.max_value)
+    if isinstance(layer, K.Activation):
+        return {"relu": float("inf"), "relu6": 6.0}.get(activation_name(layer.activation))
+    return None
+
+
+def is_fusable_relu(node: Node) -> bool:
+    return relu_limit(node) in (float("inf"), 6.0)
+
+
+def sources_of(node: Node) -> list[Any]:
+    """What the weights of the rebuilt layer of a node are made from, in their order.
+
+    Variables of the original where they are taken over as they are: layers that are made
+    from the same variable share theirs, too.
+    """
+    return variables(node.layer.weights) if node.weights is None else list(node.weights)
+
+
+def weights_of(node: Node) -> list[np.ndarray]:
+    """The weights that the rebuilt layer of a node gets, as arrays, in their order."""
+    return [np.asarray(w) for w in sources_of(node)]
+
+
+def is_pure_keras(layer: Any) -> bool:
+    """Whether the class is defined in Keras or here, not by a user."""
+    return type(layer).__module__.split(".")[0] in _OURS
+
+
+def constant(x: Any) -> np.ndarray | None:
+    """The number or array that a call argument is, or None if it is anything else."""
+    if isinstance(x, (bool, str)) or x is None:
+        return None
+    if isinstance(x, (int, float, np.ndarray, np.number)):
+        return np.asarray(x)
+    if isinstance(x, (tf.Tensor, tf.Variable)):
+        try:
+            return np.asarray(x)
+        except (NotImplementedError, TypeError):  # symbolic: not a constant
+            return None
+    return None

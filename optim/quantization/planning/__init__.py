@@ -1,0 +1,1 @@
+"""What is quantized, and how: decided before anything is built."""

@@ -1,0 +1,1 @@
+"""Fake-quants of weights and activations, and the wrappers that hold them."""

@@ -1,0 +1,276 @@
+"""`sparsity_report`: how sparse, how structured and how clustered the kernels of a model are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+
+from optim.errors import ConfigError
+from optim.models.integers import pair
+from optim.sparsity.distinct import MANY, count_unique
+
+__all__ = ["KernelSparsity", "SparsityReport", "sparsity_report"]
+
+
+@dataclass(frozen=True)
+class KernelSparsity:
+    """What is known of one kernel.
+
+    Attributes:
+        layer: path of the layer, nested models joined by `/`.
+        kernel: which of its weights.
+        shape: as the model or file has it.
+        size: number of values.
+        sparsity: share of values that are zero, 0 to 1.
+        target: sparsity that its pruning aims at; None if it is not wrapped for that.
+        m_by_n: the pattern that was looked for; None where it makes no sense.
+        blocks: number of full groups of n values along the inputs.
+        satisfied: share of these with at least m zeros; None if there is no such group.
+        unique: number of different values; None if there are more than 1024.
+        dtype: of the values as they are stored.
+        unique_per_channel: the most that one output channel has, in a LiteRT file; a float
+            file has normalizations folded into its kernels, each channel scaled by its own
+            factor. None if there are more than 1024, or for a Keras model.
+        clusters: number of values that its clustering allows; None if it is not wrapped.
+    """
+
+    layer: str
+    kernel: str
+    shape: tuple[int, ...]
+    size: int
+    sparsity: float
+    target: float | None = None
+    m_by_n: tuple[int, int] | None = None
+    blocks: int = 0
+    satisfied: float | None = None
+    unique: int | None = None
+    clusters: int | None = None
+    dtype: str = "float32"
+    unique_per_channel: int | None = None
+
+
+@dataclass(frozen=True)
+class SparsityReport:
+    """The kernels of a model or file. `str()` and `print` give a table.
+
+    Attributes:
+        model: name of the model, or of the file.
+        kernels: one entry per kernel, in the order of the model.
+    """
+
+    model: str
+    kernels: tuple[KernelSparsity, ...]
+
+    @property
+    def total(self) -> KernelSparsity:
+        """All kernels as if they were one; `target` and `satisfied` as far as there are any."""
+        size = sum(k.size for k in self.kernels)
+        aimed = [k for k in self.kernels if k.target is not None]
+        grouped = [k for k in self.kernels if k.satisfied is not None]
+        blocks = sum(k.blocks for k in grouped)
+        patterns = {k.m_by_n for k in grouped}
+        counts = [k.unique for k in self.kernels]
+        return KernelSparsity(
+            layer="total",
+            kernel=f"{len(self.kernels)} kernels",
+            shape=(),
+            size=size,
+            sparsity=_mean(self.kernels, "sparsity", "size"),
+            target=_mean(aimed, "target", "size") if aimed else None,
+            m_by_n=patterns.pop() if len(patterns) == 1 else None,
+            blocks=blocks,
+            satisfied=_mean(grouped, "satisfied", "blocks") if grouped else None,
+            unique=max((c for c in counts if c is not None), default=None)
+            if None not in counts
+            else None,
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a dict per kernel, for pandas or a spreadsheet."""
+        return [asdict(kernel) for kernel in self.kernels]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything in plain types, ready for JSON."""
+        return {
+            "model": self.model,
+            "kernels": [_plain(row) for row in self.rows()],
+            "total": _plain(asdict(self.total)),
+        }
+
+    def __str__(self) -> str:
+        lines = [list(_COLUMNS)]
+        lines += [[show(k) for show in _COLUMNS.values()] for k in (*self.kernels, self.total)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        left = 3  # columns of text; the others are numbers
+        table = [
+            "  ".join(
+                cell.ljust(w) if i < left else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        return "\n".join([f"sparsity of {self.model}", *table])
+
+
+def _mean(kernels: Any, value: str, weight: str) -> float:
+    total = sum(getattr(k, weight) for k in kernels)
+    return sum(getattr(k, value) * getattr(k, weight) for k in kernels) / total if total else 0.0
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: list(x) if isinstance(x, tuple) else x for name, x in row.items()}
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}%"
+
+
+def _pattern(kernel: KernelSparsity) -> str:
+    if kernel.m_by_n is None or kernel.satisfied is None:
+        return "-"
+    return f"{kernel.m_by_n[0]}:{kernel.m_by_n[1]} {_percent(kernel.satisfied)}"
+
+
+def _unique(kernel: KernelSparsity) -> str:
+    count = f">{MANY}" if kernel.unique is None else str(kernel.unique)
+    return f"{count} of {kernel.clusters}" if kernel.clusters else count
+
+
+_COLUMNS = {
+    "layer": lambda k: k.layer,
+    "kernel": lambda k: k.kernel,
+    "shape": lambda k: "x".join(map(str, k.shape)),
+    "values": lambda k: str(k.size),
+    "target": lambda k: _percent(k.target),
+    "zeros": lambda k: _percent(k.sparsity),
+    "m:n": _pattern,
+    "unique": _unique,
+}
+
+
+def sparsity_report(
+    model_or_file: Any,
+    *,
+    m_by_n: tuple[int, int] = (2, 4),
+    custom_objects: Mapping[str, Any] | None = None,
+) -> SparsityReport:
+    """Measure the zeros, the m-by-n pattern and the different values of all kernels.
+
+    Args:
+        model_or_file: a Keras model, with the wrappers of `prune_low_magnitude` or
+            `cluster_weights` or without; the path of a `.h5` or `.keras` file or of a
+            SavedModel folder; or the path or the content of a LiteRT file. Masks and clusters
+            of wrappers are taken into account, as `unprune` and `uncluster` would.
+        m_by_n: the pattern to look for where the wrapper does not name one.
+        custom_objects: for loading a Keras file, as for `optim.load_model`.
+
+    Returns:
+        A `SparsityReport`. A file's quantized values are zero where they equal their
+        zero point.
+
+    Raises:
+        KerasModelError: not a model of tf_keras, nor a path or bytes.
+        ModelFileError: a file that is missing or cannot be read.
+        UnsupportedModelError: the model is not built.
+        ConfigError: bad `m_by_n`.
+    """
+    m, n = m_by_n = pair(m_by_n, "m_by_n")
+    if not 0 < m < n:
+        raise ConfigError(f"m_by_n={m_by_n}: m zeros in n values, 0 < m < n")
+    if isinstance(model_or_file, (bytes, bytearray)):
+        return _of_litert("LiteRT model", bytes(model_or_file), m_by_n)
+    if isinstance(model_or_file, (str, os.PathLike)):
+        path = Path(model_or_file)
+        if _is_litert(path):
+            return _of_litert(path.name, path, m_by_n)
+        from optim.saving import load_model
+
+        return _of_keras(load_model(path, custom_objects, compile=False), path.name, m_by_n)
+    from optim._keras import check_model
+    from optim.models.clone import check_built
+
+    check_model(model_or_file, "sparsity_report")
+    check_built(model_or_file)
+    return _of_keras(model_or_file, model_or_file.name, m_by_n)
+
+
+def _is_litert(path: Path) -> bool:
+    if path.suffix == ".tflite":
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"TFL3"
+
+
+def _of_keras(model: Any, name: str, m_by_n: tuple[int, int]) -> SparsityReport:
+    from optim.sparsity.keras_model import kernels
+
+    return SparsityReport(name, tuple(kernels(model, m_by_n)))
+
+
+def _of_litert(name: str, source: bytes | Path, m_by_n: tuple[int, int]) -> SparsityReport:
+    from optim.sparsity.litert_file import kernels
+
+    return SparsityReport(name, tuple(kernels(source, m_by_n)))
+
+
+def measure(
+    values: np.ndarray,
+    zero: Any,
+    axis: int | None,
+    m_by_n: tuple[int, int] | None,
+    unique: int | EllipsisType | None = ...,
+) -> dict[str, Any]:
+    """Return what `KernelSparsity` says of the values themselves.
+
+    Args:
+        values: the kernel.
+        zero: what counts as zero; a scalar, or an array that broadcasts to the kernel.
+        axis: along which groups lie; None if m-by-n makes no sense.
+        m_by_n: the pattern to look for; None for none.
+        unique: the number of different values, where it is known.
+    """
+    zeros = values == zero
+    found: dict[str, Any] = {
+        "shape": tuple(map(int, values.shape)),
+        "size": int(values.size),
+        "sparsity": float(np.count_nonzero(zeros) / values.size) if values.size else 0.0,
+        "unique": count_unique(values) if unique is ... else unique,
+    }
+    if axis is None or m_by_n is None:
+        return found
+    satisfied = groups_satisfied(zeros, axis, *m_by_n)
+    return {
+        **found,
+        "m_by_n": tuple(m_by_n),
+        "blocks": satisfied.size,
+        "satisfied": float(satisfied.mean()) if satisfied.size else None,
+    }
+
+
+def groups_satisfied(zeros: np.ndarray, axis: int, m: int, n: int) -> np.ndarray:
+    """Return, for each full group of n along an axis, whether m of it are set."""
+    length = zeros.shape[axis] // n * n
+    flags = np.moveaxis(zeros, axis, -1)[..., :length].view(np.uint8)
+    if n in _WORDS:
+        # A group is one number of n bytes, and the product has their sum in its highest one.
+        word = _WORDS[n]
+        ones = np.frombuffer(bytes([1] * n), word)
+        sums = np.ascontiguousarray(flags).view(word) * ones
+        return np.asarray(sums >> word(8 * (n - 1)) >= m)
+    # One addition of all groups for each of their places: a sum of each group is ten times slower.
+    count = np.zeros((*flags.shape[:-1], length // n), np.min_scalar_type(n))
+    for place in range(n):
+        count += flags[..., place::n]
+    return count >= m
+
+
+# Length of a group -> the numbers that have as many bytes.
+_WORDS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
