@@ -33,7 +33,7 @@ sys.path[:0] = [str(HERE.parent), str(ENGINE_TESTS)]
 LIMIT = 1e-4  # of the largest value
 
 
-# -- in the process of a model: this module is a runtime as `harness.runtime` is one ----------
+# -- in the process of a model: this module is a runtime, as `harness.execution.runtime` is --------
 
 
 def check() -> None:
@@ -41,7 +41,7 @@ def check() -> None:
 
 
 def preload() -> None:
-    from harness import runtime
+    from harness.execution import runtime
 
     runtime.preload()
 
@@ -72,7 +72,7 @@ class Measuring:
         return {"model": model, "variant": variant, "failure": failure[:500]}
 
     def _runner(self) -> Any:
-        from harness.isolation import Limits, Runner
+        from harness.execution.isolation import Limits, Runner
 
         if not hasattr(self._threads, "runner"):
             self._threads.runner = Runner(Path(__file__).stem, Limits(seconds=1800))

@@ -129,7 +129,7 @@ def against_build(names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def coverage(names: tuple[str, ...]) -> list[dict[str, Any]]:
-    from harness import conditioning, photographs
+    from harness.stages.inputs import conditioning, photographs
     from optim import litert
 
     rows = []

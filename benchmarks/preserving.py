@@ -71,8 +71,8 @@ class Start:
     """
 
     def __init__(self, name: str) -> None:
-        from harness import photographs
-        from harness.conditioning import condition
+        from harness.stages.inputs import photographs
+        from harness.stages.inputs.conditioning import condition
         from optim import export
 
         # NASNet's graphs for an open size take none.

@@ -18,7 +18,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 
 #: The committed baseline.
-EXPECTATIONS = Path(__file__).resolve().parent / "expectations.txt"
+EXPECTATIONS = Path(__file__).resolve().parent / "baseline" / "expectations.txt"
 
 #: The committed reference run, and what a full run publishes.
 REPORTS = PROJECT / "reports"

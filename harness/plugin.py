@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from harness import session as sessions
-from harness.options import MATRIX
 from harness.pytest_plugin import collection
 from harness.pytest_plugin.asked import (
     DRIVING,
@@ -31,7 +29,9 @@ from harness.pytest_plugin.controller import Controller
 from harness.pytest_plugin.driver import CONTROLLER
 from harness.pytest_plugin.verdict import Matrix, Source
 from harness.runs import sampling
-from harness.words import Exit, UsageError
+from harness.runs import session as sessions
+from harness.runs.options import MATRIX
+from harness.vocabulary import Exit, UsageError
 
 __all__ = ["MATRIX_FILE", "is_full", "selection"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.cases import Case
+from harness.matrix.cases import Case
 
 
 def test_case(matrix_case: Case, matrix: Any) -> None:

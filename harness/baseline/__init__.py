@@ -1,1 +1,1 @@
-"""What is known of cases beforehand, and how a new outcome compares with it."""
+"""The expected outcomes, and what differs from them."""

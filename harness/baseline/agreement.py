@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.compare import describe
+from harness.baseline.compare import describe
 from harness.records import Record
 
 #: What SQNR above it says is how two orders of summation differ: it counts as equal.

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.cluster.calls import quietly_closed, within
+from harness.execution.isolation import Limits
 from harness.execution.jobs import Executor
-from harness.isolation import Limits
-from harness.words import UsageError
+from harness.vocabulary import UsageError
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -18,7 +18,7 @@ from pathlib import Path
 from harness import records
 from harness.paths import REPORTS
 from harness.records import Record
-from harness.words import VARIANTS
+from harness.vocabulary import VARIANTS
 
 CORES = (8, 64, 512)
 

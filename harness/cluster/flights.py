@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster.roster import Member
+from harness.execution.isolation import Outcome
 from harness.execution.jobs import Done, Job
-from harness.isolation import Outcome
-from harness.words import Status
+from harness.vocabulary import Status
 
 if TYPE_CHECKING:
     from distributed import Future

@@ -23,9 +23,9 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from harness import environment
 from harness.cluster.identity import identity
-from harness.isolation import Limits, Outcome, Runner
-from harness.stages.weights import WORDS as WEIGHTS
-from harness.words import Status
+from harness.execution.isolation import Limits, Outcome, Runner
+from harness.stages.inputs.weights import WORDS as WEIGHTS
+from harness.vocabulary import Status
 
 #: The plugin's name on a worker.
 PLUGIN = "tfmot-matrix"
@@ -74,7 +74,7 @@ class Cases(WorkerPlugin):
         self._timer: threading.Timer | None = None
 
     def run(self, attempt: str, kind: Kind, group: str, request: Mapping[str, Any]) -> Outcome:
-        """Run one case; raise `harness.isolation.Stopped` if it is no longer wanted."""
+        """Run one case; raise `harness.execution.isolation.Stopped` if it is no longer wanted."""
         with self._seat(attempt, kind, group) as runner:
             return runner.run(request)
 

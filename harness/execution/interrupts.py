@@ -10,7 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from harness.execution.processes import Descendants
-from harness.words import Exit
+from harness.vocabulary import Exit
 
 #: What a terminal sends on Ctrl-C, and what a batch system does when time is up.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import psutil
 
 from harness import environment
+from harness.execution.isolation import Limits, Outcome, Runner
 from harness.execution.jobs import Done, Job
 from harness.execution.processes import Descendants
-from harness.isolation import Limits, Outcome, Runner
 
 #: Of the memory that is free at first: what cases may be expected to take together.
 SHARE = 0.95
@@ -23,7 +23,7 @@ CANCEL_SECONDS = 10.0
 
 
 class Running(Protocol):
-    """What a worker runs cases with: `harness.isolation.Runner`, or a stand-in."""
+    """What a worker runs cases with: `harness.execution.isolation.Runner`, or a stand-in."""
 
     def run(self, request: Mapping[str, Any]) -> Outcome: ...
     def close(self) -> None: ...
@@ -64,7 +64,7 @@ class LocalExecutor:
         self,
         workers: int,
         limits: Limits | None = None,
-        runtime: str = "harness.runtime",
+        runtime: str = "harness.execution.runtime",
         *,
         runner: Callable[[], Running] | None = None,
         available: Callable[[], int] = available_memory,

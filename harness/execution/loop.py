@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from harness import session
-from harness.cases import Case
 from harness.execution.jobs import Done, Executor, Job
 from harness.execution.queue import Queue, Task
-from harness.progress import UNKNOWN_SECONDS
+from harness.matrix.cases import Case
 from harness.records import Record
-from harness.session import Recorder
-from harness.words import CONTROL
+from harness.runs import session
+from harness.runs.progress import UNKNOWN_SECONDS
+from harness.runs.session import Recorder
+from harness.vocabulary import CONTROL
 
 #: How long to wait at once for something to end: how soon an interrupt is seen.
 TICK_SECONDS = 0.1

@@ -6,9 +6,9 @@ import importlib
 from dataclasses import dataclass
 
 from harness import environment
+from harness.execution.isolation import Limits
 from harness.execution.jobs import Executor
-from harness.isolation import Limits
-from harness.words import UsageError
+from harness.vocabulary import UsageError
 
 LOCAL = "local:"
 #: How the addresses of a cluster begin.

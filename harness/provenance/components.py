@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.words import STAGES
+from harness.vocabulary import STAGES
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ OF_BENCHMARK = ("benchmark",)
 
 COMPONENTS: Mapping[str, Component] = _table(
     Component(
-        "numerics", "what TensorFlow is told before it starts", ("harness.numerics",), "build"
+        "numerics", "what TensorFlow is told before it starts", ("harness.execution.numerics",), "build"
     ),
     Component(
         "building",
         "constructor, weights and images, and the bench that they are worked on at",
-        ("harness.stages.build:run", "harness.stages.bench:Bench", "harness.stages.bench:Options"),
+        ("harness.stages.build:run", "harness.stages.workbench:Bench", "harness.stages.workbench:Options"),
         "build",
     ),
     Component("transforming", "applying a technique", ("harness.stages.transform:run",)),
@@ -90,7 +90,7 @@ COMPONENTS: Mapping[str, Component] = _table(
     Component(
         "benchmark",
         "training on real data",
-        ("harness.training.runtime:run", "harness.numerics"),
+        ("harness.benchmark.execution.runtime:run", "harness.execution.numerics"),
         "build",
     ),
 )  # fmt: skip

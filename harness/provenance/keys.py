@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness import numerics
-from harness.applications import distribution_version, keras_module
-from harness.cases import Case
+from harness.execution import numerics
+from harness.matrix.applications import distribution_version, keras_module
+from harness.matrix.cases import Case
 from harness.provenance.codebase import Provenance, here
 from harness.records import Record
 from harness.stages import up_to
-from harness.stages.bench import Options
+from harness.stages.workbench import Options
 from harness.techniques import Technique
-from harness.words import Status
+from harness.vocabulary import Status
 
 #: Statuses after which no later stage was tried: what those would do does not count.
 ENDED_EARLY = {Status.FAIL.value, Status.CRASH.value}

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from harness.cases import Case, parse
+from harness.matrix.cases import Case, parse
 from harness.provenance.keys import ENDED_EARLY, key_of
 from harness.records import Record
 from harness.runs.sample import Costs
 from harness.stages import up_to
-from harness.stages.bench import Options
+from harness.stages.workbench import Options
 from harness.techniques import registry
-from harness.words import STAGES, Status, UsageError
+from harness.vocabulary import STAGES, Status, UsageError
 
 #: Statuses that tell something of the case itself: a limit that was reached would be reached
 #: again. What was blocked, or failed in the harness, tells nothing.

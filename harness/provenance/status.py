@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.words import Exit
+from harness.vocabulary import Exit
 
 if TYPE_CHECKING:
-    from harness.cases import Case
+    from harness.matrix.cases import Case
     from harness.provenance.codebase import Provenance
     from harness.provenance.lock import State
     from harness.records import Record
@@ -95,7 +95,7 @@ def run(given: argparse.Namespace) -> Exit:
     from harness import environment, records
     from harness.provenance import lock
     from harness.provenance.codebase import here
-    from harness.reading import of_matrix
+    from harness.records.kinds import of_matrix
 
     found = records.latest(of_matrix([given.results])).values()
     gone = lapsed(found, lock.read(given.results), here())
@@ -119,11 +119,12 @@ def lapsed(found: Iterable[Record], states: Mapping[str, State], code: Provenanc
       states: what the code was when they were made, by id.
       code: what it is now.
     """
-    from harness import applications, techniques
-    from harness.cases import Case
+    from harness import techniques
+    from harness.matrix import applications
+    from harness.matrix.cases import Case
     from harness.provenance.keys import key_of, libraries
     from harness.provenance.reference import asked_for
-    from harness.stages.bench import Options
+    from harness.stages.workbench import Options
 
     rows = {one.name: one for one in applications.discover()}
     columns = techniques.registry()
@@ -175,8 +176,8 @@ def _differs(record: Record, library: str, version: str) -> bool:
 def columns(found: Iterable[Record], gone: Sequence[Lapsed], workers: int) -> list[Column]:
     """Sum up by technique and variant, in the order of the registry; what is gone comes last."""
     from harness import techniques
-    from harness.cases import DEFAULT_VARIANTS
-    from harness.words import VARIANTS
+    from harness.matrix.cases import DEFAULT_VARIANTS
+    from harness.vocabulary import VARIANTS
 
     rows: dict[tuple[str, str], Column] = {}
     for record in found:
@@ -212,7 +213,7 @@ def _duration(gone: Sequence[Lapsed], workers: int) -> float:
 
 def text(rows: Sequence[Column], gone: Sequence[Lapsed], workers: int) -> str:
     """Return the status as aligned text, and what to do next."""
-    from harness.progress import duration
+    from harness.runs.progress import duration
 
     heads = ("technique", "variant", "records", "hold", "lapsed", "a run takes", "because")
     table = [
@@ -256,7 +257,8 @@ _PUBLISH = f"python -m harness publish {_FOLDER}"
 
 def commands(gone: Iterable[Lapsed]) -> list[str]:
     """Return the commands that run what has lapsed, and publish it."""
-    from harness import applications, techniques
+    from harness import techniques
+    from harness.matrix import applications
 
     known = techniques.registry()
     rows = {one.name for one in applications.discover()}

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness import session
-from harness.cases import Selection
-from harness.options import limits_of, options_of, split
+from harness.matrix.cases import Selection
 from harness.paths import working_dir
 from harness.pytest_plugin.verdict import Source
+from harness.runs import session
+from harness.runs.options import limits_of, options_of, split
 from harness.runs.sampling import Plan
-from harness.stages.bench import Options
+from harness.stages.workbench import Options
 
 MATRIX_FILE = Path(__file__).parents[1] / "test_matrix.py"
 

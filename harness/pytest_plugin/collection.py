@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from harness import cases, records, session
-from harness.cases import Case
-from harness.options import split
+from harness import records
+from harness.matrix import cases
+from harness.matrix.cases import Case
 from harness.provenance import keys
 from harness.pytest_plugin.asked import is_worker, selection, settings
 from harness.records import Record
-from harness.start import START
-from harness.words import VARIANTS, Status, UsageError, unknown
+from harness.runs import session
+from harness.runs.options import split
+from harness.runs.prepare import START
+from harness.vocabulary import VARIANTS, Status, UsageError, unknown
 
 _CHOSEN = pytest.StashKey[list[Case]]()
 
@@ -62,7 +64,8 @@ def declare_markers(config: pytest.Config, found: list[Case]) -> None:
 
     Those that no chosen case has are words of the matrix all the same.
     """
-    from harness import applications, techniques
+    from harness import techniques
+    from harness.matrix import applications
 
     names = {
         "family": [a.family for a in (*applications.discover(), *(c.application for c in found))],
@@ -99,7 +102,7 @@ def refuse_malformed(config: pytest.Config) -> None:
 
 def _choose(config: pytest.Config) -> list[Case]:
     """Return the cases of this run, in the order they should start."""
-    from harness import expectations
+    from harness.baseline import expectations
 
     picked = selection(config).cases()
     baseline = expectations.read(config.option.expectations)
@@ -117,7 +120,8 @@ def _choose(config: pytest.Config) -> list[Case]:
 
 def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
     """Stop at lines of the baseline that match no case: they would never be compared."""
-    from harness import applications, techniques
+    from harness import techniques
+    from harness.matrix import applications
 
     rows = [a.name for a in applications.discover()]
     own = [

@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from harness import admission, finish, progress, session, start, techniques
-from harness.cases import Case
+from harness import techniques
+from harness.execution import admission
 from harness.execution.loop import group
+from harness.matrix.cases import Case
 from harness.paths import shown
 from harness.pytest_plugin import asked
 from harness.pytest_plugin.asked import DRIVING, is_full, settings
 from harness.pytest_plugin.collection import is_left_out, recorded
 from harness.records import Record
-from harness.results_lock import lock
-from harness.runs import sampling
-from harness.words import Exit
+from harness.runs import conclude, prepare, progress, sampling, session
+from harness.runs.results_lock import lock
+from harness.vocabulary import Exit
 
 
 def case_id(nodeid: str) -> str:
@@ -67,9 +68,11 @@ class Controller:
         Raises:
           UsageError: it cannot.
         """
-        start.make_folder(self.settings.results)
+        prepare.make_folder(self.settings.results)
         self._lock = lock(self.settings.results)
-        start.prepare(self.settings, keep=self.keeps, needs_records=self.keeps and not self.resumes)
+        prepare.prepare(
+            self.settings, keep=self.keeps, needs_records=self.keeps and not self.resumes
+        )
 
     def begin(self, ids: list[str], workers: int) -> None:
         """Say what will be done; nothing has been run yet.
@@ -83,7 +86,7 @@ class Controller:
         if self.meter is not None or not cases:
             return
         if not self.keeps:
-            start.set_aside(self.settings)
+            prepare.set_aside(self.settings)
         reporter = self._reporter()
         if reporter is not None and self.config.option.verbose <= 0:
             reporter.showfspath = False  # a progress line names its case
@@ -230,7 +233,7 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
         if self.meter is None and not self.keeps:
             return  # nothing was selected, and what an earlier run left is not this one's
-        code: Exit = finish.conclude(
+        code: Exit = conclude.conclude(
             self.settings,
             planned=[c for c in self.meter.planned if c not in self.left] if self.meter else [],
             whole=[case.id for case in self.chosen] if self.full else [],

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from harness import progress
-from harness.cases import Case
+from harness.matrix.cases import Case
 from harness.records import Record
-from harness.words import Expectation, Status
+from harness.runs import progress
+from harness.vocabulary import Expectation, Status
 
 
 class Source(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.records import Record
 from harness.report.text import natural
-from harness.words import CONTROL, STAGES, VARIANTS, Status
+from harness.vocabulary import CONTROL, STAGES, VARIANTS, Status
 
 #: Techniques a reader looks for side by side. Any other stands behind, by name.
 TECHNIQUES: tuple[str, ...] = (

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.compare import MARKS, counted
+from harness.baseline.compare import MARKS, counted
 from harness.records import Record
 from harness.report import metrics, order
-from harness.words import Expectation, Status
+from harness.vocabulary import Expectation, Status
 
 
 class Explained(Protocol):
-    """What a report needs to know of a label: see ``harness.errors.Explanation``."""
+    """What a report needs to know of a label: see ``harness.failures.labels.Explanation``."""
 
     @property
     def title(self) -> str: ...
@@ -34,7 +34,7 @@ Explanations = Mapping[str, Explained]
 
 def known_explanations() -> Explanations:
     """The harness's own table; imported late, so that a report can be fed another."""
-    from harness.errors import EXPLANATIONS
+    from harness.failures.labels import EXPLANATIONS
 
     return EXPLANATIONS
 

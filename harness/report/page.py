@@ -19,13 +19,13 @@ from urllib.parse import quote_plus
 from jinja2 import Environment
 from markupsafe import Markup
 
-from harness.compare import MARKS, TITLES, counted, describe
+from harness.baseline.compare import MARKS, TITLES, counted, describe
 from harness.records import Record
 from harness.report import order, overview, tables, text
 from harness.report.overview import Explanations
 from harness.report.payload import LIMITS, embedded, payload
 from harness.report.rendering import environment
-from harness.words import STAGES, Expectation, Status
+from harness.vocabulary import STAGES, Expectation, Status
 
 #: The page must stay easy to send and quick to open.
 MOST_BYTES = 2_000_000

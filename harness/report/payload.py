@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.compare import MARKS
+from harness.baseline.compare import MARKS
 from harness.records import Record, iter_metrics
 from harness.report import metrics, order, overview, text
 from harness.report.overview import Explanations

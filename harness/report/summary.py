@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.compare import MARKS, TITLES, describe
+from harness.baseline.compare import MARKS, TITLES, describe
 from harness.records import Record
 from harness.report import metrics, order, overview, tables, text
 from harness.report.figures import Figure, figures
 from harness.report.overview import Explanations
 from harness.report.text import code, md
-from harness.words import Expectation
+from harness.vocabulary import Expectation
 
 #: A CI job summary may hold 1 MiB; what does not fit is refused as a whole.
 MOST_BYTES = 1_000_000

@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.records import Record, iter_metrics
 from harness.report import metrics, order, text
-from harness.words import VARIANTS, Expectation, Status
+from harness.vocabulary import VARIANTS, Expectation, Status
 
 #: Outcomes that only echo another case's or nobody's failure.
 NOT_BLOCKING = (Status.PASS.value, Status.BLOCKED.value, Status.SKIPPED.value)

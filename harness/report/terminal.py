@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
-from harness.compare import MARKS, TITLES, describe
+from harness.baseline.compare import MARKS, TITLES, describe
 from harness.records import Record
 from harness.report import metrics, order, overview
 from harness.report.figures import Figure, figures
 from harness.report.text import line
-from harness.words import Expectation, Status
+from harness.vocabulary import Expectation, Status
 
 _STYLES = {"pass": "32", "bad": "31", "warn": "33", "dim": "2", "bold": "1"}
 

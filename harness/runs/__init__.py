@@ -1,1 +1,1 @@
-"""A run: what it takes on, and what it makes of the records that are there."""
+"""A run from its options to its reports: what it is asked, does, shows and leaves."""

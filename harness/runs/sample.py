@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median_high
 
-from harness.cases import Case
+from harness.matrix.cases import Case
 
 #: What a case is taken to cost in seconds when nothing at all is known of any.
 UNKNOWN_SECONDS = 20.0

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness import records
-from harness.cases import Case
-from harness.progress import duration
+from harness.matrix.cases import Case
 from harness.provenance import lock, status
 from harness.provenance.codebase import here
 from harness.provenance.reference import Reference
+from harness.runs.progress import duration
 from harness.runs.sample import Sample, draw
-from harness.session import Settings
+from harness.runs.session import Settings
 
 NAME = "sample.json"
 

@@ -11,8 +11,8 @@ import importlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from harness.stages.bench import Bench, Options
-from harness.words import STAGES
+from harness.stages.workbench import Bench, Options
+from harness.vocabulary import STAGES
 
 Stage = Callable[[Bench], None]
 

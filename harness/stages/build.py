@@ -6,9 +6,9 @@ import importlib
 import inspect
 from typing import Any
 
-from harness.stages import weights
-from harness.stages.bench import Bench
 from harness.stages.foundation import names
+from harness.stages.inputs import weights
+from harness.stages.workbench import Bench
 
 #: What the constructor is called with, per variant; names it does not take are left out.
 ARGUMENTS: dict[str, dict[str, Any]] = {

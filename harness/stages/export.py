@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.stages.bench import Bench, NotFiniteError
-from harness.words import CONTROL
+from harness.stages.workbench import Bench, NotFiniteError
+from harness.vocabulary import CONTROL
 
 
 def run(bench: Bench) -> None:

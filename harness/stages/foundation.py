@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from harness.stages import snapshot
 
 if TYPE_CHECKING:
-    from harness.stages.bench import Bench
+    from harness.stages.workbench import Bench
 
 #: Bytes of weights above which the float model is not kept beside the one that is trained.
 MOST_HELD = 2**30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.stages.bench import Bench, OutputsDifferError
+from harness.stages.workbench import Bench, OutputsDifferError
 
 #: The references, and what a message calls them.
 NAMES = {"simulation": "the exported Keras model", "float": "the float model"}

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.stages import latency
-from harness.stages.bench import Bench, FlexOpError, FloatIslandError, NotFiniteError
-from harness.words import CONTROL
+from harness.stages.workbench import Bench, FlexOpError, FloatIslandError, NotFiniteError
+from harness.vocabulary import CONTROL
 
 if TYPE_CHECKING:
     from optim.litert import Runtime

@@ -7,7 +7,7 @@ import inspect
 import sys
 from typing import Any
 
-from harness.stages.bench import Bench, NotFiniteError, OutputsDifferError
+from harness.stages.workbench import Bench, NotFiniteError, OutputsDifferError
 
 #: Largest relative difference that still counts as the same output. Reading a file back
 #: gives the same weights, so this only has room for another order of summation.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from harness.stages.bench import Bench, NotFiniteError, NothingTrainedError
+from harness.stages.workbench import Bench, NotFiniteError, NothingTrainedError
 
 
 def run(bench: Bench) -> None:

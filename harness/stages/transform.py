@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.stages.bench import Bench
+from harness.stages.workbench import Bench
 
 
 def run(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from harness.words import UsageError, unknown
+from harness.vocabulary import UsageError, unknown
 
 ENTRY_POINTS = "tfmot_matrix.techniques"
 BUILTIN = "harness.techniques.builtin"

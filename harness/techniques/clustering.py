@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.techniques.control import ByOptim
-from harness.techniques.kept import Promise
+from harness.techniques.promises import Promise
 from harness.techniques.treated import Treated
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.techniques.kept import Promise
+from harness.techniques.promises import Promise
 from harness.techniques.quantization import Qat
 from harness.techniques.treated import Treated
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.words import STAGES
+from harness.vocabulary import STAGES
 
 
 class Float:

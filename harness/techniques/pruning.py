@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.techniques.control import ByOptim
-from harness.techniques.kept import Kept, Promise
+from harness.techniques.promises import Kept, Promise
 from harness.techniques.treated import Treated
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.techniques.kept import ClustersLostError, Kept, MaskMissingError
+from harness.techniques.promises import ClustersLostError, Kept, MaskMissingError
 
 
 class Treated(Kept):

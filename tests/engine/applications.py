@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.conditioning import scale_only
+from harness.stages.inputs.conditioning import scale_only
 from optim._keras import keras, tf
 from optim.graph.reader import read
 from optim.quantization.api import quantize_model

@@ -9,7 +9,8 @@ import psutil
 import pytest
 from workbench import Bench, write_package
 
-from harness import applications, environment
+from harness import environment
+from harness.matrix import applications
 from harness.records import Record
 
 

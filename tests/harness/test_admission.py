@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.admission import Note, admitted, needs_all, note
+from harness.execution.admission import Note, admitted, needs_all, note
 
 
 class Worker:

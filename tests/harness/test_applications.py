@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import applications, techniques
-from harness.applications import Application
+from harness import techniques
+from harness.matrix import applications
+from harness.matrix.applications import Application
 from harness.plugin import MATRIX_FILE
-from harness.words import UsageError
+from harness.vocabulary import UsageError
 
 HAS_TF_KERAS = importlib.util.find_spec("tf_keras") is not None
 needs_tf_keras = pytest.mark.skipif(not HAS_TF_KERAS, reason="tf_keras is not installed")
@@ -360,7 +361,7 @@ def test_listing_is_quick_and_imports_no_tensorflow(
         len(applications.discover("tf_keras")) * len(techniques.registry())
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "harness.applications" in imported
+    assert "harness.matrix.applications" in imported
     heavy = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "pandas"}
     assert imported & heavy == set()
     spent = after.children_user + after.children_system

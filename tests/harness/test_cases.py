@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import applications, cases, techniques
-from harness.applications import Application
-from harness.cases import Case, Selection
+from harness import techniques
+from harness.matrix import applications, cases
+from harness.matrix.applications import Application
+from harness.matrix.cases import Case, Selection
 from harness.techniques.builtin import Float
-from harness.words import VARIANTS, UsageError
+from harness.vocabulary import VARIANTS, UsageError
 
 FakeKeras = Callable[..., Path]
 

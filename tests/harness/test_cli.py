@@ -15,13 +15,17 @@ from typing import Any
 
 import pytest
 
-from harness import cases, cli, expectations, finish, records, techniques
-from harness.cases import Selection
-from harness.errors import EXPLANATIONS
+from harness import records, techniques
+from harness.baseline import expectations
+from harness.cli import main
+from harness.failures.labels import EXPLANATIONS
+from harness.matrix import cases
+from harness.matrix.cases import Selection
 from harness.provenance import keys, reference
 from harness.records import Failure, Record
-from harness.stages.bench import Options
-from harness.words import LISTINGS, STAGES, Exit
+from harness.runs import conclude
+from harness.stages.workbench import Options
+from harness.vocabulary import LISTINGS, STAGES, Exit
 
 MakeRecord = Callable[..., Record]
 FakeKeras = Callable[..., Path]
@@ -50,7 +54,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     def run(*arguments: object) -> Called:
         capsys.readouterr()
         try:
-            code = cli.main([str(a) for a in arguments])
+            code = main.main([str(a) for a in arguments])
         except SystemExit as left:
             code = int(left.code or 0)
         return Called(code, *capsys.readouterr())
@@ -107,7 +111,7 @@ def test_every_command_has_a_help(call: Call, command: str) -> None:
 
 
 def test_every_argument_of_every_command_is_explained() -> None:
-    (commands,) = (a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    (commands,) = (a for a in main._parser()._actions if isinstance(a, argparse._SubParsersAction))
     silent = [
         f"{name} {action.metavar or action.dest}"
         for name, parser in commands.choices.items()
@@ -131,7 +135,7 @@ def test_what_needs_no_run_is_quick_and_imports_nothing_heavy(
     )
     after = os.times()
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "harness.cli" in imported
+    assert "harness.cli.main" in imported
     heavy = {"tensorflow", "tf_keras", "keras", "pandas", "jinja2", "numpy"}
     assert imported & heavy == set()
     spent = after.children_user + after.children_system
@@ -636,7 +640,7 @@ def test_summary_exits_as_the_run_did(
 
 def test_the_gravest_comparison_decides(make_record: MakeRecord) -> None:
     def code(*found: str | None, status: str = "pass") -> Exit:
-        return finish.exit_code([make_record(expectation=e, status=status) for e in found])
+        return conclude.exit_code([make_record(expectation=e, status=status) for e in found])
 
     assert code() is Exit.AS_EXPECTED
     assert code("expected", "new", None) is Exit.AS_EXPECTED

@@ -7,9 +7,17 @@ import dataclasses
 import pytest
 from fake_records import full_run, record
 
-from harness.compare import classify, compare, counted, exit_code, headline, to_markdown, to_text
+from harness.baseline.compare import (
+    classify,
+    compare,
+    counted,
+    exit_code,
+    headline,
+    to_markdown,
+    to_text,
+)
 from harness.records import Record, latest
-from harness.words import Exit, Expectation
+from harness.vocabulary import Exit, Expectation
 
 PASS = ("pass", "save", None)
 FAIL = ("fail", "transform", "nested-model")

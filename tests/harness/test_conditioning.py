@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import photographs
-from harness.conditioning import BRANCH, SIGNAL, condition
+from harness.stages.inputs import photographs
+from harness.stages.inputs.conditioning import BRANCH, SIGNAL, condition
 
 
 def test_photographs_are_the_same_every_time_and_not_the_same_each() -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from harness import errors, expectations, failures, words
-from harness.errors import EXPLANATIONS, RULES, classify, fingerprint
+from harness import vocabulary
+from harness.baseline import expectations
+from harness.failures import facts, labels
+from harness.failures.labels import EXPLANATIONS, RULES, classify, fingerprint
 from harness.records import Failure, Record
-from harness.words import Status, UsageError
+from harness.vocabulary import Status, UsageError
 
 MakeRecord = Callable[..., Record]
 
@@ -377,7 +379,7 @@ def test_a_message_gets_its_label_and_names_what_blocks(name: str) -> None:
 def first_rule(seen: Seen) -> int | None:
     """The place in the table of the rule that decides."""
     for place, rule in enumerate(RULES):
-        if errors._match(rule, seen.failure(), seen.status, seen.stage) is not None:
+        if labels._match(rule, seen.failure(), seen.status, seen.stage) is not None:
             return place
     return None
 
@@ -419,26 +421,26 @@ def test_the_labels_that_were_promised_are_there() -> None:
 
 def test_what_blocks_is_a_layer_an_op_or_an_activation() -> None:
     assert {rule.blocker for rule in RULES} == {None, "layer", "op", "activation"}
-    assert {r.status for r in RULES} <= {None, *map(str, words.Status)}
-    assert {r.stage for r in RULES} <= {None, *words.STAGES}
+    assert {r.status for r in RULES} <= {None, *map(str, vocabulary.Status)}
+    assert {r.stage for r in RULES} <= {None, *vocabulary.STAGES}
 
 
 def test_a_rule_may_look_at_the_frames() -> None:
-    rule = errors.Rule("x", frame=r"^optim/.*\.py$")
+    rule = labels.Rule("x", frame=r"^optim/.*\.py$")
     frame = {"line": 1, "function": "f", "code": ""}
     ours, theirs = ({**frame, "file": f} for f in ("optim/a.py", "tf_keras/optim/a.py"))
-    assert errors._match(rule, Failure(frames=(theirs, ours)), "fail", "train") == {}
-    assert errors._match(rule, Failure(frames=(theirs,)), "fail", "train") is None
+    assert labels._match(rule, Failure(frames=(theirs, ours)), "fail", "train") == {}
+    assert labels._match(rule, Failure(frames=(theirs,)), "fail", "train") is None
 
 
 def test_an_unknown_label_names_the_nearest() -> None:
-    assert errors.explain("nested-model").title == "nested model"
+    assert labels.explain("nested-model").title == "nested model"
     with pytest.raises(UsageError, match="unknown label 'nestd-model': did you mean nested-model"):
-        errors.explain("nestd-model")
+        labels.explain("nestd-model")
 
 
 def test_issues_are_noted_by_label() -> None:
-    found = errors.upstream_issues()
+    found = labels.upstream_issues()
     assert found["nested-model"] == "tfmot#957"
     assert set(found) == {e.label for e in EXPLANATIONS.values() if e.links}
 
@@ -452,7 +454,7 @@ def raised(function: Callable[[], object]) -> Failure:
         function()
     except Exception as error:
         names = {f.name for f in dataclasses.fields(Failure)}
-        facts = failures.from_exception(error)
+        facts = facts.from_exception(error)
         assert set(facts) <= names
         return Failure(**{**facts, "chain": tuple(facts["chain"])})
     raise AssertionError("nothing was raised")
@@ -530,7 +532,7 @@ def test_a_message_cannot_drive_the_terminal_and_stays_short() -> None:
     assert message.startswith("\N{REPLACEMENT CHARACTER}[31mred\N{REPLACEMENT CHARACTER}")
     assert message.isprintable() or "\n" in message
     assert "characters left out" in message
-    assert len(message) < failures.MESSAGE_LIMIT + 100
+    assert len(message) < facts.MESSAGE_LIMIT + 100
     message.encode("utf-8")
 
 
@@ -539,8 +541,8 @@ def test_a_deep_traceback_keeps_both_ends() -> None:
         return down(n - 1) if n else 1 // 0
 
     frames = raised(lambda: down(200)).frames
-    assert len(frames) == failures.FRAME_LIMIT + 1
-    assert frames[failures.FRAME_LIMIT // 2]["function"] == "(163 more)"
+    assert len(frames) == facts.FRAME_LIMIT + 1
+    assert frames[facts.FRAME_LIMIT // 2]["function"] == "(163 more)"
     assert frames[-1]["code"] == "return down(n - 1) if n else 1 // 0"
 
 
@@ -692,7 +694,7 @@ def test_a_fingerprint_reads_as_type_message_and_place() -> None:
     ],
 )  # fmt: skip
 def test_the_headline_is_what_was_raised(message: str, line: str | None) -> None:
-    assert failures.headline(message) == (message if line is None else line)
+    assert facts.headline(message) == (message if line is None else line)
 
 
 # --- records ----------------------------------------------------------------------------
@@ -709,22 +711,22 @@ def test_a_record_is_labelled_anew_from_its_facts(make_record: MakeRecord) -> No
         failure=seen.failure(),
         expectation="expected",
     )
-    new = errors.apply(old)
+    new = labels.apply(old)
     assert (new.label, new.remedy) == ("unsupported-layer", "unsupported-layer")
     assert (new.blocker_kind, new.blocker, new.blocker_name) == seen.blocks
     assert new.fingerprint == fingerprint(seen.failure())
-    assert errors.apply(new) == new
+    assert labels.apply(new) == new
     names = [f.name for f in dataclasses.fields(Record)]
     changed = {name for name in names if getattr(old, name) != getattr(new, name)}
     assert changed == {"label", "remedy", "fingerprint", "blocker_kind", "blocker", "blocker_name"}
 
 
 def test_a_pass_and_a_blocked_case_keep_their_label(make_record: MakeRecord) -> None:
-    assert errors.apply(make_record()) == make_record()
+    assert labels.apply(make_record()) == make_record()
     blocked = make_record(
         status=str(Status.BLOCKED), label="control", failure=Failure("Blocked", "the control ...")
     )
-    assert errors.apply(blocked) == blocked
+    assert labels.apply(blocked) == blocked
 
 
 # --- constructors of one's own ------------------------------------------------------------
@@ -736,7 +738,7 @@ def raised_in(*files: str) -> Failure:
     return Failure("ZeroDivisionError", "division by zero", chain=chain, frames=tuple(frames))
 
 
-HARNESS = ("harness/host.py", "harness/stages/build.py")
+HARNESS = ("harness/execution/host.py", "harness/stages/build.py")
 
 
 @pytest.mark.parametrize(
@@ -764,9 +766,9 @@ def test_what_a_constructor_of_ones_own_raises_is_not_ours_to_classify(
         failure=raised_in(*files),
         repro=f"python -m harness case Net-float-notop{own}",
     )
-    assert errors.apply(record).label == label
+    assert labels.apply(record).label == label
     later = dataclasses.replace(record, stage="transform")
-    assert errors.apply(later).label == "unclassified"
+    assert labels.apply(later).label == "unclassified"
 
 
 def test_a_cause_that_is_known_goes_before_whose_the_constructor_is(
@@ -776,4 +778,4 @@ def test_a_cause_that_is_known_goes_before_whose_the_constructor_is(
     record = make_record(
         status="fail", stage="build", failure=failure, repro="x --applications mynets:Net"
     )
-    assert errors.apply(record).label == "oom"
+    assert labels.apply(record).label == "oom"

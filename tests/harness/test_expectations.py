@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import expectations
-from harness.expectations import PASS, Expectations, accept, read, render
+from harness.baseline import expectations
+from harness.baseline.expectations import PASS, Expectations, accept, read, render
 from harness.records import Record
-from harness.words import STAGES, Status, UsageError
+from harness.vocabulary import STAGES, Status, UsageError
 
 MakeRecord = Callable[..., Record]
 Outcome = tuple[str, str, str | None] | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.huge_pages import asked_for
+from harness.execution.huge_pages import asked_for
 
 ASKED = "glibc.malloc.hugetlb=1"
 

@@ -21,9 +21,9 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import isolation
-from harness.isolation import Limits, Outcome, Runner, Stopped
-from harness.words import Status
+from harness.execution import isolation
+from harness.execution.isolation import Limits, Outcome, Runner, Stopped
+from harness.vocabulary import Status
 
 RUNTIME = "fakes.scripted_runtime"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from harness.environment import IDENTITY
-from harness.merge import merge
 from harness.records import Record
-from harness.words import UsageError
+from harness.records.merge import merge
+from harness.vocabulary import UsageError
 
 MakeRecord = Callable[..., Record]
 

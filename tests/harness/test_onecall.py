@@ -13,9 +13,10 @@ from types import ModuleType
 import pytest
 
 import harness
-from harness import onecall, techniques
+from harness import techniques
 from harness.records import Record
-from harness.words import UsageError
+from harness.runs import one_call
+from harness.vocabulary import UsageError
 
 FakeKeras = Callable[..., Path]
 call = harness.test_applications
@@ -97,7 +98,7 @@ def test_it_takes_the_applications_module_of_a_package(
     fake_keras: FakeKeras, name: str, rows: int
 ) -> None:
     fake_keras(Pass=2)
-    assert len(onecall._rows(ModuleType(name))) == rows
+    assert len(one_call._rows(ModuleType(name))) == rows
 
 
 def test_unknown_words_are_refused_before_anything_runs(
@@ -128,7 +129,7 @@ def test_the_real_runtime_refuses_another_keras(
 
 
 def test_the_spelling_in_use_today_is_the_same_function() -> None:
-    assert harness.test_aplications is harness.test_applications is onecall.test_applications
+    assert harness.test_aplications is harness.test_applications is one_call.test_applications
     with pytest.raises(AttributeError, match="no attribute 'test_aplication'"):
         harness.test_aplication  # noqa: B018
     assert techniques.registry()["qat-annotate"].owner == "recipe"
@@ -137,7 +138,7 @@ def test_the_spelling_in_use_today_is_the_same_function() -> None:
 def test_pytest_collects_neither(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "from harness import test_aplications, test_applications\n"
-        "import harness.onecall as test_module\n"
+        "import harness.runs.one_call as test_module\n"
         "def test_own(): pass\n"
     )
     plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")

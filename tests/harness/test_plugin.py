@@ -27,10 +27,11 @@ from typing import Any
 import pytest
 from workbench import Bench
 
-from harness import finish, options, plugin, records, results_lock, session, start, techniques
-from harness.cases import Case, Selection
+from harness import plugin, records, techniques
+from harness.matrix.cases import Case, Selection
 from harness.records import Failure, Record, RecordError
-from harness.words import Exit, UsageError
+from harness.runs import conclude, options, prepare, results_lock, session
+from harness.vocabulary import Exit, UsageError
 
 Done = subprocess.CompletedProcess[str]
 MakeRecord = Callable[..., Record]
@@ -175,7 +176,7 @@ def test_one_worker_and_two_find_the_same(story: Story) -> None:
 
 
 def test_the_records_of_the_run_before_are_set_aside(story: Story) -> None:
-    before = records.read(story.bench.results / start.PREVIOUS_NAME)
+    before = records.read(story.bench.results / prepare.PREVIOUS_NAME)
     assert before.latest() == story.first_records
     assert len(records.read(story.bench.results).records) == ALL
 
@@ -489,14 +490,14 @@ class Ended:
         self.run = session.Settings(results=root / "results", run_id="now")
         self.reports = root / "reports"
         self.run.results.mkdir()
-        monkeypatch.setattr(finish, "REPORTS", self.reports)
+        monkeypatch.setattr(conclude, "REPORTS", self.reports)
         monkeypatch.chdir(root)
 
     def conclude(self, found: list[Record], planned: list[str], **more: Any) -> tuple[Exit, str]:
         if found:
             records.write(self.run.file, found)
         lines: list[str] = []
-        code = finish.conclude(self.run, planned=planned, write=lines.append, **more)
+        code = conclude.conclude(self.run, planned=planned, write=lines.append, **more)
         return code, "\n".join(lines)
 
 
@@ -612,37 +613,37 @@ def settings(tmp_path: Path) -> session.Settings:
 def test_a_start_makes_the_folder_and_leaves_the_records(
     settings: session.Settings, make_record: MakeRecord
 ) -> None:
-    start.prepare(settings, keep=False)
+    prepare.prepare(settings, keep=False)
     assert list(settings.results.iterdir()) == []
     records.append(settings.file, make_record())
-    start.prepare(settings, keep=False)
+    prepare.prepare(settings, keep=False)
     assert [p.name for p in settings.results.iterdir()] == ["results.jsonl"]
-    start.set_aside(settings)
-    assert [p.name for p in settings.results.iterdir()] == [start.PREVIOUS_NAME]
-    start.set_aside(settings)
-    assert records.read(settings.results / start.PREVIOUS_NAME).records == (make_record(),)
+    prepare.set_aside(settings)
+    assert [p.name for p in settings.results.iterdir()] == [prepare.PREVIOUS_NAME]
+    prepare.set_aside(settings)
+    assert records.read(settings.results / prepare.PREVIOUS_NAME).records == (make_record(),)
 
 
 def test_a_run_does_not_put_the_records_of_the_benchmark_aside(
     settings: session.Settings, make_record: MakeRecord
 ) -> None:
-    start.prepare(settings, keep=False)
+    prepare.prepare(settings, keep=False)
     records.append(settings.file, make_record("Net-float-bench-2021", variant="bench"))
     with pytest.raises(UsageError, match=r"holds 1 records of the benchmark \(first: Net-float-be"):
-        start.prepare(settings, keep=False)
+        prepare.prepare(settings, keep=False)
 
 
 def test_what_is_continued_is_copied_for_the_workers(
     settings: session.Settings, make_record: MakeRecord
 ) -> None:
     with pytest.raises(UsageError, match=r"nothing to repeat: there is no results\.jsonl in res"):
-        start.prepare(settings, keep=True, needs_records=True)
-    start.prepare(settings, keep=True)
-    assert not (settings.results / start.START).exists(), "there is nothing to go on from"
+        prepare.prepare(settings, keep=True, needs_records=True)
+    prepare.prepare(settings, keep=True)
+    assert not (settings.results / prepare.START).exists(), "there is nothing to go on from"
     for n in "AB":
         records.append(settings.file, make_record(f"{n}-float-notop"))
-        start.prepare(settings, keep=True)
-        copied = records.read(settings.results / start.START)
+        prepare.prepare(settings, keep=True)
+        copied = records.read(settings.results / prepare.START)
         assert copied == records.Loaded(records.read(settings.file).records)
 
 
@@ -650,9 +651,9 @@ def test_a_disk_with_little_room_stops_the_run_before_the_work(
     settings: session.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = SimpleNamespace(free=2**30)
-    monkeypatch.setattr(start.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(prepare.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(UsageError, match=r"has 1\.0 GiB free, .* make room, or set TMPDIR"):
-        start.prepare(settings, keep=False)
+        prepare.prepare(settings, keep=False)
 
 
 # --- a session, in this process ---------------------------------------------------------

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from harness import progress
-from harness.admission import Note
-from harness.progress import Heartbeat, Meter, duration
+from harness.execution.admission import Note
 from harness.pytest_plugin.controller import Controller
 from harness.records import Failure, Record, StageResult
+from harness.runs import progress
+from harness.runs.progress import Heartbeat, Meter, duration
 
 MakeRecord = Callable[..., Record]
 

@@ -19,10 +19,10 @@ import pytest
 from fake_records import TECHNIQUES, full_run, record, with_surprises
 
 from harness import report
-from harness.errors import EXPLANATIONS
+from harness.benchmark.report import reports as training_report
+from harness.failures.labels import EXPLANATIONS
 from harness.records import Failure, Record
 from harness.report import metrics, order, overview, page, summary, tables, terminal, text
-from harness.training import report as training_report
 
 MANY = (*TECHNIQUES, *(f"technique-{i}" for i in range(11)))
 EVIL = "</script><script>alert(1)</script>|`*_\n=1+1"

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from harness import techniques
-from harness.isolation import Limits, Outcome, Runner
-from harness.stages.bench import Options
-from harness.words import Status
+from harness.execution.isolation import Limits, Outcome, Runner
+from harness.stages.workbench import Options
+from harness.vocabulary import Status
 
 APPLICATION = "Wide"
 

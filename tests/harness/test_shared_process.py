@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import child, isolation
-from harness.isolation import Limits, Outcome, Runner
-from harness.words import Status
+from harness.execution import child, isolation
+from harness.execution.isolation import Limits, Outcome, Runner
+from harness.vocabulary import Status
 
 RUNTIME = "fakes.grouped_runtime"
 

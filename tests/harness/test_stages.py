@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from harness import cases, techniques
-from harness.isolation import Limits
+from harness import techniques
+from harness.execution.isolation import Limits
+from harness.matrix import cases
 from harness.records import Record
-from harness.session import Session, Settings
-from harness.stages.bench import Options
-from harness.words import STAGES
+from harness.runs.session import Session, Settings
+from harness.stages.workbench import Options
+from harness.vocabulary import STAGES
 
 Run = Callable[..., Record]
 

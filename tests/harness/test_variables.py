@@ -11,7 +11,7 @@ pytest.importorskip("tensorflow")
 import tensorflow as tf
 from tensorflow.python.ops import gen_resource_variable_ops as operations
 
-from harness import variables
+from harness.execution import variables
 
 
 @pytest.fixture(autouse=True)

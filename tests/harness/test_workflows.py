@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from harness import records
-from harness.words import STAGES
+from harness.vocabulary import STAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORKFLOWS = PROJECT / ".github" / "workflows"
@@ -157,8 +157,8 @@ def test_nightly_lays_out_a_site_from_whatever_stacks_reported(tmp_path: Path) -
 
 
 def test_every_option_that_a_workflow_or_the_makefile_gives_exists() -> None:
-    from harness.cli import _parser
-    from harness.options import MATRIX
+    from harness.cli.main import _parser
+    from harness.runs.options import MATRIX
 
     text = "\n".join(
         p.read_text() for p in (*WORKFLOWS.glob("*.yml"), PROJECT / "Makefile", PROJECT / ".ci/run")

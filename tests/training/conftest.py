@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness.isolation import Outcome
+from harness.benchmark.definition.settings import DEFAULT
+from harness.execution.isolation import Outcome
 from harness.records import Record
-from harness.training.settings import DEFAULT
-from harness.words import Status
+from harness.vocabulary import Status
 
 FAKES = Path(__file__).with_name("fakes")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import records
-from harness.training import applications, techniques
+from harness.benchmark.definition import applications, techniques
 
 FAKES = Path(__file__).with_name("fakes")
 
@@ -177,7 +177,7 @@ def test_neither_help_nor_page_import_tensorflow(tmp_path: Path) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from harness import cli\n"
-        "from harness.training import report, schedule, page, command\n"
+        "from harness.benchmark import report, schedule, page, command\n"
         "report.write([], Path('x.html'))\n"
         "try: cli.main(['bench', '--help'])\n"
         "except SystemExit: pass\n"

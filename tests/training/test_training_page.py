@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from harness.reading import read
+from harness.benchmark.definition import targets
+from harness.benchmark.definition.techniques import TECHNIQUES
+from harness.benchmark.report import figures, page, table
+from harness.benchmark.report.figures import Row, Spread
+from harness.benchmark.report.plots import canvas, labels, marks, plots, scales
 from harness.records import Failure, Record
+from harness.records.kinds import read
 from harness.report import text
-from harness.training import canvas, figures, labels, marks, page, plots, scales, table, targets
-from harness.training.figures import Row, Spread
-from harness.training.techniques import TECHNIQUES
 from optim.sparsity.report import MANY
 
 MakeRecord = Callable[..., Record]

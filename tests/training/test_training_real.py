@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.training import applications, techniques, units
-from harness.training.schedule import Plan, Schedule
-from harness.training.settings import DEFAULT
+from harness.benchmark.definition import applications, techniques, units
+from harness.benchmark.definition.settings import DEFAULT
+from harness.benchmark.execution.schedule import Plan, Schedule
 
 FAKES = Path(__file__).with_name("fakes")
 

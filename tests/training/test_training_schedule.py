@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from harness import records
-from harness.isolation import Outcome
+from harness.benchmark.definition import applications, techniques, units
+from harness.benchmark.definition.settings import DEFAULT
+from harness.benchmark.execution import schedule
+from harness.benchmark.execution.schedule import Plan, Schedule
+from harness.execution.isolation import Outcome
 from harness.records import Record
-from harness.training import applications, schedule, techniques, units
-from harness.training.schedule import Plan, Schedule
-from harness.training.settings import DEFAULT
-from harness.words import Status
+from harness.vocabulary import Status
 
 Go = Callable[..., dict[str, Record]]
 
@@ -31,7 +32,7 @@ def plan(tmp_path: Path) -> Plan:
 
 @pytest.fixture
 def go(plan: Plan, fake_runner: Any, monkeypatch: pytest.MonkeyPatch) -> Go:
-    monkeypatch.setattr("harness.training.runtime.check", lambda: None)
+    monkeypatch.setattr("harness.benchmark.execution.runtime.check", lambda: None)
 
     def run(**changes: Any) -> dict[str, Record]:
         fake_runner.requests.clear()

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.training import applications, techniques, units
-from harness.training.settings import DEFAULT
-from harness.training.units import Unit
-from harness.words import UsageError
+from harness.benchmark.definition import applications, techniques, units
+from harness.benchmark.definition.settings import DEFAULT
+from harness.benchmark.definition.units import Unit
+from harness.vocabulary import UsageError
 
 
 def unit(name: str = "MobileNetV2", technique: str = "qat", seed: int = 2021) -> Unit:

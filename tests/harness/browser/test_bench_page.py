@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.reading import read
-from harness.training import report
+from harness.benchmark.report import reports
+from harness.records.kinds import read
 
 pytestmark = pytest.mark.browser
 
@@ -35,7 +35,7 @@ return found;
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     written = tmp_path_factory.mktemp("bench") / "bench.html"
-    report.write(read([REFERENCE]), written)
+    reports.write(read([REFERENCE]), written)
     return written.as_uri()
 
 

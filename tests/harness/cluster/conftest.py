@@ -10,8 +10,8 @@ import pytest
 from dask_processes import GIB, Cluster
 
 from harness.cluster import connect
+from harness.execution.isolation import Limits
 from harness.execution.jobs import Executor
-from harness.isolation import Limits
 
 Connect = Callable[..., Executor]
 

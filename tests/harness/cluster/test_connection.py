@@ -12,9 +12,9 @@ import pytest
 from dask_processes import GIB, Cluster, drive, fake, free_port, until
 
 from harness.cluster import connect, connection
+from harness.execution.isolation import Limits
 from harness.execution.jobs import Executor
-from harness.isolation import Limits
-from harness.words import Status, UsageError
+from harness.vocabulary import Status, UsageError
 
 Connect = Callable[..., Executor]
 

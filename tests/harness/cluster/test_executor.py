@@ -17,9 +17,9 @@ from dask_processes import FAKES, GIB, Cluster, drive, fake, script, until
 from fakes.fake_runtime import EXPECTED
 
 from harness.environment import capture
+from harness.execution.isolation import Limits, Runner
 from harness.execution.jobs import Executor
-from harness.isolation import Limits, Runner
-from harness.words import Status
+from harness.vocabulary import Status
 
 Connect = Callable[..., Executor]
 

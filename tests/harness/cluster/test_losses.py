@@ -12,7 +12,7 @@ from dask_processes import GIB, Cluster, drive, fake, script, until
 
 from harness.cluster import ClusterLost, executor
 from harness.execution.jobs import Executor
-from harness.words import Status
+from harness.vocabulary import Status
 
 Connect = Callable[..., Executor]
 

@@ -13,8 +13,8 @@ from dask_processes import until
 
 from harness.cluster import worker
 from harness.cluster.worker import Cases, Kind
-from harness.isolation import Limits, Outcome, Stopped
-from harness.words import Status
+from harness.execution.isolation import Limits, Outcome, Stopped
+from harness.vocabulary import Status
 
 KIND = Kind("fakes.scripted_runtime", Limits(seconds=60))
 HOST = "import os; metrics['host'] = os.getppid()"

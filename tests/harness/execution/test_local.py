@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from harness.execution import local
+from harness.execution.isolation import Outcome
 from harness.execution.jobs import Done, Job
 from harness.execution.local import LocalExecutor
-from harness.isolation import Outcome
-from harness.words import Status
+from harness.vocabulary import Status
 
 GIB = 2**30
 

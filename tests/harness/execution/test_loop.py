@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from harness import records, session
-from harness.cases import Case, Selection
+from harness import records
+from harness.execution.isolation import Outcome
 from harness.execution.jobs import Done, Job
 from harness.execution.loop import Loop
-from harness.isolation import Outcome
+from harness.matrix.cases import Case, Selection
 from harness.records import Failure, Record
-from harness.session import MemoryHistory, Recorder, Settings
-from harness.words import Status
+from harness.runs import session
+from harness.runs.session import MemoryHistory, Recorder, Settings
+from harness.vocabulary import Status
 
 MakeRecord = Callable[..., Record]
 COLUMNS = ("float", "qat-tfmot", "prune")

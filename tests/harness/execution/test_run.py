@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 from workbench import Bench
 
-from harness import records, results_lock, start
+from harness import records
 from harness.execution import schedulers
 from harness.records import RecordError
-from harness.words import UsageError
+from harness.runs import prepare, results_lock
+from harness.vocabulary import UsageError
 
 
 @contextmanager
@@ -337,4 +338,4 @@ def test_the_records_before_are_set_aside_only_once_there_is_a_case(bench: Bench
     assert bench.run("--techniques=float").returncode == 0
     assert bench.run("-k", "nothing").returncode == 2
     assert finished(bench) == 1
-    assert not (bench.results / start.PREVIOUS_NAME).exists()
+    assert not (bench.results / prepare.PREVIOUS_NAME).exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fakes.grouped_runtime import check, group, run
 from fakes.scripted_runtime import SEEN
-from harness import child
+from harness.execution import child
 
 __all__ = ["check", "group", "kept_bytes", "preload", "run"]
 

@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 
-from harness import cli, finish, records, techniques
-from harness.applications import Application
-from harness.cases import Case
+from harness import records, techniques
+from harness.cli import main
+from harness.matrix.applications import Application
+from harness.matrix.cases import Case
 from harness.provenance import keys, reference
 from harness.provenance.codebase import Provenance
 from harness.provenance.keys import key
 from harness.records import Record
-from harness.stages.bench import Options
+from harness.runs import conclude
+from harness.stages.workbench import Options
 from harness.techniques.builtin import Float, PruneTfmot, QatAnnotate
-from harness.words import STAGES, UsageError
+from harness.vocabulary import STAGES, UsageError
 
 MakeRecord = Callable[..., Record]
 
@@ -254,7 +256,7 @@ def test_no_command_but_a_run_writes_a_key(
         ["report", str(run), "-o", str(tmp_path / "pages")],
         ["status", str(run)],
     ):
-        assert cli.main(words) == 0, words
+        assert main.main(words) == 0, words
     for place in (run, merged, published):
         found = records.read(place).latest()
         assert {(one, found[one].key, found[one].code) for one in found} == {
@@ -268,6 +270,6 @@ def test_what_is_published_besides_keeps_its_key(
     fake_keras(Net=1)
     lapsed = make_record("Net0-qat-notop", key="of old", until="parity", stage="parity")
     records.write(tmp_path / records.RESULTS_NAME, [lapsed])
-    told = finish.publish([make_record("Net0-float-notop", key="of now")], tmp_path)
+    told = conclude.publish([make_record("Net0-float-notop", key="of now")], tmp_path)
     assert any("1 of them have lapsed" in line for line in told)
     assert [one.key for one in records.read(tmp_path).records] == ["of now", "of old"]

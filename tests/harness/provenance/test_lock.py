@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, finish, records
+from harness import records
+from harness.cli import main
 from harness.paths import REPORTS
 from harness.provenance import lock
 from harness.provenance.components import COMPONENTS
 from harness.provenance.lock import State
 from harness.records import Record
+from harness.runs import conclude
 
 MakeRecord = Callable[..., Record]
 
@@ -65,7 +67,7 @@ def test_merged_records_have_the_states_that_they_name(
     one, other, joined = (tmp_path / name for name in ("one", "other", "joined"))
     write(one, [make_record("A-float-notop", code="a")], state("a"), state("unnamed"))
     write(other, [make_record("B-float-notop", code="b")], state("b"))
-    assert cli.main(["merge", str(one), str(other), "-o", str(joined / "results.jsonl")]) == 0
+    assert main.main(["merge", str(one), str(other), "-o", str(joined / "results.jsonl")]) == 0
     assert lock.read(joined).keys() == {"a", "b"}
 
 
@@ -76,7 +78,7 @@ def test_published_records_have_the_states_that_they_name(
     run, target = tmp_path / "run", tmp_path / "target"
     write(run, [make_record("A-float-notop", code="new")], state("new"))
     write(target, [make_record("A-float-notop", code="old")], state("old"), state("older"))
-    finish.publish(records.read(run).records, target, [run])
+    conclude.publish(records.read(run).records, target, [run])
     assert lock.read(target).keys() == {"new"}, "what no record names any more is dropped"
 
 

@@ -2,10 +2,10 @@
 
 What a case runs is told here by a plain walk along import statements, which knows nothing of
 components. Of the harness it follows what a case works with: stages and techniques. How a
-case is run (`harness.runtime`, `harness.host`, the registry of techniques and what collects,
+case is run (`harness.execution.runtime`, `harness.execution.host`, the registry of techniques and what collects,
 isolates and records) decides whether there is an outcome and how long it takes, not what it
 is: threads and memory are facts of the machine, and what TensorFlow is told that changes its
-sums is a component of its own (`harness.numerics`), and so are the options.
+sums is a component of its own (`harness.execution.numerics`), and so are the options.
 """
 
 from __future__ import annotations
@@ -135,7 +135,11 @@ def walked(begin: Iterable[str], late: Callable[[str], bool]) -> set[str]:
 def begins(technique: Any) -> list[str]:
     """The modules that have what runs first: the technique's classes, and the stages."""
     stages = [f"harness.stages.{name}" for name in technique.stages]
-    return [*(c.__module__ for c in type(technique).__mro__[:-1]), *stages, "harness.stages.bench"]
+    return [
+        *(c.__module__ for c in type(technique).__mro__[:-1]),
+        *stages,
+        "harness.stages.workbench",
+    ]
 
 
 def may_run(technique: Any) -> set[str]:
@@ -303,9 +307,13 @@ def test_wrapping_that_ignores_skip_lapses_pruning_and_clustering(
 # --- moving ---------------------------------------------------------------------------------------
 
 #: What carries the name of a stage or an entry point, and so stays.
-KEPT_NAMES = {"optim", "harness", "harness.stages", "harness.techniques", "harness.numerics"} | {
-    entry.partition(":")[0] for one in COMPONENTS.values() for entry in one.entries
-}
+KEPT_NAMES = {
+    "optim",
+    "harness",
+    "harness.stages",
+    "harness.techniques",
+    "harness.execution.numerics",
+} | {entry.partition(":")[0] for one in COMPONENTS.values() for entry in one.entries}
 
 
 class Renamer(ast.NodeTransformer):
@@ -367,7 +375,7 @@ def test_renaming_every_module_lapses_nothing(
     assert {
         "optim.clustering.assignment",
         "optim.quantization.planning.plan",
-        "harness.techniques.kept",
+        "harness.techniques.promises",
     } <= set(gone)
     assert len(gone) > 90
     assert keys(Provenance(Sources(changed=new))) == before

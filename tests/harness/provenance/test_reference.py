@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from harness import records, session, techniques
-from harness.applications import Application
-from harness.cases import Case
+from harness import records, techniques
+from harness.matrix.applications import Application
+from harness.matrix.cases import Case
 from harness.provenance.keys import key
 from harness.provenance.reference import Reference
 from harness.records import Record
-from harness.stages.bench import Options
+from harness.runs import session
+from harness.stages.workbench import Options
 from harness.techniques.builtin import Float, Pqat, PruneTfmot, QatAnnotate
-from harness.words import Status
+from harness.vocabulary import Status
 
 MakeRecord = Callable[..., Record]
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from harness import applications, cases, cli, records
+from harness import records
+from harness.cli import main
+from harness.matrix import applications, cases
 from harness.provenance import keys, lock, status
 from harness.provenance.codebase import here
 from harness.records import Record
-from harness.stages.bench import Options
+from harness.stages.workbench import Options
 
 MakeRecord = Callable[..., Record]
 
@@ -42,7 +44,7 @@ def run(tmp_path: Path, make_record: MakeRecord, fake_keras: Callable[..., Path]
 
 def columns(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
     capsys.readouterr()
-    assert cli.main(["status", str(folder), "--json"]) == 0
+    assert main.main(["status", str(folder), "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out).values()
     return {one["technique"]: one for one in told}
 
@@ -115,7 +117,7 @@ def test_a_run_takes_its_share_of_the_workers_but_no_less_than_its_longest(
 def test_the_text_ends_with_what_to_do(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(run, "-prune-", key="other", code="")
     capsys.readouterr()
-    assert cli.main(["status", str(run)]) == 0
+    assert main.main(["status", str(run)]) == 0
     text = capsys.readouterr().out
     assert "4 records: 2 hold, 2 have lapsed." in text
     command = "python -m harness run --techniques prune --variants notop --applications Pass0,Pass1"

@@ -8,8 +8,8 @@ import pytest
 from fake_records import FAMILIES
 
 from harness import techniques
-from harness.applications import Application
-from harness.cases import Case
+from harness.matrix.applications import Application
+from harness.matrix.cases import Case
 from harness.runs.sample import Costs, Sample, draw
 
 COLUMNS = ("float", "qat", "ptq-int8", "prune", "cluster", "pqat")

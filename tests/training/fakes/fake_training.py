@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.training.units import STAGES
+from harness.benchmark.definition.units import STAGES
 
 
 def check() -> None:

@@ -1,0 +1,17 @@
+"""The training benchmark: what techniques cost in accuracy, on data that can be learnt.
+
+The matrix asks whether a technique works; its weights are random. Here small members of
+eight families are trained on real images, scikit-learn's digits, and each technique then
+starts from those weights: test accuracy of the Keras model and of its int8 file, size of
+the file as it is and deflated, and latency, over several seeds.
+
+A *unit* is one application, one technique and one seed. It runs in a process of its own
+(`harness.execution.isolation`) and leaves one record (`harness.records`); page and CSV are
+functions of the records.
+
+    applications, techniques, settings, units   what is run: tables and keys
+    data, steps, fit, measure, runtime          one unit; these import TensorFlow
+    schedule                                    all units: workers, order, resuming
+    figures, targets, plots, page, table        from records to the page and the CSV
+    command                                     `python -m harness bench`
+"""

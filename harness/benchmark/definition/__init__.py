@@ -1,0 +1,1 @@
+"""What the training benchmark runs: tables, settings and keys."""

@@ -1,0 +1,1 @@
+"""How a unit of the training benchmark is run."""

@@ -1,0 +1,1 @@
+"""From the records of the training benchmark to its page and CSV."""

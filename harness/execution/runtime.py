@@ -1,0 +1,222 @@
+"""What runs a case: the real one, with TensorFlow.
+
+A runtime is a module with these functions, named by ``--runtime``. The harness itself is
+tested with one that needs no TensorFlow.
+
+- ``check()`` runs in the parent before anything starts and raises a UsageError with one
+  sentence and the command that fixes it.
+- ``preload()`` runs once per host process: the expensive imports.
+- ``run(request, report)`` runs in a child of the host, and returns the metrics.
+- ``group(request)``, if there is one, names the requests that may share a child (see
+  ``harness.execution.host``); without it each has a process of its own.
+- ``kept_bytes()``, if there is one, says how much memory it keeps for the next case.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness import techniques
+from harness.execution import numerics, variables
+from harness.matrix.applications import DEFAULT_KERAS_MODULE, keras_module
+from harness.stages import options_from, stage, up_to
+from harness.stages.foundation import Foundation
+from harness.stages.workbench import Bench
+from harness.vocabulary import UsageError
+
+Report = Callable[[Mapping[str, Any]], None]
+
+#: How many objects are made between two searches for young garbage.
+_NEW_OBJECTS = 10_000
+
+_PACKAGES = {
+    "tensorflow": "tensorflow",
+    "tf_keras": "tf-keras",
+    "tensorflow_model_optimization": "tensorflow-model-optimization",
+}
+
+
+def check() -> None:
+    """Raise a UsageError if the cases cannot run in this environment."""
+    if keras_module() != DEFAULT_KERAS_MODULE:
+        raise UsageError(
+            f"KERAS_MODULE={keras_module()}: tensorflow-model-optimization works with tf_keras "
+            "only; unset KERAS_MODULE, or set KERAS_MODULE=tf_keras"
+        )
+    missing = [pip for name, pip in _PACKAGES.items() if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{', '.join(missing)} not installed: `make venv`, "
+            f"or `pip install -c constraints.txt {' '.join(missing)}`"
+        )
+
+
+def preload() -> None:
+    """Import what every case needs; nothing here may start a thread pool or open a device."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    numerics.tell(numerics.MATRIX)
+    # Choosing the Keras module comes before TensorFlow.
+    import optim  # noqa: F401  isort:skip
+    import tensorflow
+    import tensorflow_model_optimization
+    import tf_keras.applications
+
+    for name in (
+        "optim.quantization.options",
+        "optim.annotation.recipe",
+        "optim.pruning",
+        "optim.exporting",
+        "optim.verification",
+    ):
+        importlib.import_module(name)
+    techniques.registry()
+    variables.share_kernels()
+    from tensorflow.python.eager import context
+
+    if context.context_safe() is not None and context.context()._initialized:
+        raise RuntimeError(
+            "an import has started TensorFlow's runtime (it made a tensor, a variable or a "
+            "model at module level), and a process that has started it cannot be forked; "
+            f"imported beside TensorFlow: {', '.join(sorted(_ours()))}"
+        )
+    del tensorflow, tensorflow_model_optimization, tf_keras
+    # What the imports made stays for good: looking through it again and again, in search of
+    # garbage, is a tenth of the work of a case.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS)
+
+
+def _ours() -> list[str]:
+    """Return the modules that techniques brought in."""
+    import sys
+
+    plugins = {type(t).__module__ for t in techniques.registry().values()}
+    return [m for m in sys.modules if m in plugins or m.startswith("optim.")]
+
+
+#: What decides how an application is built: requests that agree in it share a process.
+_SHARED = ("module", "function", "variant", "options", "until", "threads")
+
+
+def group(request: Mapping[str, Any]) -> str:
+    """Return the same for requests that may follow one another in one process."""
+    return json.dumps([request[name] for name in _SHARED], sort_keys=True)
+
+
+#: Of the last application that this process has built.
+_foundation: Foundation | None = None
+
+
+def _foundation_of(request: Mapping[str, Any], stages: tuple[str, ...]) -> Foundation:
+    """Return what the cases of an application have in common in this process."""
+    global _foundation
+    key = (group(request), "export" in stages)
+    if _foundation is None or _foundation.key != key:
+        _foundation = Foundation(key, Path(request["shared"]))
+    return _foundation
+
+
+def kept_bytes() -> int:
+    """Return the size of what is kept for the next case of the application."""
+    return _foundation.kept_bytes if _foundation is not None else 0
+
+
+def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    """Run one case stage by stage; an exception means the stage failed."""
+    import tensorflow as tf
+
+    _bound_memory(_ROOMY)
+    tf.config.threading.set_intra_op_parallelism_threads(request["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    technique = techniques.registry()[request["technique"]]
+    stages = up_to(request["until"], technique.stages)
+    bench = Bench(
+        module=request["module"],
+        function=request["function"],
+        variant=request["variant"],
+        technique=technique,
+        options=options_from(request["options"]),
+        scratch=Path(request["scratch"]),
+        foundation=_foundation_of(request, stages),
+        stages=stages,
+    )
+    try:
+        _go(bench, report)
+    finally:
+        bench.model = None
+        gc.collect()
+        bench.foundation.settle()
+        _trim()
+    return bench.metrics
+
+
+def _go(bench: Bench, report: Report) -> None:
+    """Go through the stages, and tell of each."""
+    for name in bench.stages:
+        report({"event": "start", "stage": name})
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            stage(name)(bench)
+        finally:
+            report(
+                {
+                    "event": "end",
+                    "stage": name,
+                    "seconds": time.perf_counter() - wall,
+                    "cpu_seconds": time.process_time() - cpu,
+                    "metrics": bench.metrics,
+                }
+            )
+        # A large model that is done with is let go of at once, a small one after the case.
+        if _is_large(bench):
+            gc.collect()
+            _bound_memory(_TIGHT)
+            _trim()
+
+
+#: Numbers in the weights of a model from which on its memory is bounded: 300 MB of them.
+_LARGE = 75_000_000
+
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of malloc.h
+
+#: For large models: blocks of 4 MiB are the system's again as soon as they are freed. Left
+#: alone, glibc raises its own bound to the largest block freed, 32 MiB at most, and keeps the
+#: rest in holes that nothing fits: the largest cases would take 3 GiB more.
+_TIGHT = {_M_MMAP_THRESHOLD: 4 * 2**20, _M_TRIM_THRESHOLD: 128 * 2**10}
+
+#: For all others: what is freed stays at hand. To have each page cleared and given anew by the
+#: system is up to a sixth of the work of a case.
+_ROOMY = {_M_MMAP_THRESHOLD: 32 * 2**20, _M_TRIM_THRESHOLD: 512 * 2**20}
+
+
+def _is_large(bench: Bench) -> bool:
+    return bool(bench.metrics.get("parameters", 0) > _LARGE)
+
+
+def _bound_memory(bounds: Mapping[int, int]) -> None:
+    """Say when freed memory goes back to the system, where the C library can."""
+    for parameter, value in bounds.items():
+        _c_library("mallopt", parameter, value)
+
+
+def _trim() -> None:
+    """Give back what a stage has freed in small blocks: the next one allocates anew."""
+    _c_library("malloc_trim", 0)
+
+
+def _c_library(name: str, *arguments: int) -> None:
+    """Call a function of glibc's allocator; other libraries have none of the name."""
+    import ctypes
+
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*arguments)

@@ -1,0 +1,1 @@
+"""What is in the matrix: applications, techniques, and the cases they make."""

@@ -1,0 +1,99 @@
+"""Before a run: everything that can be known to fail is found before the work."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from harness import records
+from harness.records import kinds
+from harness.runs.session import Settings
+from harness.vocabulary import UsageError
+
+#: A run needs room for its records and, at any time, a few saved models.
+NEEDED_BYTES = 4 * 2**30
+
+START = "start"
+PREVIOUS_NAME = "results.previous.jsonl"
+
+
+def prepare(run: Settings, *, keep: bool, needs_records: bool = False) -> None:
+    """Check the environment and make the results folder ready.
+
+    Args:
+      run: the settings.
+      keep: whether the records that are there are continued.
+      needs_records: whether there have to be some.
+
+    Raises:
+      UsageError: something is missing; one sentence with what to do.
+    """
+    check_runtime(run.runtime)
+    kinds.refuse_others(run.file, bench=False)
+    make_folder(run.results)
+    _room(Path(tempfile.gettempdir()))
+    start = run.results / START
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(start)
+    if not keep:
+        return
+    if not run.file.exists():
+        if needs_records:
+            raise UsageError(
+                f"nothing to repeat: there is no {records.RESULTS_NAME} in {run.results.name}/; "
+                "run without --only-failed"
+            )
+        return
+    # Workers decide what is left by this copy, not by the file they append to.
+    start.mkdir()
+    shutil.copyfile(run.file, start / records.RESULTS_NAME)
+
+
+def check_runtime(name: str) -> None:
+    """Check that the module that runs cases is there, and that it can run them here.
+
+    Raises:
+      UsageError: it is not, or cannot.
+    """
+    try:
+        runtime = importlib.import_module(name)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"--runtime {name}: {error}") from error
+    runtime.check()
+
+
+def set_aside(run: Settings) -> None:
+    """Move the records of the last run out of the way, once there is a case to run."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(run.file, run.file.with_name(PREVIOUS_NAME))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of the results, and see that it can be written to.
+
+    Raises:
+      UsageError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
+        probe.write_bytes(b"\n")
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the results folder {folder}: {error.strerror}; "
+            "choose another with --results DIR"
+        ) from error
+
+
+def _room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_BYTES:
+        raise UsageError(
+            f"{folder} has {free / 2**30:.1f} GiB free, and saving models takes up to "
+            f"{NEEDED_BYTES / 2**30:.0f}: make room, or set TMPDIR to another disk"
+        )
