@@ -150,9 +150,9 @@ def _list(given: argparse.Namespace) -> Exit:
     elif given.what == "stages":
         rows = list(STAGES)
     else:
-        from harness.failures.labels import EXPLANATIONS
+        from harness.failures.classify import BY_NAME
 
-        rows = [f"{e.label:<24} {e.cause}" for e in EXPLANATIONS.values()]
+        rows = [f"{e.name:<24} {e.cause}" for e in BY_NAME.values()]
     print("\n".join(rows))
     return Exit.AS_EXPECTED
 
@@ -520,13 +520,13 @@ def _accept(given: argparse.Namespace) -> Exit:
 
     from harness import records, techniques
     from harness.baseline import expectations
-    from harness.failures import labels
+    from harness.failures import classify
     from harness.matrix import applications
     from harness.vocabulary import VARIANTS
 
     old = expectations.read(given.expectations)
     found = records.latest(of_matrix(given.results))
-    new = expectations.accept(old, found, labels.upstream_issues())
+    new = expectations.accept(old, found, classify.upstream_issues())
     names = {*(a.name for a in applications.discover()), *(r.application for r in found.values())}
     known = [f"{a}-{t}-{v}" for a in names for t in techniques.registry() for v in VARIANTS]
     new.drop(new.stale(names, known))
@@ -566,13 +566,13 @@ def _add_relabel(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _relabel(given: argparse.Namespace) -> Exit:
     from harness import records
     from harness.baseline import expectations
-    from harness.failures import labels
+    from harness.failures import classify
     from harness.runs import session
 
     path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
     found = of_matrix([path])
     baseline = expectations.read(given.expectations)
-    fresh = [session.compared(labels.apply(r), baseline) for r in found]
+    fresh = [session.compared(classify.apply(r), baseline) for r in found]
     records.write(path, fresh)
     changed = [(a, b) for a, b in zip(found, fresh, strict=True) if a.label != b.label]
     for a, b in changed:
@@ -593,15 +593,15 @@ def _add_explain(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _explain(given: argparse.Namespace) -> Exit:
     from harness import records
-    from harness.failures import labels
+    from harness.failures import classify
     from harness.paths import REPORTS
 
     if given.label is None:
-        for one in labels.EXPLANATIONS.values():
-            print(f"{one.label:<24} {one.cause}")
+        for one in classify.BY_NAME.values():
+            print(f"{one.name:<24} {one.cause}")
         return Exit.AS_EXPECTED
-    found = labels.explain(given.label)
-    print(f"{found.label}: {found.title}")
+    found = classify.explain(given.label)
+    print(f"{found.name}: {found.title}")
     told = {"cause": found.cause, "remedy": found.remedy, "handled": found.handled}
     for name, text in told.items():
         if text:

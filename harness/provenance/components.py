@@ -50,12 +50,19 @@ OF_BENCHMARK = ("benchmark",)
 
 COMPONENTS: Mapping[str, Component] = _table(
     Component(
-        "numerics", "what TensorFlow is told before it starts", ("harness.execution.numerics",), "build"
+        "numerics",
+        "what TensorFlow is told before it starts",
+        ("harness.execution.numerics",),
+        "build",
     ),
     Component(
         "building",
         "constructor, weights and images, and the bench that they are worked on at",
-        ("harness.stages.build:run", "harness.stages.workbench:Bench", "harness.stages.workbench:Options"),
+        (
+            "harness.stages.build:run",
+            "harness.stages.workbench:Bench",
+            "harness.stages.workbench:Options",
+        ),
         "build",
     ),
     Component("transforming", "applying a technique", ("harness.stages.transform:run",)),

@@ -15,7 +15,7 @@ from harness.vocabulary import Expectation, Status
 
 
 class Explained(Protocol):
-    """What a report needs to know of a label: see ``harness.failures.labels.Explanation``."""
+    """What a report needs to know of a label: see ``harness.failures.label.Label``."""
 
     @property
     def title(self) -> str: ...
@@ -34,9 +34,9 @@ Explanations = Mapping[str, Explained]
 
 def known_explanations() -> Explanations:
     """The harness's own table; imported late, so that a report can be fed another."""
-    from harness.failures.labels import EXPLANATIONS
+    from harness.failures.classify import BY_NAME
 
-    return EXPLANATIONS
+    return BY_NAME
 
 
 #: The character that stands for a status wherever colour may be absent.

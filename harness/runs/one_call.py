@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness import environment, techniques
-from harness.failures import labels
+from harness.failures import classify
 from harness.matrix import applications as _applications
 from harness.matrix.applications import Application
 from harness.matrix.cases import Case, check_stage
@@ -96,7 +96,7 @@ def _line(record: Record, width: int) -> str:
     if record.passed:
         sign, colour, what = "ok", _GREEN, f"{record.seconds:.1f} s"
     else:
-        told = labels.EXPLANATIONS.get(record.label or "")
+        told = classify.BY_NAME.get(record.label or "")
         sign, colour = record.status, _RED
         what = f"{record.stage}: {told.title if told else record.label}"
         if record.blocker:

@@ -107,7 +107,7 @@ def first_line(record: Record) -> str:
 
 def full_text(record: Record) -> str:
     """Return all that a person wants to see of one record in a terminal."""
-    from harness.failures.labels import EXPLANATIONS
+    from harness.failures.classify import BY_NAME
 
     lines = [f"{record.case}: {outcome_text(record)}  [{record.expectation or 'new'}]"]
     lines += [f"  {s.name:<10} {s.status:<8} {s.seconds:8.2f} s" for s in record.stages]
@@ -117,7 +117,7 @@ def full_text(record: Record) -> str:
         shown = f"{value:,}" if isinstance(value, int) else value
         lines.append(f"  {name:<22} {shown}")
     if record.failure is not None:
-        told = EXPLANATIONS.get(record.label or "")
+        told = BY_NAME.get(record.label or "")
         lines += ["", *_indented(f"{record.failure.type}: {record.failure.message}")]
         if record.blocker:
             lines.append(

@@ -19,7 +19,7 @@ from harness.baseline.agreement import disagreements
 from harness.baseline.expectations import Expectations
 from harness.execution import admission
 from harness.execution.isolation import Limits, Outcome, Runner
-from harness.failures import labels
+from harness.failures import classify
 from harness.matrix.cases import Case
 from harness.paths import EXPECTATIONS, REPORTS, interpreter, shown, working_dir
 from harness.provenance import keys, lock
@@ -185,7 +185,7 @@ class Recorder:
         record = dataclasses.replace(
             known, run_id=self.settings.run_id, repro=self.settings.repro(case)
         )
-        return compared(labels.apply(record), self._baseline)
+        return compared(classify.apply(record), self._baseline)
 
     def blocked(self, case: Case) -> Outcome | None:
         """Return the outcome of a case whose control is known to have failed in this run."""
@@ -341,7 +341,7 @@ def from_outcome(case: Case, outcome: Outcome, **known: Any) -> Record:
     )
     if outcome.status is Status.BLOCKED:
         return dataclasses.replace(record, label="control")
-    return labels.apply(record)
+    return classify.apply(record)
 
 
 def compared(record: Record, baseline: Expectations) -> Record:

@@ -26,8 +26,8 @@ class Options:
       samples: images that ranges are taken from and outputs are compared on.
       save_format: ``h5`` or ``keras``.
       seed: of weights and images.
-      weights: ``conditioned`` (see :mod:`harness.stages.inputs.conditioning`), ``random``, ``imagenet``, or
-        a folder of weight files.
+      weights: ``conditioned`` (see :mod:`harness.stages.inputs.conditioning`), ``random``,
+        ``imagenet``, or a folder of weight files.
     """
 
     input_size: int = 96

@@ -18,7 +18,7 @@ import pytest
 from harness import records, techniques
 from harness.baseline import expectations
 from harness.cli import main
-from harness.failures.labels import EXPLANATIONS
+from harness.failures.classify import BY_NAME
 from harness.matrix import cases
 from harness.matrix.cases import Selection
 from harness.provenance import keys, reference
@@ -170,7 +170,7 @@ def test_list_shows_what_a_run_would_have(call: Call, fake_keras: FakeKeras) -> 
         techniques.registry()
     )
     assert call("list", "--what", "stages").lines == list(STAGES)
-    assert len(call("list", "--what", "labels").lines) == len(EXPLANATIONS)
+    assert len(call("list", "--what", "labels").lines) == len(BY_NAME)
     assert [line.split()[0] for line in call("list", "--what", "variants").lines] == [
         "notop",
         "top",
@@ -231,7 +231,7 @@ def test_explain_tells_cause_remedy_and_links(call: Call) -> None:
     assert done.lines[1].startswith("  cause   tfmot refuses a model")
     assert any(line.startswith("  remedy  Inline the inner model") for line in done.lines)
     assert any(line.startswith("  link    https://") for line in done.lines)
-    assert len(call("explain").lines) == len(EXPLANATIONS)
+    assert len(call("explain").lines) == len(BY_NAME)
     assert call("explain", "control").code == 0
     unknown = call("explain", "nested")
     assert unknown.code == 2

@@ -11,8 +11,12 @@ import pytest
 
 from harness import vocabulary
 from harness.baseline import expectations
-from harness.failures import facts, labels
-from harness.failures.labels import EXPLANATIONS, RULES, classify, fingerprint
+from harness.failures import classify as classifier
+from harness.failures import facts
+from harness.failures.classify import BY_NAME, classify, ordered
+from harness.failures.fingerprint import fingerprint
+from harness.failures.label import Label, Rule, When
+from harness.failures.labels import LABELS
 from harness.records import Failure, Record
 from harness.vocabulary import Status, UsageError
 
@@ -378,8 +382,8 @@ def test_a_message_gets_its_label_and_names_what_blocks(name: str) -> None:
 
 def first_rule(seen: Seen) -> int | None:
     """The place in the table of the rule that decides."""
-    for place, rule in enumerate(RULES):
-        if labels._match(rule, seen.failure(), seen.status, seen.stage) is not None:
+    for place, (_, rule) in enumerate(ordered(LABELS)):
+        if classifier._match(rule, seen.failure(), seen.status, seen.stage) is not None:
             return place
     return None
 
@@ -387,15 +391,19 @@ def first_rule(seen: Seen) -> int | None:
 def test_every_rule_decides_for_some_message() -> None:
     reached = {first_rule(seen) for seen in SEEN.values()}
     # Whose the constructor is, no message tells: see the end of this file.
-    never = [f"{n}: {RULES[n]}" for n in range(len(RULES)) if n not in reached and not RULES[n].own]
+    rules = enumerate(ordered(LABELS))
+    never = [
+        f"{label.name}: {rule}"
+        for place, (label, rule) in rules
+        if place not in reached and not rule.own
+    ]
     assert never == []
 
 
-def test_every_label_has_an_explanation_and_every_explanation_a_use() -> None:
-    given = {rule.label for rule in RULES} | {"unclassified", "control"}
-    assert given == set(EXPLANATIONS)
-    for label, told in EXPLANATIONS.items():
-        assert label == told.label
+def test_every_label_has_words_and_a_use() -> None:
+    assert len(BY_NAME) == len(LABELS)
+    assert {one.name for one in LABELS if not one.rules} == {"unclassified", "control"}
+    for told in LABELS:
         assert told.cause.endswith(".")
         assert told.remedy.endswith(".")
         assert told.handled.endswith(".") or not told.handled
@@ -408,7 +416,7 @@ def test_a_label_of_a_stock_failure_says_what_takes_such_models_now() -> None:
     expected = expectations.read(EXPECTATIONS)
     labels = {outcome[2] for outcome in expected.lines.values() if outcome[2]}
     assert labels
-    assert [label for label in labels if not EXPLANATIONS[label].handled] == []
+    assert [label for label in labels if not BY_NAME[label].handled] == []
 
 
 def test_the_labels_that_were_promised_are_there() -> None:
@@ -416,33 +424,58 @@ def test_the_labels_that_were_promised_are_there() -> None:
     unsupported-activation custom-layer batchnorm-placement weights-unavailable
     invalid-input-shape save-load conversion not-finite numeric-mismatch timeout oom crash
     mask-missing sparsity-lost pattern-lost clusters-lost unclassified"""
-    assert set(promised.split()) - set(EXPLANATIONS) == set()
+    assert set(promised.split()) - set(BY_NAME) == set()
 
 
 def test_what_blocks_is_a_layer_an_op_or_an_activation() -> None:
-    assert {rule.blocker for rule in RULES} == {None, "layer", "op", "activation"}
-    assert {r.status for r in RULES} <= {None, *map(str, vocabulary.Status)}
-    assert {r.stage for r in RULES} <= {None, *vocabulary.STAGES}
+    rules = [rule for _, rule in ordered(LABELS)]
+    assert {rule.blocker for rule in rules} == {None, "layer", "op", "activation"}
+    assert {r.status for r in rules} <= {None, *map(str, vocabulary.Status)}
+    assert {r.stage for r in rules} <= {None, *vocabulary.STAGES}
 
 
 def test_a_rule_may_look_at_the_frames() -> None:
-    rule = labels.Rule("x", frame=r"^optim/.*\.py$")
+    rule = Rule(When.REST, frame=r"^optim/.*\.py$")
     frame = {"line": 1, "function": "f", "code": ""}
     ours, theirs = ({**frame, "file": f} for f in ("optim/a.py", "tf_keras/optim/a.py"))
-    assert labels._match(rule, Failure(frames=(theirs, ours)), "fail", "train") == {}
-    assert labels._match(rule, Failure(frames=(theirs,)), "fail", "train") is None
+    assert classifier._match(rule, Failure(frames=(theirs, ours)), "fail", "train") == {}
+    assert classifier._match(rule, Failure(frames=(theirs,)), "fail", "train") is None
+
+
+def test_a_label_is_one_entry() -> None:
+    coffee = Label(
+        "no-coffee",
+        "no coffee",
+        cause="The pot is empty.",
+        remedy="Fill it.",
+        rules=(Rule(When.MISHANDLING, type="CoffeeError", message=r"no (?P<cls>\w+) left"),),
+    )
+    failure = Failure(type="CoffeeError", message="no arabica left")
+    known = classify(failure, status="fail", stage="build")
+    found = classify(failure, status="fail", stage="build", labels=(*LABELS, coffee))
+    assert (known.label, found.label) == ("unclassified", "no-coffee")
+
+
+def test_of_rules_for_one_moment_that_of_the_earlier_label_is_tried_first() -> None:
+    first, second = (
+        Label(name, name, cause="It is.", remedy="None.", rules=(Rule(when, type="E"),))
+        for name, when in (("early", When.CHECK), ("late", When.EXPORT))
+    )
+    assert [one.name for one, _ in ordered((first, second))] == ["late", "early"]
+    same = Label("same", "same", cause="It is.", remedy="None.", rules=(Rule(When.EXPORT),))
+    assert [one.name for one, _ in ordered((second, same))] == ["late", "same"]
 
 
 def test_an_unknown_label_names_the_nearest() -> None:
-    assert labels.explain("nested-model").title == "nested model"
+    assert classifier.explain("nested-model").title == "nested model"
     with pytest.raises(UsageError, match="unknown label 'nestd-model': did you mean nested-model"):
-        labels.explain("nestd-model")
+        classifier.explain("nestd-model")
 
 
 def test_issues_are_noted_by_label() -> None:
-    found = labels.upstream_issues()
+    found = classifier.upstream_issues()
     assert found["nested-model"] == "tfmot#957"
-    assert set(found) == {e.label for e in EXPLANATIONS.values() if e.links}
+    assert set(found) == {e.name for e in BY_NAME.values() if e.links}
 
 
 # --- chains -----------------------------------------------------------------------------
@@ -454,9 +487,9 @@ def raised(function: Callable[[], object]) -> Failure:
         function()
     except Exception as error:
         names = {f.name for f in dataclasses.fields(Failure)}
-        facts = facts.from_exception(error)
-        assert set(facts) <= names
-        return Failure(**{**facts, "chain": tuple(facts["chain"])})
+        found = facts.from_exception(error)
+        assert set(found) <= names
+        return Failure(**{**found, "chain": tuple(found["chain"])})
     raise AssertionError("nothing was raised")
 
 
@@ -711,22 +744,22 @@ def test_a_record_is_labelled_anew_from_its_facts(make_record: MakeRecord) -> No
         failure=seen.failure(),
         expectation="expected",
     )
-    new = labels.apply(old)
+    new = classifier.apply(old)
     assert (new.label, new.remedy) == ("unsupported-layer", "unsupported-layer")
     assert (new.blocker_kind, new.blocker, new.blocker_name) == seen.blocks
     assert new.fingerprint == fingerprint(seen.failure())
-    assert labels.apply(new) == new
+    assert classifier.apply(new) == new
     names = [f.name for f in dataclasses.fields(Record)]
     changed = {name for name in names if getattr(old, name) != getattr(new, name)}
     assert changed == {"label", "remedy", "fingerprint", "blocker_kind", "blocker", "blocker_name"}
 
 
 def test_a_pass_and_a_blocked_case_keep_their_label(make_record: MakeRecord) -> None:
-    assert labels.apply(make_record()) == make_record()
+    assert classifier.apply(make_record()) == make_record()
     blocked = make_record(
         status=str(Status.BLOCKED), label="control", failure=Failure("Blocked", "the control ...")
     )
-    assert labels.apply(blocked) == blocked
+    assert classifier.apply(blocked) == blocked
 
 
 # --- constructors of one's own ------------------------------------------------------------
@@ -766,9 +799,9 @@ def test_what_a_constructor_of_ones_own_raises_is_not_ours_to_classify(
         failure=raised_in(*files),
         repro=f"python -m harness case Net-float-notop{own}",
     )
-    assert labels.apply(record).label == label
+    assert classifier.apply(record).label == label
     later = dataclasses.replace(record, stage="transform")
-    assert labels.apply(later).label == "unclassified"
+    assert classifier.apply(later).label == "unclassified"
 
 
 def test_a_cause_that_is_known_goes_before_whose_the_constructor_is(
@@ -778,4 +811,4 @@ def test_a_cause_that_is_known_goes_before_whose_the_constructor_is(
     record = make_record(
         status="fail", stage="build", failure=failure, repro="x --applications mynets:Net"
     )
-    assert labels.apply(record).label == "oom"
+    assert classifier.apply(record).label == "oom"

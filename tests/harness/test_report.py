@@ -20,7 +20,7 @@ from fake_records import TECHNIQUES, full_run, record, with_surprises
 
 from harness import report
 from harness.benchmark.report import reports as training_report
-from harness.failures.labels import EXPLANATIONS
+from harness.failures.classify import BY_NAME
 from harness.records import Failure, Record
 from harness.report import metrics, order, overview, page, summary, tables, terminal, text
 
@@ -92,7 +92,7 @@ def test_what_no_file_can_hold_is_replaced(tmp_path: Path) -> None:
 
 def test_reports_need_no_tensorflow() -> None:
     code = (
-        "import sys; from pathlib import Path; from harness import report, compare;"
+        "import sys; from pathlib import Path; from harness import report; from harness.baseline import compare;"
         "from harness.report import terminal, page, summary, tables;"
         "assert not {'tensorflow', 'tf_keras', 'keras'} & set(sys.modules)"
     )
@@ -199,7 +199,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html(run: list[Record]) -> str:
-    return page.html(run, title="T", explanations=EXPLANATIONS)
+    return page.html(run, title="T", explanations=BY_NAME)
 
 
 def test_page_is_well_formed_and_small(html: str) -> None:
@@ -215,7 +215,7 @@ def test_page_names_no_address_but_those_of_explanations(html: str) -> None:
     for _, attributes in tags.attributes:
         for name in ("src", "href", "action", "srcset"):
             assert (attributes.get(name) or "#").startswith(("#", "data:,"))
-    allowed = {link for e in EXPLANATIONS.values() for link in e.links}
+    allowed = {link for e in BY_NAME.values() for link in e.links}
     assert set(re.findall(r"https?://[^\s\"'\\)]+", html)) <= allowed
 
 
@@ -234,7 +234,7 @@ def test_pages_link_to_each_other_where_both_are(run: list[Record], tmp_path: Pa
 
 def test_page_of_sixteen_techniques_and_two_variants_is_under_2_mb() -> None:
     run = with_surprises(full_run(MANY, ("notop", "top")))
-    written = page.html(run, title="T", explanations=EXPLANATIONS)
+    written = page.html(run, title="T", explanations=BY_NAME)
     assert len(Tags(written).named("td", class_="case")) == 71 * 16 * 2
     assert len(written.encode()) < page.MOST_BYTES
 
@@ -349,7 +349,7 @@ def test_filter_links(tokens: dict[str, str], link: str) -> None:
 
 
 def test_summary_starts_with_the_verdict(run: list[Record]) -> None:
-    lines = summary.markdown(run, title="T", explanations=EXPLANATIONS).splitlines()
+    lines = summary.markdown(run, title="T", explanations=BY_NAME).splitlines()
     assert lines[0] == "# T"
     assert lines[2].startswith(
         "**1 regression, 1 newly passing, 1 changed label, 1 new, 1 error of the harness itself**"
@@ -360,7 +360,7 @@ def test_summary_starts_with_the_verdict(run: list[Record]) -> None:
         "## What blocks most", "## Versions",
     ]  # fmt: skip
     regression = next(line for line in lines if "VGG16-prune-notop" in line)
-    assert EXPLANATIONS["not-finite"].cause.split(",")[0][:20] in regression
+    assert BY_NAME["not-finite"].cause.split(",")[0][:20] in regression
     assert "Remedy:" in regression
     assert "python -m harness case VGG16-prune-notop" in regression
 

@@ -2,10 +2,10 @@
 
 What a case runs is told here by a plain walk along import statements, which knows nothing of
 components. Of the harness it follows what a case works with: stages and techniques. How a
-case is run (`harness.execution.runtime`, `harness.execution.host`, the registry of techniques and what collects,
-isolates and records) decides whether there is an outcome and how long it takes, not what it
-is: threads and memory are facts of the machine, and what TensorFlow is told that changes its
-sums is a component of its own (`harness.execution.numerics`), and so are the options.
+case is run (`harness.execution`, the registry of techniques, and what collects, isolates and
+records) decides whether there is an outcome and how long it takes, not what it is: threads
+and memory are facts of the machine, and what TensorFlow is told that changes its sums is
+a component of its own (`harness.execution.numerics`), and so are the options.
 """
 
 from __future__ import annotations
