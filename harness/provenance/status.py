@@ -1,46 +1,16 @@
-"""`python -m harness status`: what of the published records holds for the code as it is here."""
+"""Which records hold for the code as it is here, which have lapsed, and why."""
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from harness.vocabulary import Exit
 
 if TYPE_CHECKING:
     from harness.matrix.cases import Case
     from harness.provenance.codebase import Provenance
     from harness.provenance.lock import State
     from harness.records import Record
-
-SUMMARY = "show which records hold for the code and libraries as they are here, and which lapsed"
-
-MORE = """\
-A record carries a key: a digest of all that its outcome depends on. Where the code, the
-libraries or the application here would come to another key, the record has lapsed: it says
-nothing of this code, and its case has to be run again. Only a run gives a record its key.
-
-because: the components of the code that have changed since (harness/provenance/components.py
-tells what each is), or
-  libraries    TensorFlow, tf_keras, tfmot or LiteRT has another version here
-  application  the source that the model is built from has changed, or is gone
-  technique    the technique's own class or a setting of it has changed, or is gone
-  options      the run had other options than the default
-  unrecorded   the record does not say which state of the code it was run with
-
-Reads records and sources, writes nothing, and needs no TensorFlow.
-
-examples:
-  harness status                     the published run
-  harness status .harness            what the last run left
-  harness status --json              {"columns": [{"technique", "variant", "records", "hold",
-                                     "lapsed", "because", "seconds"}]}; seconds: of a run of
-                                     the lapsed ones
-"""
 
 #: Of the libraries in a key, what a record's environment calls each.
 _IN_ENVIRONMENT = {
@@ -72,40 +42,6 @@ class Lapsed:
 
     record: Record
     because: tuple[str, ...]
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options of the command."""
-    from harness.paths import REPORTS
-
-    parser.add_argument(
-        "results",
-        nargs="?",
-        type=Path,
-        default=REPORTS,
-        metavar="RESULTS",
-        help="a results.jsonl, or a folder that holds one (default: reports/ beside the harness "
-        "package)",
-    )
-    parser.add_argument("--json", action="store_true", help="print columns as JSON, nothing else")
-
-
-def run(given: argparse.Namespace) -> Exit:
-    """Show the status as the command line says."""
-    from harness import environment, records
-    from harness.provenance import lock
-    from harness.provenance.codebase import here
-    from harness.records.kinds import of_matrix
-
-    found = records.latest(of_matrix([given.results])).values()
-    gone = lapsed(found, lock.read(given.results), here())
-    workers = environment.worker_count()
-    rows = columns(found, gone, workers)
-    if given.json:
-        print(json.dumps({"columns": [asdict(row) for row in rows]}))
-    else:
-        print(text(rows, gone, workers))
-    return Exit.AS_EXPECTED
 
 
 # --- what has lapsed, and why -----------------------------------------------------------------

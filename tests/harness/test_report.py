@@ -92,7 +92,8 @@ def test_what_no_file_can_hold_is_replaced(tmp_path: Path) -> None:
 
 def test_reports_need_no_tensorflow() -> None:
     code = (
-        "import sys; from pathlib import Path; from harness import report; from harness.baseline import compare;"
+        "import sys; from pathlib import Path; from harness import report;"
+        "from harness.baseline import compare;"
         "from harness.report import terminal, page, summary, tables;"
         "assert not {'tensorflow', 'tf_keras', 'keras'} & set(sys.modules)"
     )

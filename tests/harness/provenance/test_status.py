@@ -128,7 +128,7 @@ def test_the_text_ends_with_what_to_do(run: Path, capsys: pytest.CaptureFixture[
 def test_it_writes_nothing_and_imports_no_tensorflow(run: Path) -> None:
     before = {file: file.read_bytes() for file in run.glob("*.json*")}
     code = (
-        "import sys; from harness import cli; code = cli.main(['status', sys.argv[1]]);"
+        "import sys; from harness.cli import main as cli; code = cli.main(['status', sys.argv[1]]);"
         "assert not {'tensorflow', 'tf_keras', 'pandas'} & set(sys.modules); sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True)

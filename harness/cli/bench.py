@@ -14,6 +14,7 @@ from harness.vocabulary import Exit, Status, UsageError
 if TYPE_CHECKING:
     from harness.benchmark.definition.targets import Judged
 
+NAME = "bench"
 SUMMARY = "train small models on real data, and measure what each technique costs them"
 
 MORE = """\
@@ -31,58 +32,58 @@ examples:
 """
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(sub: argparse.ArgumentParser) -> None:
     """Give a parser the options of the command."""
     from harness.benchmark.definition.applications import MEMBERS
     from harness.benchmark.definition.settings import DEFAULT, FIRST_SEED, QUICK, REPEATS
     from harness.benchmark.definition.techniques import BY_ID
 
     words = {"action": "append", "default": [], "metavar": "A,B"}
-    parser.add_argument(
+    sub.add_argument(
         "--quick", action="store_true", help="two small applications, one seed, fewer epochs"
     )
-    parser.add_argument(
+    sub.add_argument(
         "--applications",
         **words,  # type: ignore[arg-type]
         help=f"names or patterns of {', '.join(one.name for one in MEMBERS)} (default: all of "
         "these), any that `harness list --what applications` shows, or package.module:function",
     )
-    parser.add_argument(
+    sub.add_argument(
         "--techniques",
         **words,  # type: ignore[arg-type]
         help=f"ids or patterns of {', '.join(BY_ID)} (default: all); what they start from is "
         "run too",
     )
-    parser.add_argument(
+    sub.add_argument(
         "--repeats",
         type=at_least_one,
         metavar="N",
         help=f"seeds, one after the other (default: {REPEATS}; 1 with --quick)",
     )
-    parser.add_argument(
+    sub.add_argument(
         "--seed",
         type=seed,
         default=FIRST_SEED,
         metavar="N",
         help="the first seed (default: %(default)d)",
     )
-    parser.add_argument(
+    sub.add_argument(
         "--epochs",
         type=at_least_one,
         metavar="N",
         help="passes over the images for a float model; pruning takes 2/5 of them, other "
         f"fine-tuning 1/4 (default: {DEFAULT.epochs}; {QUICK.epochs} with --quick)",
     )
-    parser.add_argument(
+    sub.add_argument(
         "-n", type=at_least_one, metavar="N", help="units at once (default: one per core)"
     )
-    parser.add_argument(
+    sub.add_argument(
         "--results",
         type=Path,
         metavar="DIR",
         help="where the records are (default: reports/bench; .harness/bench-quick with --quick)",
     )
-    parser.add_argument(
+    sub.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -90,11 +91,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the page; its CSV goes beside it (default: bench.html in the folder that holds "
         "the records, or beside that folder for the default one)",
     )
-    parser.add_argument("--fresh", action="store_true", help="run finished units again")
-    parser.add_argument(
+    sub.add_argument("--fresh", action="store_true", help="run finished units again")
+    sub.add_argument(
         "--only-report", action="store_true", help="run nothing, write the page from the records"
     )
-    parser.add_argument("--runtime", default=None, help=argparse.SUPPRESS)  # of the tests
+    sub.add_argument("--runtime", default=None, help=argparse.SUPPRESS)  # of the tests
 
 
 def run(given: argparse.Namespace) -> Exit:

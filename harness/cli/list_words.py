@@ -1,0 +1,55 @@
+"""`harness list`: the words that other commands take."""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.cli.arguments import add_table
+from harness.runs import options
+from harness.vocabulary import STAGES, VARIANTS, Exit
+
+NAME = "list"
+SUMMARY = "show the cases a run would have"
+MORE = "examples:\n  harness list --techniques prune\n  harness list --what techniques"
+
+
+def add_options(sub: argparse.ArgumentParser) -> None:
+    add_table(sub, options.SELECTION)
+    sub.add_argument(
+        "--what",
+        choices=("cases", "applications", "families", "techniques", "variants", "stages", "labels"),
+        default="cases",
+        help="the words to list (default: %(default)s, the ids that `harness case` takes)",
+    )
+
+
+def run(given: argparse.Namespace) -> Exit:
+    from harness import techniques
+    from harness.matrix import applications
+    from harness.matrix.cases import Selection
+
+    words = (
+        options.split(given.applications),
+        options.split(given.techniques),
+        options.split(given.variants),
+    )
+    if given.what == "cases":
+        rows = [case.id for case in Selection(*words).cases()]
+    elif given.what in ("applications", "families"):
+        chosen = applications.select(words[0])
+        if given.what == "applications":
+            rows = [f"{a.name:<20} {a.family}" for a in chosen]
+        else:
+            rows = list(dict.fromkeys(a.family for a in chosen))
+    elif given.what == "techniques":
+        rows = [f"{t.id:<14} {t.owner:<10} {t.title}" for t in techniques.select(words[1])]
+    elif given.what == "variants":
+        rows = [f"{name:<6} {meaning}" for name, meaning in VARIANTS.items()]
+    elif given.what == "stages":
+        rows = list(STAGES)
+    else:
+        from harness.failures.classify import BY_NAME
+
+        rows = [f"{e.name:<24} {e.cause}" for e in BY_NAME.values()]
+    print("\n".join(rows))
+    return Exit.AS_EXPECTED

@@ -1,0 +1,44 @@
+"""`harness relabel`: records that are there, labelled anew."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from harness.cli.arguments import add_results
+from harness.paths import EXPECTATIONS
+from harness.records.kinds import of_matrix
+from harness.vocabulary import Exit
+
+NAME = "relabel"
+SUMMARY = "apply today's classifier and baseline to records that are there already"
+MORE = "For use after a change of harness/failures/labels.py: nothing has to be run again."
+
+
+def add_options(sub: argparse.ArgumentParser) -> None:
+    add_results(sub, many=False)
+    sub.add_argument(
+        "--expectations",
+        type=Path,
+        default=EXPECTATIONS,
+        metavar="FILE",
+        help="the baseline to compare with (default: harness/baseline/expectations.txt)",
+    )
+
+
+def run(given: argparse.Namespace) -> Exit:
+    from harness import records
+    from harness.baseline import expectations
+    from harness.failures import classify
+    from harness.runs import session
+
+    path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
+    found = of_matrix([path])
+    baseline = expectations.read(given.expectations)
+    fresh = [session.compared(classify.apply(r), baseline) for r in found]
+    records.write(path, fresh)
+    changed = [(a, b) for a, b in zip(found, fresh, strict=True) if a.label != b.label]
+    for a, b in changed:
+        print(f"{a.case}  {a.label} -> {b.label}")
+    print(f"{len(changed)} of {len(found)} labels changed")
+    return Exit.AS_EXPECTED

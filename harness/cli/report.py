@@ -1,0 +1,39 @@
+"""`harness report`: the reports of records that are there."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from harness.cli.arguments import add_results
+from harness.records.kinds import of_matrix
+from harness.vocabulary import Exit, UsageError
+
+NAME = "report"
+SUMMARY = "write index.html, matrix.csv and summary.md from records"
+MORE = ""
+
+
+def add_options(sub: argparse.ArgumentParser) -> None:
+    add_results(sub, many=True)
+    sub.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where to write them; the folder is made if it is not there",
+    )
+
+
+def run(given: argparse.Namespace) -> Exit:
+    from harness import report
+
+    found = of_matrix(given.results)
+    try:
+        given.output.mkdir(parents=True, exist_ok=True)
+        report.write(found, given.output)
+    except OSError as error:
+        raise UsageError(f"cannot write to {given.output}: {error.strerror}") from error
+    print(f"{given.output / 'index.html'}")
+    return Exit.AS_EXPECTED
