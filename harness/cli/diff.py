@@ -26,8 +26,9 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> Exit:
     from harness import records
     from harness.baseline import compare
+    from harness.report import diff
 
     before, after = (records.latest(of_matrix([path])) for path in (given.before, given.after))
     found = compare.compare(before, after)
-    print(compare.to_markdown(found) if given.markdown else compare.to_text(found))
+    print(diff.to_markdown(found) if given.markdown else diff.to_text(found))
     return compare.exit_code(found)

@@ -32,7 +32,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> Exit:
     from harness import records
     from harness.provenance import lock
-    from harness.records import merge
+    from harness.runs import merge
 
     joined = merge.merge(read(given.results), allow_mixed=given.allow_mixed)
     try:

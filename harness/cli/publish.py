@@ -42,8 +42,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> Exit:
     from harness.paths import shown
-    from harness.records import merge
-    from harness.runs import conclude
+    from harness.runs import conclude, merge
 
     joined = merge.merge(of_matrix(given.results))
     if not given.partial:

@@ -66,7 +66,7 @@ def _run_pytest(given: argparse.Namespace, interrupts: Interrupts) -> Exit:
     import pytest
 
     from harness import plugin
-    from harness.execution import schedulers
+    from harness.pytest_plugin import schedulers
     from harness.pytest_plugin.driver import Driver
     from harness.runs import session
 

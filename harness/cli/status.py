@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from harness.paths import REPORTS
+from harness.provenance.status import Column, Lapsed, duration_of
+from harness.runs.progress import duration
 from harness.vocabulary import Exit
+
+#: Up to how many applications a command names; more: the whole column is run.
+_NAMED = 8
 
 NAME = "status"
 SUMMARY = "show which records hold for the code and libraries as they are here, and which lapsed"
@@ -18,7 +24,7 @@ A record carries a key: a digest of all that its outcome depends on. Where the c
 libraries or the application here would come to another key, the record has lapsed: it says
 nothing of this code, and its case has to be run again. Only a run gives a record its key.
 
-because: the components of the code that have changed since (harness/provenance/components.py
+because: the components of the code that have changed since (harness/techniques/components.py
 tells what each is), or
   libraries    TensorFlow, tf_keras, tfmot or LiteRT has another version here
   application  the source that the model is built from has changed, or is gone
@@ -65,5 +71,72 @@ def run(given: argparse.Namespace) -> Exit:
     if given.json:
         print(json.dumps({"columns": [asdict(row) for row in rows]}))
     else:
-        print(status.text(rows, gone, workers))
+        print(text(rows, gone, workers))
     return Exit.AS_EXPECTED
+
+
+def text(rows: Sequence[Column], gone: Sequence[Lapsed], workers: int) -> str:
+    """Return the status as aligned text, and what to do next."""
+    heads = ("technique", "variant", "records", "hold", "lapsed", "a run takes", "because")
+    table = [
+        (
+            *(row.technique, row.variant, str(row.records), str(row.hold), str(row.lapsed)),
+            duration(row.seconds) if row.lapsed else "",
+            ", ".join(row.because),
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in (heads, *table)) for i in range(len(heads))]
+    lines = []
+    for line in (heads, *table):
+        cells = [
+            cell.rjust(width) if 2 <= place <= 5 else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    total, held = sum(row.records for row in rows), sum(row.hold for row in rows)
+    lines += ["", f"{total} records: {held} hold, {len(gone)} have lapsed."]
+    if gone:
+        at_once = "one case at a time" if workers == 1 else f"{workers} cases at once"
+        lines.append(
+            f"To run these takes about {duration(duration_of(gone, workers))} here, {at_once}:"
+        )
+        lines += [f"  {command}" for command in commands(gone)]
+    empty = [row.technique for row in rows if not row.records]
+    if empty:
+        lines.append("Techniques that have no records yet:")
+        lines.append(f"  python -m harness run --techniques {','.join(empty)} --results {_FOLDER}")
+        if not gone:
+            lines.append(f"  {_PUBLISH}")
+    if not gone and not empty:
+        lines.append("Nothing has to be run.")
+    return "\n".join(lines)
+
+
+_FOLDER = ".harness/lapsed"
+_PUBLISH = f"python -m harness publish {_FOLDER}"
+
+
+def commands(gone: Iterable[Lapsed]) -> list[str]:
+    """Return the commands that run what has lapsed, and publish it."""
+    from harness import techniques
+    from harness.matrix import applications
+
+    known = techniques.registry()
+    rows = {one.name for one in applications.discover()}
+    named: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    cells: dict[tuple[str, str], set[str]] = {}
+    for one in gone:
+        record = one.record
+        if record.technique in known and record.application in rows:
+            cells.setdefault((record.variant, record.technique), set()).add(record.application)
+    for (variant, technique), found in sorted(cells.items()):
+        few = tuple(sorted(found)) if len(found) <= _NAMED else ()
+        named.setdefault((variant, few), []).append(technique)
+    told: list[str] = []
+    for (variant, few), columns in named.items():
+        ordered = [technique for technique in known if technique in columns]
+        words = f"python -m harness run --techniques {','.join(ordered)} --variants {variant}"
+        words += f" --applications {','.join(few)}" if few else ""
+        told.append(f"{words} --results {_FOLDER}{'' if not told else ' --resume'}")
+    return [*told, _PUBLISH] if told else []

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import techniques
-from harness.execution import numerics, variables
+from harness.execution import variables
 from harness.matrix.applications import DEFAULT_KERAS_MODULE, keras_module
-from harness.stages import options_from, stage, up_to
+from harness.stages import numerics, options_from, stage, up_to
 from harness.stages.foundation import Foundation
 from harness.stages.workbench import Bench
 from harness.vocabulary import UsageError

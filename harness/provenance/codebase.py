@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
 
-from harness.provenance.components import COMPONENTS, OF_STAGES, of_case
 from harness.provenance.source_digest import Closure, Code
 from harness.provenance.sources import Source, Sources
+from harness.techniques.components import COMPONENTS, OF_STAGES, of_case
 
 
 class Provenance:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.execution import numerics
 from harness.matrix.applications import distribution_version, keras_module
 from harness.matrix.cases import Case
 from harness.provenance.codebase import Provenance, here
 from harness.records import Record
-from harness.stages import up_to
+from harness.stages import numerics, up_to
 from harness.stages.workbench import Options
 from harness.techniques import Technique
 from harness.vocabulary import Status

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.matrix.cases import Case, parse
+from harness.provenance.costs import Costs
 from harness.provenance.keys import ENDED_EARLY, key_of
 from harness.records import Record
-from harness.runs.sample import Costs
 from harness.stages import up_to
 from harness.stages.workbench import Options
 from harness.techniques import registry

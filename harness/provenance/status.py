@@ -19,9 +19,6 @@ _IN_ENVIRONMENT = {
     "ai-edge-litert": "ai_edge_litert",
 }
 
-#: Up to how many applications a command names; more: the whole column is run.
-_NAMED = 8
-
 
 @dataclass
 class Column:
@@ -127,7 +124,7 @@ def columns(found: Iterable[Record], gone: Sequence[Lapsed], workers: int) -> li
         mine = [one for one in gone if (one.record.technique, one.record.variant) == key]
         row.lapsed, row.hold = len(mine), row.records - len(mine)
         row.because = sorted({why for one in mine for why in one.because})
-        row.seconds = round(_duration(mine, workers), 1)
+        row.seconds = round(duration_of(mine, workers), 1)
     order, variants = list(techniques.registry()), list(VARIANTS)
     return sorted(
         rows.values(),
@@ -138,79 +135,7 @@ def columns(found: Iterable[Record], gone: Sequence[Lapsed], workers: int) -> li
     )
 
 
-def _duration(gone: Sequence[Lapsed], workers: int) -> float:
+def duration_of(gone: Sequence[Lapsed], workers: int) -> float:
     """Return how long a run of cases takes here: their share of the workers, or the longest."""
     seconds = [one.record.seconds for one in gone]
     return max(sum(seconds) / workers, max(seconds, default=0.0))
-
-
-# --- text ---------------------------------------------------------------------------------------
-
-
-def text(rows: Sequence[Column], gone: Sequence[Lapsed], workers: int) -> str:
-    """Return the status as aligned text, and what to do next."""
-    from harness.runs.progress import duration
-
-    heads = ("technique", "variant", "records", "hold", "lapsed", "a run takes", "because")
-    table = [
-        (
-            *(row.technique, row.variant, str(row.records), str(row.hold), str(row.lapsed)),
-            duration(row.seconds) if row.lapsed else "",
-            ", ".join(row.because),
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[i]) for line in (heads, *table)) for i in range(len(heads))]
-    lines = []
-    for line in (heads, *table):
-        cells = [
-            cell.rjust(width) if 2 <= place <= 5 else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    total, held = sum(row.records for row in rows), sum(row.hold for row in rows)
-    lines += ["", f"{total} records: {held} hold, {len(gone)} have lapsed."]
-    if gone:
-        at_once = "one case at a time" if workers == 1 else f"{workers} cases at once"
-        lines.append(
-            f"To run these takes about {duration(_duration(gone, workers))} here, {at_once}:"
-        )
-        lines += [f"  {command}" for command in commands(gone)]
-    empty = [row.technique for row in rows if not row.records]
-    if empty:
-        lines.append("Techniques that have no records yet:")
-        lines.append(f"  python -m harness run --techniques {','.join(empty)} --results {_FOLDER}")
-        if not gone:
-            lines.append(f"  {_PUBLISH}")
-    if not gone and not empty:
-        lines.append("Nothing has to be run.")
-    return "\n".join(lines)
-
-
-_FOLDER = ".harness/lapsed"
-_PUBLISH = f"python -m harness publish {_FOLDER}"
-
-
-def commands(gone: Iterable[Lapsed]) -> list[str]:
-    """Return the commands that run what has lapsed, and publish it."""
-    from harness import techniques
-    from harness.matrix import applications
-
-    known = techniques.registry()
-    rows = {one.name for one in applications.discover()}
-    named: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    cells: dict[tuple[str, str], set[str]] = {}
-    for one in gone:
-        record = one.record
-        if record.technique in known and record.application in rows:
-            cells.setdefault((record.variant, record.technique), set()).add(record.application)
-    for (variant, technique), found in sorted(cells.items()):
-        few = tuple(sorted(found)) if len(found) <= _NAMED else ()
-        named.setdefault((variant, few), []).append(technique)
-    told: list[str] = []
-    for (variant, few), columns in named.items():
-        ordered = [technique for technique in known if technique in columns]
-        words = f"python -m harness run --techniques {','.join(ordered)} --variants {variant}"
-        words += f" --applications {','.join(few)}" if few else ""
-        told.append(f"{words} --results {_FOLDER}{'' if not told else ' --resume'}")
-    return [*told, _PUBLISH] if told else []

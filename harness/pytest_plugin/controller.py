@@ -12,14 +12,15 @@ import pytest
 
 from harness import techniques
 from harness.execution import admission
-from harness.execution.loop import group
 from harness.matrix.cases import Case
 from harness.paths import shown
+from harness.provenance.costs import UNKNOWN_SECONDS
 from harness.pytest_plugin import asked
 from harness.pytest_plugin.asked import DRIVING, is_full, settings
 from harness.pytest_plugin.collection import is_left_out, recorded
 from harness.records import Record
 from harness.runs import conclude, prepare, progress, sampling, session
+from harness.runs.loop import group
 from harness.runs.results_lock import lock
 from harness.vocabulary import Exit
 
@@ -129,7 +130,7 @@ class Controller:
         columns = {name: counts[name] for name in techniques.registry() if counts[name]}
         rows = len({group(case) for case in cases})
         run = [case.id for case in cases if case.id not in self.reused]
-        known = {case: self.seconds.get(case, progress.UNKNOWN_SECONDS) for case in run}
+        known = {case: self.seconds.get(case, UNKNOWN_SECONDS) for case in run}
         seconds = max(sum(known.values()) / workers, max(known.values(), default=0.0))
         here = f"{len(run)} to run here, {workers} at once, about {progress.duration(seconds)}"
         return progress.announcement(

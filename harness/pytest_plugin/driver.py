@@ -10,13 +10,13 @@ import pytest
 
 from harness.execution.interrupts import Interrupts
 from harness.execution.jobs import ExecutorLost
-from harness.execution.loop import Loop
-from harness.execution.schedulers import Scheduler
 from harness.matrix.cases import Case
 from harness.pytest_plugin.asked import DRIVING, Driving
 from harness.pytest_plugin.collection import case_of
 from harness.pytest_plugin.controller import Controller
+from harness.pytest_plugin.schedulers import Scheduler
 from harness.records import Record
+from harness.runs.loop import Loop
 from harness.vocabulary import UsageError
 
 CONTROLLER = "harness-controller"

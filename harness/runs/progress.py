@@ -11,6 +11,7 @@ from typing import Any
 from harness.execution.admission import Note
 from harness.failures.facts import headline
 from harness.paths import interpreter
+from harness.provenance.costs import UNKNOWN_SECONDS
 from harness.records import Record
 from harness.vocabulary import Expectation, Status
 
@@ -20,9 +21,6 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     Status.BLOCKED.value: ("blocked", "yellow"),
 }
 _FAILED = ("failed", "red")
-
-#: What a case is taken to cost when nothing is known of it.
-UNKNOWN_SECONDS = 20.0
 
 #: So much work counts as done at the pace of the earlier run, before there is more to go by.
 PRIOR_SECONDS = 60.0

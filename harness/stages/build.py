@@ -6,8 +6,8 @@ import importlib
 import inspect
 from typing import Any
 
-from harness.stages.foundation import names
 from harness.stages.inputs import weights
+from harness.stages.names import names
 from harness.stages.workbench import Bench
 
 #: What the constructor is called with, per variant; names it does not take are left out.

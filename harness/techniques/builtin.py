@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.techniques import register
 from harness.techniques.clustering import Cluster, ClusterTfmot
 from harness.techniques.combined import Cqat, Pcqat, Pqat
 from harness.techniques.control import Float
 from harness.techniques.post_training import PtqDynamic, PtqFloat16, PtqInt8
 from harness.techniques.pruning import Prune, Prune2x4, PruneTfmot
 from harness.techniques.quantization import Qat, QatAnnotate, QatTfmot
+from harness.techniques.registry import register
 
 for _technique in (
     *(Float, QatTfmot, QatAnnotate, Qat, PtqInt8, PtqDynamic, PtqFloat16),

@@ -11,7 +11,7 @@ from harness.techniques.promises import Promise
 from harness.techniques.treated import Treated
 
 if TYPE_CHECKING:
-    from optim.sparsity.report import KernelSparsity
+    from optim.sparsity.measure import KernelSparsity
 
 
 class Clustered(Treated):
@@ -46,7 +46,7 @@ class ClusterTfmot(Clustered):
     def kernels(self, model: Any) -> list[KernelSparsity]:
         from tensorflow_model_optimization.python.core.clustering.keras import cluster_wrapper
 
-        from optim.sparsity.report import KernelSparsity, measure
+        from optim.sparsity.measure import KernelSparsity, measure
 
         found = []
         for wrapper in model._flatten_layers():

@@ -15,7 +15,8 @@ from harness.stages.workbench import CheckError
 from harness.techniques.control import Float
 
 if TYPE_CHECKING:
-    from optim.sparsity.report import KernelSparsity, SparsityReport
+    from optim.sparsity.measure import KernelSparsity
+    from optim.sparsity.report import SparsityReport
 
 #: How far the sparsity of all kernels together may be from the one aimed at, as a share of 1.
 TOLERANCE = 0.005

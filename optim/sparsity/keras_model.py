@@ -14,7 +14,7 @@ from optim.models.kernels import Slot, built_slots, input_axis, with_depthwise
 from optim.pruning.wrapper import PRUNABLE, AnyPruneLowMagnitude, kernel_names
 from optim.pruning.wrapper import kernels as prunable_kernels
 from optim.quantization.quantizers.preserving import PreservingQuantizer
-from optim.sparsity.report import KernelSparsity, measure
+from optim.sparsity.measure import KernelSparsity, measure
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import (  # isort: skip

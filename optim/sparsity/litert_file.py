@@ -13,7 +13,7 @@ import numpy as np
 from optim import litert
 from optim.litert.layer_names import layer_of
 from optim.sparsity.distinct import count_both, count_unique
-from optim.sparsity.report import KernelSparsity, measure
+from optim.sparsity.measure import KernelSparsity, measure
 
 __all__ = ["kernels"]
 

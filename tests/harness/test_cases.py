@@ -33,8 +33,7 @@ def wide_prune(monkeypatch: pytest.MonkeyPatch) -> Float:
     """A technique whose id ends like another's."""
     one = Float()
     one.id = "wide-prune"
-    techniques.registry()
-    monkeypatch.setitem(techniques._registry, one.id, one)
+    monkeypatch.setitem(techniques.registry(), one.id, one)
     return one
 
 

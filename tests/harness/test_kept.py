@@ -12,7 +12,8 @@ import pytest
 from harness.techniques import promises, registry
 from harness.techniques.promises import Promise
 from harness.techniques.treated import Treated
-from optim.sparsity.report import KernelSparsity, SparsityReport
+from optim.sparsity.measure import KernelSparsity
+from optim.sparsity.report import SparsityReport
 
 SPARSE = Promise(sparsity=0.5)
 PATTERN = Promise(m_by_n=(2, 4))

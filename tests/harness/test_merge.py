@@ -9,7 +9,7 @@ import pytest
 
 from harness.environment import IDENTITY
 from harness.records import Record
-from harness.records.merge import merge
+from harness.runs.merge import merge
 from harness.vocabulary import UsageError
 
 MakeRecord = Callable[..., Record]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.execution.admission import Note
+from harness.provenance.costs import UNKNOWN_SECONDS
 from harness.pytest_plugin.controller import Controller
 from harness.records import Failure, Record, StageResult
 from harness.runs import progress
@@ -91,7 +92,7 @@ def test_the_first_case_alone_does_not_set_the_pace() -> None:
 
 def test_an_unknown_case_counts_as_a_usual_one() -> None:
     meter = Meter(["A", "B"], {"A": 10.0}, workers=1)
-    assert left(meter.line(ended("A", 10.0))) == duration(progress.UNKNOWN_SECONDS)
+    assert left(meter.line(ended("A", 10.0))) == duration(UNKNOWN_SECONDS)
 
 
 def test_what_is_reused_says_so_and_does_not_count_as_pace() -> None:

@@ -20,7 +20,8 @@ from optim import (
 from optim.errors import ConfigError, KerasModelError, ModelFileError
 from optim.pruning.wrapper import pruned_layers
 from optim.sparsity.distinct import count_both, count_unique, count_unique_by_channel
-from optim.sparsity.report import SparsityReport, measure
+from optim.sparsity.measure import measure
+from optim.sparsity.report import SparsityReport
 
 
 @pytest.fixture

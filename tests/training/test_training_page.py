@@ -21,7 +21,7 @@ from harness.benchmark.report.plots import canvas, labels, marks, plots, scales
 from harness.records import Failure, Record
 from harness.records.kinds import read
 from harness.report import text
-from optim.sparsity.report import MANY
+from optim.sparsity.distinct import MANY
 
 MakeRecord = Callable[..., Record]
 

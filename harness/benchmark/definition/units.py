@@ -9,11 +9,11 @@ from typing import Any
 from harness.benchmark.definition.applications import Member
 from harness.benchmark.definition.settings import Settings
 from harness.benchmark.definition.techniques import BY_ID, Technique
-from harness.execution import numerics
 from harness.matrix.applications import Application, distribution_version
 from harness.provenance.codebase import Provenance, here
-from harness.provenance.components import OF_BENCHMARK
 from harness.provenance.keys import digest_of, libraries
+from harness.stages import numerics
+from harness.techniques.components import OF_BENCHMARK
 from harness.vocabulary import BENCH
 
 #: The word of these records where those of the matrix have the variant.

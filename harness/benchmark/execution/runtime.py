@@ -17,9 +17,9 @@ from typing import Any
 
 from harness.benchmark.definition.settings import Settings
 from harness.benchmark.definition.techniques import BY_ID, Technique
-from harness.execution import numerics
 from harness.execution import runtime as matrix
 from harness.matrix.applications import Application
+from harness.stages import numerics
 from harness.vocabulary import UsageError
 
 Report = Callable[[Mapping[str, Any]], None]

@@ -24,9 +24,10 @@ from harness.execution.isolation import Limits, Outcome, Runner
 from harness.matrix.applications import distribution_version
 from harness.paths import REPORTS, working_dir
 from harness.provenance import lock
+from harness.provenance.costs import UNKNOWN_SECONDS
 from harness.records import Record
 from harness.runs import session
-from harness.runs.progress import UNKNOWN_SECONDS, Heartbeat, Meter, digest
+from harness.runs.progress import Heartbeat, Meter, digest
 from harness.vocabulary import Expectation, Status
 
 RUNTIME = "harness.benchmark.execution.runtime"

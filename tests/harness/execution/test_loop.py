@@ -12,10 +12,10 @@ import pytest
 from harness import records
 from harness.execution.isolation import Outcome
 from harness.execution.jobs import Done, Job
-from harness.execution.loop import Loop
 from harness.matrix.cases import Case, Selection
 from harness.records import Failure, Record
 from harness.runs import session
+from harness.runs.loop import Loop
 from harness.runs.session import MemoryHistory, Recorder, Settings
 from harness.vocabulary import Status
 

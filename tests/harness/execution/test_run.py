@@ -19,7 +19,7 @@ import pytest
 from workbench import Bench
 
 from harness import records
-from harness.execution import schedulers
+from harness.pytest_plugin import schedulers
 from harness.records import RecordError
 from harness.runs import prepare, results_lock
 from harness.vocabulary import UsageError

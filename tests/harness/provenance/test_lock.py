@@ -12,10 +12,10 @@ from harness import records
 from harness.cli import main
 from harness.paths import REPORTS
 from harness.provenance import lock
-from harness.provenance.components import COMPONENTS
 from harness.provenance.lock import State
 from harness.records import Record
 from harness.runs import conclude
+from harness.techniques.components import COMPONENTS
 
 MakeRecord = Callable[..., Record]
 

@@ -5,7 +5,7 @@ components. Of the harness it follows what a case works with: stages and techniq
 case is run (`harness.execution`, the registry of techniques, and what collects, isolates and
 records) decides whether there is an outcome and how long it takes, not what it is: threads
 and memory are facts of the machine, and what TensorFlow is told that changes its sums is
-a component of its own (`harness.execution.numerics`), and so are the options.
+a component of its own (`harness.stages.numerics`), and so are the options.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import optim
 from harness import techniques
 from harness.provenance import codebase
 from harness.provenance.codebase import Provenance
-from harness.provenance.components import COMPONENTS, of_case
 from harness.provenance.source_digest import Closure, Code, Statement
 from harness.provenance.sources import Source, Sources
 from harness.stages import up_to
+from harness.techniques.components import COMPONENTS, of_case
 
 Keys = dict[str, object]
 
@@ -312,7 +312,7 @@ KEPT_NAMES = {
     "harness",
     "harness.stages",
     "harness.techniques",
-    "harness.execution.numerics",
+    "harness.stages.numerics",
 } | {entry.partition(":")[0] for one in COMPONENTS.values() for entry in one.entries}
 
 

@@ -10,7 +10,8 @@ from fake_records import FAMILIES
 from harness import techniques
 from harness.matrix.applications import Application
 from harness.matrix.cases import Case
-from harness.runs.sample import Costs, Sample, draw
+from harness.provenance.costs import Costs
+from harness.runs.sample import Sample, draw
 
 COLUMNS = ("float", "qat", "ptq-int8", "prune", "cluster", "pqat")
 

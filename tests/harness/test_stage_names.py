@@ -10,7 +10,7 @@ pytest.importorskip("tf_keras")
 
 import tf_keras as keras
 
-from harness.stages.foundation import names, set_names
+from harness.stages.names import names, set_names
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ COMPONENTS: Mapping[str, Component] = _table(
     Component(
         "numerics",
         "what TensorFlow is told before it starts",
-        ("harness.execution.numerics",),
+        ("harness.stages.numerics",),
         "build",
     ),
     Component(
@@ -97,7 +97,7 @@ COMPONENTS: Mapping[str, Component] = _table(
     Component(
         "benchmark",
         "training on real data",
-        ("harness.benchmark.execution.runtime:run", "harness.execution.numerics"),
+        ("harness.benchmark.execution.runtime:run", "harness.stages.numerics"),
         "build",
     ),
 )  # fmt: skip

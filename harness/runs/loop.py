@@ -11,9 +11,9 @@ from types import MappingProxyType
 from harness.execution.jobs import Done, Executor, Job
 from harness.execution.queue import Queue, Task
 from harness.matrix.cases import Case
+from harness.provenance.costs import UNKNOWN_SECONDS
 from harness.records import Record
 from harness.runs import session
-from harness.runs.progress import UNKNOWN_SECONDS
 from harness.runs.session import Recorder
 from harness.vocabulary import CONTROL
 

@@ -1,0 +1,78 @@
+"""The differences between two runs, as text and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from harness.baseline.compare import MARKS, TITLES, Diff, counted, describe, transition
+from harness.report.text import code, md
+
+
+def headline(diff: Diff) -> str:
+    """Count every kind of change in one line."""
+    parts = [
+        f"{len(changes)} {counted(kind, len(changes))}"
+        for kind, changes in diff.by_kind().items()
+        if changes
+    ]
+    return ", ".join([*parts, f"{diff.unchanged} unchanged"])
+
+
+def to_text(diff: Diff) -> str:
+    """Write a diff for a terminal: a mark, a case and what became of it per line."""
+    changes = [(kind, c) for kind, found in diff.by_kind().items() for c in found]
+    width = min(60, max((len(c.case) for _, c in changes), default=0))
+    lines = [
+        f"{MARKS[kind]} {_plain(c.case):{width}}  {_plain(transition(c))}" for kind, c in changes
+    ]
+    if lines:
+        key = "  ".join(f"{mark} {TITLES[kind]}" for kind, mark in MARKS.items())
+        lines = [key, "", *lines, ""]
+    if diff.times:
+        lines += ["time, where it changed notably:"]
+        lines += [
+            f"  {_plain(t.case)}  {t.before:.1f} s -> {t.after:.1f} s  (x{t.factor:.2f})"
+            for t in diff.times
+        ]
+        lines += [""]
+    return "\n".join([*lines, headline(diff)])
+
+
+def _plain(text: str) -> str:
+    """Keep a line of text one line, and control characters away from the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def to_markdown(diff: Diff, *, most: int = 100) -> str:
+    """Write a diff as Markdown, at most ``most`` lines per kind of change."""
+    lines = [f"**{headline(diff)}**"]
+    for kind, changes in diff.by_kind().items():
+        if changes:
+            title = f"### {TITLES[kind].capitalize()} ({len(changes)})"
+            lines += ["", title, "", "| case | before | after |", "|---|---|---|"]
+            lines += _rows(
+                changes,
+                most,
+                lambda c: (code(c.case), md(describe(c.before)), md(describe(c.after))),
+            )
+    if diff.times:
+        lines += [
+            "",
+            f"### Time ({len(diff.times)})",
+            "",
+            "| case | before | after | factor |",
+            "|---|--:|--:|--:|",
+        ]
+        lines += _rows(
+            diff.times,
+            most,
+            lambda t: (code(t.case), f"{t.before:.1f} s", f"{t.after:.1f} s", f"x{t.factor:.2f}"),
+        )
+    return "\n".join(lines)
+
+
+def _rows(items: Iterable[object], most: int, cells: Callable[..., tuple[str, ...]]) -> list[str]:
+    items = list(items)
+    rows = [f"| {' | '.join(cells(item))} |" for item in items[:most]]
+    left = len(items) - most
+    return [*rows, "", f"... and {left} more"] if left > 0 else rows

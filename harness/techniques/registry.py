@@ -1,0 +1,70 @@
+"""The registry: every technique by its id, in the order in which they are shown."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from harness.techniques.protocol import REQUIRED, Technique
+from harness.vocabulary import UsageError, unknown
+
+ENTRY_POINTS = "tfmot_matrix.techniques"
+BUILTIN = "harness.techniques.builtin"
+
+_registry: dict[str, Technique] = {}
+
+
+def register(technique: Technique) -> Technique:
+    """Add a technique to the registry and return it.
+
+    Raises:
+      UsageError: the object lacks something, names a component that is none, or the id is
+        taken by another.
+    """
+    # Late: what a technique is keyed by is not to hold the whole table of components.
+    from harness.techniques.components import COMPONENTS
+
+    missing = [name for name in REQUIRED if not hasattr(technique, name)]
+    if missing:
+        raise UsageError(f"technique {technique!r} has no {', '.join(missing)}")
+    for name in technique.components:
+        if name not in COMPONENTS:
+            raise unknown("component", name, COMPONENTS)
+    holder = _registry.get(technique.id)
+    if holder is not None and type(holder) is not type(technique):
+        raise UsageError(f"technique id {technique.id!r} is taken by {type(holder).__name__}")
+    _registry[technique.id] = technique
+    return technique
+
+
+def registry() -> Mapping[str, Technique]:
+    """Return every registered technique by id, built-in ones first."""
+    _load_plugins()
+    return _registry
+
+
+@lru_cache(maxsize=1)
+def _load_plugins() -> None:
+    modules = [BUILTIN]
+    modules += [e.value for e in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    for name in dict.fromkeys(modules):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise UsageError(f"technique plug-in {name!r} cannot be imported: {error}") from error
+
+
+def select(ids: Iterable[str] = ()) -> tuple[Technique, ...]:
+    """Return the techniques that ``ids`` name; all of them for none.
+
+    Raises:
+      UsageError: an id is unknown; the message names the nearest.
+    """
+    known = registry()
+    ids = list(dict.fromkeys(ids)) or list(known)
+    for one in ids:
+        if one not in known:
+            raise unknown("technique", one, known)
+    return tuple(known[one] for one in ids)
