@@ -25,6 +25,8 @@ class Figure:
     median: float
     worst: float
     application: str
+    least: float
+    most: float
 
     @property
     def said(self) -> tuple[str, str]:
@@ -36,17 +38,9 @@ class Figure:
 
 def figures(records: Iterable[Record], names: Sequence[str]) -> list[Figure]:
     """Sum up those of the metrics ``names`` that occur: by technique, variant and metric."""
-    latest = order.cases(records)
-    columns: dict[tuple[str, str], list[Record]] = {
-        (technique, variant): []
-        for technique in order.techniques(latest)
-        for variant in order.variants(latest)
-    }
-    for record in latest:
-        columns[record.technique, record.variant].append(record)
     return [
         figure
-        for column in columns.values()
+        for column in order.columns(order.cases(records)).values()
         for name in names
         for figure in _figure(column, metrics.about(name))
     ]
@@ -70,4 +64,6 @@ def _figure(column: list[Record], metric: Metric) -> Iterator[Figure]:
         median=statistics.median(numbers),
         worst=worst,
         application=record.application if told else "",
+        least=min(numbers),
+        most=max(numbers),
     )

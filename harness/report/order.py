@@ -43,6 +43,18 @@ def stages(records: Iterable[Record]) -> list[str]:
     return ranked((s.name for r in records for s in r.stages), STAGES)
 
 
+def columns(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
+    """The records by technique and variant, the variants of a technique side by side."""
+    found: dict[tuple[str, str], list[Record]] = {
+        (technique, variant): []
+        for technique in techniques(records)
+        for variant in variants(records)
+    }
+    for record in records:
+        found[record.technique, record.variant].append(record)
+    return {name: column for name, column in found.items() if column}
+
+
 def cases(records: Iterable[Record]) -> list[Record]:
     """The latest record of each case, row by row and then column by column."""
     latest = {r.case: r for r in records}.values()

@@ -6,12 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from harness.baseline.compare import MARKS, counted
 from harness.records import Record
 from harness.report import metrics, order
+from harness.report.text import code, md, natural
 from harness.vocabulary import Expectation, Status
+
+T = TypeVar("T")
 
 
 class Explained(Protocol):
@@ -161,7 +164,7 @@ def run(records: Iterable[Record]) -> Run:
         run_ids=tuple(sorted({r.run_id for r in own if r.run_id})),
         started=dates[0] if dates else "",
         ended=dates[-1] if dates else "",
-        environment=_arranged(dict(common)),
+        environment=arranged(common),
         environments=len(environments),
         reused=len(reused),
         reused_dates=tuple(sorted({_day((r.reused or {}).get("date")) for r in reused} - {""})),
@@ -178,8 +181,10 @@ _FIRST = (
 )  # fmt: skip
 
 
-def _arranged(environment: dict[str, str]) -> dict[str, str]:
-    return {name: environment[name] for name in order.ranked(environment, _FIRST)}
+def arranged(facts: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Facts of an environment, by name, in the order that a reader looks for them."""
+    found = dict(facts)
+    return {name: found[name] for name in order.ranked(found, _FIRST)}
 
 
 def _day(date: Any) -> str:
@@ -192,6 +197,32 @@ def moment(date: str) -> str:
         return date
     zone = " UTC" if date.endswith(("+00:00", "Z")) else ""
     return f"{date[:10]} {date[11:16]}{zone}"
+
+
+def when(records: Iterable[Record]) -> str:
+    """Say when records were made, in a sentence; nothing if they do not say it."""
+    dates = sorted(r.started for r in records if r.started)
+    if not dates:
+        return ""
+    first, last = (md(moment(date)) for date in (dates[0], dates[-1]))
+    return f"Run {first}." if first == last else f"Run from {first} to {last}."
+
+
+def facts(environments: Iterable[Mapping[str, Any]]) -> str:
+    """Tell in Markdown what the environments say, and in what they differ."""
+    found: dict[str, Counter[str]] = {}
+    for one in environments:
+        for name, value in flat(one).items():
+            found.setdefault(name, Counter())[value] += 1
+    return " · ".join(f"{md(name)} {_values(v)}" for name, v in arranged(found.items()).items())
+
+
+def _values(found: Counter[str]) -> str:
+    if len(found) == 1:
+        return code(next(iter(found)))
+    if len(found) > 3:
+        return f"{len(found)} different ones"
+    return ", ".join(f"{code(v)} in {found[v]} records" for v in sorted(found, key=natural))
 
 
 def wording(label: str | None, explanations: Explanations) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 _PLAIN_CODE = re.compile(r"[\w .,:;=+/()\[\]-]+", re.ASCII)
@@ -60,6 +60,17 @@ def code(text: str, most: int = 300) -> str:
         return f"`{text}`"
     # Within backticks a pipe ends the cell and a backtick the code; entities do neither.
     return f"<code>{re.sub(r'[^A-Za-z0-9 .,:;=/()-]', lambda m: f'&#{ord(m[0])};', text)}</code>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Write a table in Markdown; its cells are escaped already, and what is empty is a dash.
+
+    As in Markdown's own rule of dashes, a head that ends in a colon is flush right.
+    """
+    rule = ["--:" if name.endswith(":") else "---" for name in head]
+    names = [name.removesuffix(":") for name in head]
+    cells = [[cell or "–" for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in (names, rule, *cells)]
 
 
 def three(value: float) -> str:

@@ -10,6 +10,7 @@ from harness import records
 from harness.paths import REPORTS, interpreter, shown
 from harness.provenance import lock, reference
 from harness.records import Record
+from harness.runs import results_page
 from harness.runs.session import ONLY_FAILED, RESUME, Settings
 from harness.vocabulary import Exit, Expectation, Status, UsageError, exit_for
 
@@ -160,7 +161,19 @@ def publish(run: Iterable[Record], target: Path, sources: Iterable[Path] = ()) -
     gone = len(others) - len(kept)
     if gone:
         told.append(f"{gone} cases that are no more, or say nothing, are dropped")
-    return told
+    return [*told, *_renewed(target)]
+
+
+def _renewed(target: Path) -> list[str]:
+    """Renew the document of results, if these are the reports that it is of."""
+    page = results_page.page_of(target)
+    if target.resolve() != REPORTS.resolve() or not page.parent.is_dir():
+        return []
+    try:
+        results_page.renew(target, page)
+    except UsageError as error:  # of the benchmark's records: those of the matrix were just written
+        return [f"{shown(page)} is as it was: {error}"]
+    return [f"results: {shown(page)}"]
 
 
 def exit_code(run: Iterable[Record]) -> Exit:

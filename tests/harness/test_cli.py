@@ -32,7 +32,7 @@ FakeKeras = Callable[..., Path]
 
 COMMANDS = (
     *("list", "run", "case", "report", "summary"),
-    *("merge", "publish", "diff", "accept", "relabel", "explain"),
+    *("merge", "publish", "results", "diff", "accept", "relabel", "explain"),
 )
 
 
