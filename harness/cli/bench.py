@@ -12,7 +12,7 @@ from harness.runs.options import at_least_one, seed, split
 from harness.vocabulary import Exit, Status, UsageError
 
 if TYPE_CHECKING:
-    from harness.benchmark.definition.targets import Judged
+    from harness.benchmark.report.targets import Judged
 
 NAME = "bench"
 SUMMARY = "train small models on real data, and measure what each technique costs them"
@@ -184,8 +184,7 @@ def _report(results: Path, page: Path) -> Exit:
     Raises:
       UsageError: there are no records of the benchmark, or they cannot be read.
     """
-    from harness.benchmark.definition import targets
-    from harness.benchmark.report import figures
+    from harness.benchmark.report import figures, targets
     from harness.benchmark.report.reports import write
     from harness.records.kinds import of_benchmark
 

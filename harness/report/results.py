@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.benchmark.report import markdown as benchmark
 from harness.records import Record
 from harness.report import metrics, numbers, order, overview
 from harness.report.columns import Column, Failures, columns
@@ -28,12 +27,12 @@ know. [metrics.md](metrics.md) tells what each number is; every case is in the
 NAMED = 3
 
 
-def markdown(records: Iterable[Record], training: Sequence[Record] = ()) -> str:
+def markdown(records: Iterable[Record], more: Iterable[str] = ()) -> str:
     """Write the results.
 
     Args:
       records: of the matrix; the last attempt at each case counts.
-      training: of the training benchmark.
+      more: lines of other sections, to stand behind.
     """
     latest = order.cases(records)
     found = columns(latest)
@@ -43,9 +42,8 @@ def markdown(records: Iterable[Record], training: Sequence[Record] = ()) -> str:
         *_outcomes(found),
         *_failures(found),
         *numbers.lines(latest, found),
+        *more,
     ]
-    if training:
-        lines += benchmark.lines(training)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -22,12 +22,14 @@ def text(results: Path) -> str:
     Raises:
       UsageError: there are no records of the matrix, or some cannot be read.
     """
+    from harness.benchmark.report import markdown as benchmark
     from harness.report.results import markdown
     from harness.report.text import clean
 
     training = (results if results.is_dir() else results.parent) / BENCH_NAME / RESULTS_NAME
     units = of_benchmark([training]) if training.exists() else []
-    return clean(markdown(of_matrix([results]), units))
+    more = benchmark.lines(units) if units else ()
+    return clean(markdown(of_matrix([results]), more))
 
 
 def renew(results: Path, page: Path) -> None:

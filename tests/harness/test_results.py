@@ -13,6 +13,7 @@ from fake_metrics import edges, exported
 from fake_records import ENVIRONMENT, full_run, record, with_surprises
 
 from harness import records
+from harness.benchmark.report import markdown as benchmark
 from harness.cli import main
 from harness.paths import PROJECT, REPORTS
 from harness.records import Record, StageResult
@@ -293,7 +294,7 @@ def test_the_benchmark_is_told_in_means_over_the_seeds() -> None:
         unit("MobileNet", "pqat", 2, None),
         unit("Mine|x", "qat", 1, 0.5),
     ]
-    text = markdown([record("A")], units)
+    text = markdown([record("A")], benchmark.lines(units))
     assert rows(text, "Accuracy") == [
         ["`MobileNet`", "91.0", "−0.8", "+3.0 (of 1)"],
         ["<code>Mine&#124;x</code>", "–", "–", "–"],

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from harness.benchmark.definition import targets
 from harness.benchmark.definition.techniques import TECHNIQUES
-from harness.benchmark.report import figures, page, table
+from harness.benchmark.report import figures, page, table, targets
 from harness.benchmark.report.figures import Row, Spread
 from harness.benchmark.report.plots import canvas, labels, marks, plots, scales
 from harness.records import Failure, Record

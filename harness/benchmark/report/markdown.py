@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from harness.benchmark.definition import targets, techniques
-from harness.benchmark.definition.targets import Judged
-from harness.benchmark.report import figures
+from harness.benchmark.definition import techniques
+from harness.benchmark.report import figures, targets
 from harness.benchmark.report.figures import Row, Spread
 from harness.benchmark.report.plots.plots import signed
+from harness.benchmark.report.targets import Judged
 from harness.records import Record
 from harness.report import overview
 from harness.report.order import ranked

@@ -15,9 +15,8 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from harness.benchmark.definition import targets
 from harness.benchmark.definition.settings import DEFAULT
-from harness.benchmark.report import figures
+from harness.benchmark.report import figures, targets
 from harness.benchmark.report.figures import Row, Spread
 from harness.benchmark.report.plots import canvas, marks, plots
 from harness.records import Record
