@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness import techniques
 from harness.records import Record
 from harness.report import metrics, numbers, order, overview
 from harness.report.columns import Column, Failures, columns
@@ -39,6 +40,7 @@ def markdown(records: Iterable[Record], more: Iterable[str] = ()) -> str:
     lines = [
         HEAD,
         *_run(latest, found),
+        *_techniques(),
         *_outcomes(found),
         *_failures(found),
         *numbers.lines(latest, found),
@@ -61,6 +63,15 @@ def _run(latest: Sequence[Record], found: Sequence[Column]) -> Iterator[str]:
     yield overview.facts(r.environment for r in latest)
     yield ""
     yield from _inputs(latest)
+
+
+def _techniques() -> Iterator[str]:
+    """What each technique does, as it says itself."""
+    yield "## Techniques"
+    yield ""
+    rows = [(code(t.id), md(t.title), md(t.owner)) for t in techniques.registry().values()]
+    yield from table(("technique", "what is done", "whose code"), rows)
+    yield ""
 
 
 def _inputs(latest: Sequence[Record]) -> Iterator[str]:
