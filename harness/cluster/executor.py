@@ -24,7 +24,7 @@ from harness.cluster.calls import ClusterLost, quietly_closed, within
 from harness.cluster.flights import Flight, Waiting, by_value, ended
 from harness.cluster.roster import Member, Roster, gib
 from harness.cluster.welcome import Answer, Welcome
-from harness.execution.isolation import Limits, Outcome
+from harness.execution.attempt import Limits, Outcome
 from harness.execution.jobs import Done, Job
 from harness.vocabulary import Status, UsageError
 

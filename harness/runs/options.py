@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from harness.execution.isolation import Limits
+from harness.execution.attempt import Limits
 from harness.paths import EXPECTATIONS, REPORTS
 from harness.records import RESULTS_NAME
 from harness.runs.sample import DEFAULT_BUDGET

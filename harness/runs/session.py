@@ -18,7 +18,8 @@ from harness.baseline import compare, expectations
 from harness.baseline.agreement import disagreements
 from harness.baseline.expectations import Expectations
 from harness.execution import admission
-from harness.execution.isolation import Limits, Outcome, Runner
+from harness.execution.attempt import Limits, Outcome
+from harness.execution.runner import Runner
 from harness.failures import classify
 from harness.matrix.cases import Case
 from harness.paths import EXPECTATIONS, REPORTS, interpreter, shown, working_dir

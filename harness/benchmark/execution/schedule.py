@@ -20,7 +20,8 @@ from harness import environment, records
 from harness.benchmark.definition import techniques, units
 from harness.benchmark.definition.settings import Settings
 from harness.benchmark.definition.units import Unit
-from harness.execution.isolation import Limits, Outcome, Runner
+from harness.execution.attempt import Limits, Outcome
+from harness.execution.runner import Runner
 from harness.matrix.applications import distribution_version
 from harness.paths import REPORTS, working_dir
 from harness.provenance import lock
@@ -36,7 +37,7 @@ _LASTING = (Status.PASS.value, Status.FAIL.value)
 
 
 class Running(Protocol):
-    """What a worker runs units with: `harness.execution.isolation.Runner`, or a stand-in."""
+    """What a worker runs units with: `harness.execution.runner.Runner`, or a stand-in."""
 
     def run(self, request: Mapping[str, Any]) -> Outcome: ...
     def close(self) -> None: ...

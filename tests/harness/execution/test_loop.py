@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness import records
-from harness.execution.isolation import Outcome
+from harness.execution.attempt import Outcome
 from harness.execution.jobs import Done, Job
 from harness.execution.loop import Loop
 from harness.matrix.cases import Case, Selection
