@@ -29,8 +29,8 @@ from harness.pytest_plugin.controller import Controller
 from harness.pytest_plugin.driver import CONTROLLER
 from harness.pytest_plugin.verdict import Matrix, Source
 from harness.runs import sampling
-from harness.runs import session as sessions
 from harness.runs.options import MATRIX
+from harness.runs.session import Session
 from harness.vocabulary import Exit, UsageError
 
 __all__ = ["MATRIX_FILE", "is_full", "selection"]
@@ -134,7 +134,7 @@ def _matrix_session(request: pytest.FixtureRequest) -> Iterator[Matrix]:
     driving = request.config.stash.get(DRIVING, None)
     sample = None if run.fresh else sampling.read(run)
     cases, left = (sample.cases, sample.left) if sample else ((), ())
-    source: Source = (driving and driving.source) or sessions.Session(run, sample=cases)
+    source: Source = (driving and driving.source) or Session(run, sample=cases)
     yield Matrix(source, run.accept(), left)
     source.close()
 

@@ -12,11 +12,12 @@ from harness import records
 from harness.matrix import cases
 from harness.matrix.cases import Case
 from harness.provenance import keys
+from harness.provenance import reference as references
 from harness.pytest_plugin.asked import is_worker, selection, settings
 from harness.records import Record
-from harness.runs import session
 from harness.runs.options import split
 from harness.runs.prepare import START
+from harness.runs.settings import Settings
 from harness.vocabulary import VARIANTS, Status, UsageError, unknown
 
 _CHOSEN = pytest.StashKey[list[Case]]()
@@ -107,7 +108,7 @@ def _choose(config: pytest.Config) -> list[Case]:
     picked = selection(config).cases()
     baseline = expectations.read(config.option.expectations)
     _refuse_stale(config, baseline)
-    reference = session.load_reference(config.option.reference)
+    reference = references.load(config.option.reference)
     if config.option.smoke:
         rows = {c.application.name: baseline.row(c.application.name) for c in picked}
         small = cases.smoke(picked, rows, reference.sizes())
@@ -162,9 +163,7 @@ def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
         items[:] = kept
 
 
-def is_left_out(
-    config: pytest.Config, run: session.Settings, case: Case, outcome: Record | None
-) -> bool:
+def is_left_out(config: pytest.Config, run: Settings, case: Case, outcome: Record | None) -> bool:
     """Whether what an earlier run left of a case is enough for this one."""
     if config.option.only_failed:
         return outcome is None or outcome.passed
@@ -173,7 +172,7 @@ def is_left_out(
     return outcome.key == keys.key_of(outcome, case, run.until, run.options)
 
 
-def recorded(run: session.Settings) -> dict[str, Record]:
+def recorded(run: Settings) -> dict[str, Record]:
     """Return the last record of each case that the results have; none if there are no results."""
     if not run.file.exists():
         return {}
@@ -187,7 +186,7 @@ def _worker_done(config: pytest.Config) -> dict[str, Record]:
     # Every worker has to collect the same items, so all look at the file as it was when
     # the run started, not as the first worker is already changing it.
     return recorded(
-        session.Settings(results=Path(config.workerinput["matrix_results"], START))  # type: ignore[attr-defined]
+        Settings(results=Path(config.workerinput["matrix_results"], START))  # type: ignore[attr-defined]
     )
 
 

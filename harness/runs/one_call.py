@@ -15,8 +15,10 @@ from harness.matrix import applications as _applications
 from harness.matrix.applications import Application
 from harness.matrix.cases import Case, check_stage
 from harness.records import Record
-from harness.runs import prepare, progress, session
-from harness.runs.session import Settings
+from harness.runs import prepare, progress
+from harness.runs.session import Session
+from harness.runs.settings import DEFAULT_RUNTIME, Settings
+from harness.runs.stamps import new_run_id
 from harness.vocabulary import UsageError
 
 _GREEN, _RED, _PLAIN = "\033[32m", "\033[31m", "\033[0m"
@@ -28,7 +30,7 @@ def test_applications(
     *,
     technique: str = "qat-annotate",
     until: str = "save",
-    runtime: str = session.DEFAULT_RUNTIME,
+    runtime: str = DEFAULT_RUNTIME,
 ) -> list[Record]:
     """Try one technique on every application and print a line for each.
 
@@ -61,10 +63,10 @@ def test_applications(
             until=until,
             runtime=runtime,
             fresh=True,
-            run_id=session.new_run_id(),
+            run_id=new_run_id(),
             threads=environment.cores(),  # one case at a time has the machine to itself
         )
-        one = session.Session(settings)
+        one = Session(settings)
         try:
             for row in rows:
                 record = one.run(Case(row, column, variant))

@@ -13,7 +13,7 @@ from harness.execution.attempt import Limits
 from harness.paths import EXPECTATIONS, REPORTS
 from harness.records import RESULTS_NAME
 from harness.runs.sample import DEFAULT_BUDGET
-from harness.runs.session import DEFAULT_RUNTIME
+from harness.runs.settings import DEFAULT_RUNTIME
 from harness.stages.inputs.weights import WORDS as WEIGHTS
 from harness.stages.workbench import Options
 from harness.vocabulary import STAGES, VARIANTS, unknown

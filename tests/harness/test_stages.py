@@ -14,7 +14,8 @@ from harness import techniques
 from harness.execution.attempt import Limits
 from harness.matrix import cases
 from harness.records import Record
-from harness.runs.session import Session, Settings
+from harness.runs.session import Session
+from harness.runs.settings import Settings
 from harness.stages.workbench import Options
 from harness.vocabulary import STAGES
 
