@@ -13,8 +13,8 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.execution import numerics
-from harness.matrix.applications import distribution_version, keras_module
 from harness.matrix.cases import Case
+from harness.matrix.keras_package import distribution_version, keras_module
 from harness.provenance.codebase import Provenance, here
 from harness.records import Record
 from harness.stages import up_to

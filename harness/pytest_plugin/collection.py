@@ -66,10 +66,10 @@ def declare_markers(config: pytest.Config, found: list[Case]) -> None:
     Those that no chosen case has are words of the matrix all the same.
     """
     from harness import techniques
-    from harness.matrix import applications
+    from harness.matrix import discovery
 
     names = {
-        "family": [a.family for a in (*applications.discover(), *(c.application for c in found))],
+        "family": [a.family for a in (*discovery.discover(), *(c.application for c in found))],
         "technique": list(techniques.registry()),
         "variant": list(VARIANTS),
     }
@@ -122,9 +122,9 @@ def _choose(config: pytest.Config) -> list[Case]:
 def _refuse_stale(config: pytest.Config, baseline: Any) -> None:
     """Stop at lines of the baseline that match no case: they would never be compared."""
     from harness import techniques
-    from harness.matrix import applications
+    from harness.matrix import discovery
 
-    rows = [a.name for a in applications.discover()]
+    rows = [a.name for a in discovery.discover()]
     own = [
         word.rpartition(":")[2]
         for word in split(config.option.applications)

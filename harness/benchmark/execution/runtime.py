@@ -19,7 +19,7 @@ from harness.benchmark.definition.settings import Settings
 from harness.benchmark.definition.techniques import BY_ID, Technique
 from harness.execution import numerics
 from harness.execution import runtime as matrix
-from harness.matrix.applications import Application
+from harness.matrix.application import Application
 from harness.vocabulary import UsageError
 
 Report = Callable[[Mapping[str, Any]], None]

@@ -22,7 +22,7 @@ from harness.benchmark.definition.settings import Settings
 from harness.benchmark.definition.units import Unit
 from harness.execution.attempt import Limits, Outcome
 from harness.execution.runner import Runner
-from harness.matrix.applications import distribution_version
+from harness.matrix.keras_package import distribution_version
 from harness.paths import REPORTS, working_dir
 from harness.provenance import lock
 from harness.records import Record

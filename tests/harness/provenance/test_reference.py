@@ -12,7 +12,7 @@ import pytest
 
 from harness import records, techniques
 from harness.execution.attempt import Outcome
-from harness.matrix.applications import Application
+from harness.matrix.application import Application
 from harness.matrix.cases import Case
 from harness.provenance.keys import key
 from harness.provenance.reference import Reference

@@ -14,7 +14,7 @@ import pytest
 
 from harness import records
 from harness.cli import main
-from harness.matrix import applications, cases
+from harness.matrix import cases, discovery
 from harness.provenance import keys, lock, status
 from harness.provenance.codebase import here
 from harness.records import Record
@@ -29,7 +29,7 @@ def run(tmp_path: Path, make_record: MakeRecord, fake_keras: Callable[..., Path]
     fake_keras(Pass=2)
     found = []
     now = lock.note(tmp_path)
-    for name in (one.name for one in applications.discover()):
+    for name in (one.name for one in discovery.discover()):
         for technique in ("float", "prune"):
             case = cases.parse(f"{name}-{technique}-notop")
             record = make_record(
