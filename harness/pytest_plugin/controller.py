@@ -17,7 +17,7 @@ from harness.matrix.cases import Case
 from harness.paths import shown
 from harness.pytest_plugin import asked
 from harness.pytest_plugin.asked import DRIVING, is_full, settings
-from harness.pytest_plugin.collection import is_left_out, recorded
+from harness.pytest_plugin.continuing import is_left_out, recorded
 from harness.records import Record
 from harness.runs import conclude, prepare, progress, sampling
 from harness.runs.history import MemoryHistory
