@@ -23,8 +23,9 @@ sys.path[:0] = [str(PROJECT / "tests" / "harness"), str(PROJECT / "tests" / "har
 from dask_processes import GIB, Cluster, drive, fake, own_time
 
 from harness.cluster import connect
-from harness.execution.isolation import Limits, Runner
+from harness.execution.attempt import Limits
 from harness.execution.jobs import Executor, Job
+from harness.execution.runner import Runner
 from harness.vocabulary import Status
 
 RUNTIME = "fake_runtime"

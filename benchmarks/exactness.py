@@ -72,7 +72,8 @@ class Measuring:
         return {"model": model, "variant": variant, "failure": failure[:500]}
 
     def _runner(self) -> Any:
-        from harness.execution.isolation import Limits, Runner
+        from harness.execution.attempt import Limits
+        from harness.execution.runner import Runner
 
         if not hasattr(self._threads, "runner"):
             self._threads.runner = Runner(Path(__file__).stem, Limits(seconds=1800))

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from harness.matrix.applications import distribution_version, keras_module
+from harness.matrix.keras_package import distribution_version, keras_module
 from harness.paths import PROJECT
 
 #: Distributions whose version a record states, by the name it states them under.

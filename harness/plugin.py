@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin import collection
+from harness.pytest_plugin import collection, continuing, markers
 from harness.pytest_plugin.asked import (
     DRIVING,
     MATRIX_FILE,
@@ -29,8 +29,8 @@ from harness.pytest_plugin.controller import Controller
 from harness.pytest_plugin.driver import CONTROLLER
 from harness.pytest_plugin.verdict import Matrix, Source
 from harness.runs import sampling
-from harness.runs import session as sessions
 from harness.runs.options import MATRIX
+from harness.runs.session import Session
 from harness.vocabulary import Exit, UsageError
 
 __all__ = ["MATRIX_FILE", "is_full", "selection"]
@@ -88,10 +88,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if is_worker(config) or not wants_matrix(config):
         return
     try:
-        collection.refuse_malformed(config)
+        markers.refuse_malformed(config)
         controller = Controller(config, collection.chosen(config))
-        collection.declare_markers(config, controller.chosen)
-        collection.refuse_unknown_markers(config)
+        markers.declare(config, controller.chosen)
+        markers.refuse_unknown(config)
         if config.option.collectonly:
             return
         controller.prepare()
@@ -117,12 +117,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = collection.chosen(metafunc.config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
-    collection.declare_markers(metafunc.config, chosen)
+    markers.declare(metafunc.config, chosen)
     metafunc.parametrize("matrix_case", collection.parameters(chosen))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    collection.leave_out(config, items)
+    continuing.leave_out(config, items)
 
 
 # --- 3. the run -----------------------------------------------------------------------
@@ -134,7 +134,7 @@ def _matrix_session(request: pytest.FixtureRequest) -> Iterator[Matrix]:
     driving = request.config.stash.get(DRIVING, None)
     sample = None if run.fresh else sampling.read(run)
     cases, left = (sample.cases, sample.left) if sample else ((), ())
-    source: Source = (driving and driving.source) or sessions.Session(run, sample=cases)
+    source: Source = (driving and driving.source) or Session(run, sample=cases)
     yield Matrix(source, run.accept(), left)
     source.close()
 

@@ -6,7 +6,7 @@ starts from those weights: test accuracy of the Keras model and of its int8 file
 the file as it is and deflated, and latency, over several seeds.
 
 A *unit* is one application, one technique and one seed. It runs in a process of its own
-(`harness.execution.isolation`) and leaves one record (`harness.records`); page and CSV are
+(`harness.execution.runner`) and leaves one record (`harness.records`); page and CSV are
 functions of the records.
 
     applications, techniques, settings, units   what is run: tables and keys

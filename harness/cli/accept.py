@@ -43,12 +43,12 @@ def run(given: argparse.Namespace) -> Exit:
     from harness import records, techniques
     from harness.baseline import expectations
     from harness.failures import classify
-    from harness.matrix import applications
+    from harness.matrix import discovery
 
     old = expectations.read(given.expectations)
     found = records.latest(of_matrix(given.results))
     new = expectations.accept(old, found, classify.upstream_issues())
-    names = {*(a.name for a in applications.discover()), *(r.application for r in found.values())}
+    names = {*(a.name for a in discovery.discover()), *(r.application for r in found.values())}
     known = [f"{a}-{t}-{v}" for a in names for t in techniques.registry() for v in VARIANTS]
     new.drop(new.stale(names, known))
     before, after = expectations.render(old), expectations.render(new)

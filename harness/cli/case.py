@@ -28,22 +28,25 @@ def run(given: argparse.Namespace) -> Exit:
 
     from harness import environment
     from harness.matrix import cases
-    from harness.runs import prepare, progress, session
+    from harness.runs import prepare, progress
     from harness.runs.conclude import exit_code
+    from harness.runs.session import Session
+    from harness.runs.settings import Settings
+    from harness.runs.stamps import new_run_id
 
     case = cases.parse(given.id, options.split([given.applications]))
     cases.check_stage(given.until)
     prepare.check_runtime(given.runtime)
     with tempfile.TemporaryDirectory(prefix="tfmot-matrix-case-") as folder:
-        one = session.Session(
-            session.Settings(
+        one = Session(
+            Settings(
                 results=Path(folder),
                 until=given.until,
                 options=options.options_of(given),
                 limits=options.limits_of(given),
                 runtime=given.runtime,
                 fresh=True,
-                run_id=session.new_run_id(),
+                run_id=new_run_id(),
                 # As many threads as the case gets when the matrix fills the machine.
                 threads=max(1, environment.cores() // environment.worker_count()),
             )

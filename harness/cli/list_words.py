@@ -25,7 +25,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> Exit:
     from harness import techniques
-    from harness.matrix import applications
+    from harness.matrix import selection
     from harness.matrix.cases import Selection
 
     words = (
@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> Exit:
     if given.what == "cases":
         rows = [case.id for case in Selection(*words).cases()]
     elif given.what in ("applications", "families"):
-        chosen = applications.select(words[0])
+        chosen = selection.select(words[0])
         if given.what == "applications":
             rows = [f"{a.name:<20} {a.family}" for a in chosen]
         else:

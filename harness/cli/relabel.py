@@ -29,13 +29,13 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> Exit:
     from harness import records
     from harness.baseline import expectations
+    from harness.baseline.marking import compared
     from harness.failures import classify
-    from harness.runs import session
 
     path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
     found = of_matrix([path])
     baseline = expectations.read(given.expectations)
-    fresh = [session.compared(classify.apply(r), baseline) for r in found]
+    fresh = [compared(classify.apply(r), baseline) for r in found]
     records.write(path, fresh)
     changed = [(a, b) for a, b in zip(found, fresh, strict=True) if a.label != b.label]
     for a, b in changed:

@@ -68,11 +68,11 @@ def _run_pytest(given: argparse.Namespace, interrupts: Interrupts) -> Exit:
     from harness import plugin
     from harness.pytest_plugin import schedulers
     from harness.pytest_plugin.driver import Driver
-    from harness.runs import session
+    from harness.runs.settings import COMMAND
 
     outcome = _Outcome()
     scheduler = schedulers.parse(given.n, given.scheduler)
-    driver = Driver(scheduler, interrupts, (*session.COMMAND, *given.raw[1:]))
+    driver = Driver(scheduler, interrupts, (*COMMAND, *given.raw[1:]))
     quiet = ["-q", "--tb=no", "-r", "N", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     # Whatever PYTEST_ADDOPTS says: this process runs the cases, not the workers of xdist.
     arguments = [str(plugin.MATRIX_FILE), "-n", "0", *quiet, *given.more]

@@ -120,10 +120,10 @@ _PUBLISH = f"python -m harness publish {_FOLDER}"
 def commands(gone: Iterable[Lapsed]) -> list[str]:
     """Return the commands that run what has lapsed, and publish it."""
     from harness import techniques
-    from harness.matrix import applications
+    from harness.matrix import discovery
 
     known = techniques.registry()
-    rows = {one.name for one in applications.discover()}
+    rows = {one.name for one in discovery.discover()}
     named: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     cells: dict[tuple[str, str], set[str]] = {}
     for one in gone:

@@ -44,6 +44,11 @@ def within(seconds: float, function: Callable[[], Answer]) -> Answer:
     return found  # type: ignore[return-value]  # with no error there is an answer
 
 
+def is_connected(client: Client) -> bool:
+    """Whether a client has its scheduler."""
+    return bool(client.status == "running")
+
+
 def quietly_closed(client: Client) -> None:
     """Close a client whose scheduler may be gone."""
     with contextlib.suppress(Exception):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.cluster.calls import quietly_closed, within
-from harness.execution.isolation import Limits
+from harness.execution.attempt import Limits
 from harness.execution.jobs import Executor
 from harness.vocabulary import UsageError
 

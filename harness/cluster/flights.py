@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster.roster import Member
-from harness.execution.isolation import Outcome
+from harness.execution.attempt import Outcome
 from harness.execution.jobs import Done, Job
 from harness.vocabulary import Status
 

@@ -23,7 +23,8 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from harness import environment
 from harness.cluster.identity import identity
-from harness.execution.isolation import Limits, Outcome, Runner
+from harness.execution.attempt import Limits, Outcome
+from harness.execution.runner import Runner
 from harness.stages.inputs.weights import WORDS as WEIGHTS
 from harness.vocabulary import Status
 
@@ -74,7 +75,7 @@ class Cases(WorkerPlugin):
         self._timer: threading.Timer | None = None
 
     def run(self, attempt: str, kind: Kind, group: str, request: Mapping[str, Any]) -> Outcome:
-        """Run one case; raise `harness.execution.isolation.Stopped` if it is no longer wanted."""
+        """Run one case; raise `harness.execution.runner.Stopped` if it is no longer wanted."""
         with self._seat(attempt, kind, group) as runner:
             return runner.run(request)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.execution.isolation import Outcome
+from harness.execution.attempt import Outcome
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import psutil
 
 from harness import environment
-from harness.execution.isolation import Limits, Outcome, Runner
+from harness.execution.attempt import Limits, Outcome
 from harness.execution.jobs import Done, Job
 from harness.execution.processes import Descendants
+from harness.execution.runner import Runner
 
 #: Of the memory that is free at first: what cases may be expected to take together.
 SHARE = 0.95
@@ -23,7 +24,7 @@ CANCEL_SECONDS = 10.0
 
 
 class Running(Protocol):
-    """What a worker runs cases with: `harness.execution.isolation.Runner`, or a stand-in."""
+    """What a worker runs cases with: `harness.execution.runner.Runner`, or a stand-in."""
 
     def run(self, request: Mapping[str, Any]) -> Outcome: ...
     def close(self) -> None: ...

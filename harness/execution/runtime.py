@@ -26,7 +26,7 @@ from typing import Any
 
 from harness import techniques
 from harness.execution import variables
-from harness.matrix.applications import DEFAULT_KERAS_MODULE, keras_module
+from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, keras_module
 from harness.stages import numerics, options_from, stage, up_to
 from harness.stages.foundation import Foundation
 from harness.stages.workbench import Bench

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness import techniques
-from harness.matrix import applications
-from harness.matrix.applications import Application
+from harness.matrix import discovery, selection
+from harness.matrix.application import Application
 from harness.techniques import Technique
 from harness.vocabulary import CONTROL, STAGES, VARIANTS, UsageError, unknown
 
@@ -64,7 +64,7 @@ class Selection:
             if variant not in VARIANTS:
                 raise unknown("variant", variant, VARIANTS)
         chosen = techniques.select(self.techniques)
-        rows = applications.select(self.applications)
+        rows = selection.select(self.applications)
         return [Case(a, t, v) for a in rows for v in dict.fromkeys(variants) for t in chosen]
 
 
@@ -85,8 +85,8 @@ def parse(case_id: str, own_applications: Iterable[str] = ()) -> Case:
     Raises:
       UsageError: there is no such case; the message names the nearest ids.
     """
-    rows = {a.name: a for a in applications.discover()}
-    rows.update((a.name, a) for a in map(applications.named, own_applications))
+    rows = {a.name: a for a in discovery.discover()}
+    rows.update((a.name, a) for a in map(selection.named, own_applications))
     columns = techniques.registry()
     # Both an application's name and a technique's id may hold hyphens: the longest
     # technique id that ends the rest is the one that was meant.

@@ -11,7 +11,7 @@ import builtins
 import sys
 from collections.abc import Callable, Iterator
 
-from harness.provenance.normal_form import Target
+from harness.provenance.names import Target
 from harness.provenance.scopes import is_type_checking
 
 #: What an expression stands for.

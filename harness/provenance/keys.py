@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.matrix.applications import distribution_version, keras_module
 from harness.matrix.cases import Case
+from harness.matrix.keras_package import distribution_version, keras_module
 from harness.provenance.codebase import Provenance, here
 from harness.records import Record
 from harness.stages import numerics, up_to

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from harness.provenance import normal_form
+from harness.provenance import resolution
 from harness.provenance.effects import Effects, is_standard, modules_of
-from harness.provenance.normal_form import Target
+from harness.provenance.names import Target
 from harness.provenance.scopes import bound, imported, is_type_checking, runs, scan
 from harness.provenance.sources import Source
 
@@ -74,7 +74,7 @@ class Module:
                 for name in bound([node]):
                     self.for_checkers[name] = None
 
-    # -- what names stand for (`harness.provenance.normal_form.Names`) --------------------------
+    # -- what names stand for (`harness.provenance.names.Names`) --------------------------------
 
     def bare(self, name: str, *, seen: tuple[str, ...] = ()) -> Target | None:
         found = self.bindings.get(name)
@@ -122,7 +122,7 @@ class Module:
 
     def target(self, node: ast.AST) -> Target | None:
         """Return what an expression at module level stands for."""
-        return normal_form.target(node, self)
+        return resolution.target(node, self)
 
     # -- what is looked up at run time ----------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from harness import records
 from harness.matrix.cases import Case, parse
 from harness.provenance.costs import Costs
 from harness.provenance.keys import ENDED_EARLY, key_of
@@ -187,3 +188,11 @@ def taken_over(record: Record) -> Record:
     """Return the record with a note of the run it is from."""
     source = record.reused or {"run_id": record.run_id, "date": record.started}
     return replace(record, reused=source)
+
+
+def load(path: Path) -> Reference:
+    """Return the reference run; an empty one if there is none to be read."""
+    try:
+        return Reference(records.read(path).records, path)
+    except records.RecordError:
+        return Reference()

@@ -51,9 +51,25 @@ def is_type_checking(node: ast.AST) -> bool:
     )
 
 
+def statements_that_run(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements of a block without those for type checkers alone."""
+    for one in body:
+        if is_type_checking(one):
+            yield from statements_that_run(one.orelse)  # type: ignore[attr-defined]
+        else:
+            yield one
+
+
 def bound(body: Iterable[ast.AST]) -> dict[str, int]:
     """Count how often each name is bound in a scope, not in those within it."""
     return scan(body).names
+
+
+def parameters(given: ast.arguments) -> list[str]:
+    """Return the names that the parameters of a function bind."""
+    found = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    found += [one for one in (given.vararg, given.kwarg) if one is not None]
+    return [one.arg for one in found]
 
 
 @dataclass

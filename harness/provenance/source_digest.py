@@ -19,9 +19,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.provenance import normal_form
 from harness.provenance.module import Module
-from harness.provenance.normal_form import Form, Target
+from harness.provenance.names import Target
+from harness.provenance.normal_form import Form, normal_form
 from harness.provenance.scopes import bound
 from harness.provenance.sources import Sources
 
@@ -235,7 +235,7 @@ class Code:
         if statement not in self._forms:
             module = self.module(statement.module)
             assert module is not None
-            self._forms[statement] = normal_form.normal_form(self.node(statement), module)
+            self._forms[statement] = normal_form(self.node(statement), module)
         return self._forms[statement]
 
     # -- labels -------------------------------------------------------------------------------

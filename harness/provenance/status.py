@@ -53,19 +53,19 @@ def lapsed(found: Iterable[Record], states: Mapping[str, State], code: Provenanc
       code: what it is now.
     """
     from harness import techniques
-    from harness.matrix import applications
+    from harness.matrix import discovery, selection
     from harness.matrix.cases import Case
     from harness.provenance.keys import key_of, libraries
     from harness.provenance.reference import asked_for
     from harness.stages.workbench import Options
 
-    rows = {one.name: one for one in applications.discover()}
+    rows = {one.name: one for one in discovery.discover()}
     columns = techniques.registry()
     versions = libraries()
     gone = []
     for record in found:
         own, asked = asked_for(record)
-        row = applications.named(own[0]) if own else rows.get(record.application)
+        row = selection.named(own[0]) if own else rows.get(record.application)
         column = columns.get(record.technique)
         if row is None or column is None:
             missing = [("application", row), ("technique", column)]

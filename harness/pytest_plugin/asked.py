@@ -12,9 +12,10 @@ import pytest
 from harness.matrix.cases import Selection
 from harness.paths import working_dir
 from harness.pytest_plugin.verdict import Source
-from harness.runs import session
 from harness.runs.options import limits_of, options_of, split
 from harness.runs.sampling import Plan
+from harness.runs.settings import DEFAULT_RUNTIME, Settings
+from harness.runs.stamps import new_run_id
 from harness.stages.workbench import Options
 
 MATRIX_FILE = Path(__file__).parents[1] / "test_matrix.py"
@@ -55,7 +56,7 @@ def is_full(config: pytest.Config) -> bool:
     """Whether this run is the whole default matrix, which may replace the published one."""
     option = config.option
     narrowed = option.keyword or option.markexpr or option.smoke or option.shard or option.results
-    usual = options_of(option) == Options() and option.runtime == session.DEFAULT_RUNTIME
+    usual = options_of(option) == Options() and option.runtime == DEFAULT_RUNTIME
     return selection(config).is_default() and usual and not narrowed
 
 
@@ -67,13 +68,13 @@ def plan(config: pytest.Config) -> Plan | None:
     return Plan(option.budget, option.sample_seed, strict=option.smoke)
 
 
-def settings(config: pytest.Config) -> session.Settings:
+def settings(config: pytest.Config) -> Settings:
     """Return what this run was asked to do; the same in the controller and every worker."""
     option = config.option
     given: dict[str, Any] = getattr(config, "workerinput", {})
     driving = config.stash.get(DRIVING, None)
     words = ("-m", "pytest", *config.invocation_params.args)
-    return session.Settings(
+    return Settings(
         results=Path(given.get("matrix_results") or option.results or working_dir()).absolute(),
         until=option.until,
         options=options_of(option),
@@ -98,7 +99,7 @@ def _threads() -> int:
 def run_id(config: pytest.Config) -> str:
     """Return the id of this run."""
     if _RUN_ID not in config.stash:
-        config.stash[_RUN_ID] = session.new_run_id()
+        config.stash[_RUN_ID] = new_run_id()
     return config.stash[_RUN_ID]
 
 

@@ -17,10 +17,12 @@ from harness.paths import shown
 from harness.provenance.costs import UNKNOWN_SECONDS
 from harness.pytest_plugin import asked
 from harness.pytest_plugin.asked import DRIVING, is_full, settings
-from harness.pytest_plugin.collection import is_left_out, recorded
+from harness.pytest_plugin.continuing import is_left_out, recorded
 from harness.records import Record
-from harness.runs import conclude, prepare, progress, sampling, session
+from harness.runs import conclude, prepare, progress, sampling
+from harness.runs.history import MemoryHistory
 from harness.runs.loop import group
+from harness.runs.recorder import Recorder
 from harness.runs.results_lock import lock
 from harness.vocabulary import Exit
 
@@ -52,7 +54,7 @@ class Controller:
         #: What the reference run has of the cases of this run, and how long the others take.
         self.reused: dict[str, Record] = {}
         self.seconds: dict[str, float] = {}
-        self.recorder: session.Recorder | None = None
+        self.recorder: Recorder | None = None
         #: Ids of lapsed cases that are not run, for the budget; and what is said of the sample.
         self.left: frozenset[str] = frozenset()
         #: Cases that are run only as far as the budget of seconds goes; what stands for them.
@@ -91,8 +93,8 @@ class Controller:
         reporter = self._reporter()
         if reporter is not None and self.config.option.verbose <= 0:
             reporter.showfspath = False  # a progress line names its case
-        history = session.MemoryHistory(self.settings.file)
-        recorder = session.Recorder(self.settings, history=history)
+        history = MemoryHistory(self.settings.file)
+        recorder = Recorder(self.settings, history=history)
         self.recorder = recorder
         self._decide(cases, recorder, workers)
         cases = [case for case in cases if case.id not in self.left]
@@ -109,7 +111,7 @@ class Controller:
             note = partial(admission.note, self.settings.locks)
             self.heartbeat = progress.Heartbeat(self._write, note=note)
 
-    def _decide(self, cases: list[Case], recorder: session.Recorder, workers: int) -> None:
+    def _decide(self, cases: list[Case], recorder: Recorder, workers: int) -> None:
         """Decide which cells are run for real, unless the run that is gone on with has done so."""
         plan = asked.plan(self.config)
         if plan is None or self.config.option.only_failed:

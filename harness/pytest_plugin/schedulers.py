@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 
 from harness import environment
-from harness.execution.isolation import Limits
+from harness.execution.attempt import Limits
 from harness.execution.jobs import Executor
 from harness.vocabulary import UsageError
 

@@ -11,7 +11,7 @@ from harness.paths import REPORTS, interpreter, shown
 from harness.provenance import lock, reference
 from harness.records import Record
 from harness.runs import results_page
-from harness.runs.session import ONLY_FAILED, RESUME, Settings
+from harness.runs.settings import ONLY_FAILED, RESUME, Settings
 from harness.vocabulary import Exit, Expectation, Status, UsageError, exit_for
 
 

@@ -13,8 +13,8 @@ from harness.execution.queue import Queue, Task
 from harness.matrix.cases import Case
 from harness.provenance.costs import UNKNOWN_SECONDS
 from harness.records import Record
-from harness.runs import session
-from harness.runs.session import Recorder
+from harness.runs import stamps
+from harness.runs.recorder import Recorder
 from harness.vocabulary import CONTROL
 
 #: How long to wait at once for something to end: how soon an interrupt is seen.
@@ -127,7 +127,7 @@ class Loop:
                 job = self._queue.take(now, lambda job: True)  # there will not be more room
             if job is None:
                 return
-            self._began[job.case] = session.now()
+            self._began[job.case] = stamps.now()
             self._tell_started(job.case)
             self._executor.submit(job)
 
@@ -154,7 +154,7 @@ class Loop:
         outcome = self._recorder.blocked(case)
         if outcome is None:
             return False
-        self._known.append((case, self._recorder.record(case, outcome, session.now())))
+        self._known.append((case, self._recorder.record(case, outcome, stamps.now())))
         return True
 
     def _task(self, case: Case, seconds: float) -> Task:

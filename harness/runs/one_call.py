@@ -11,12 +11,14 @@ from types import ModuleType
 
 from harness import environment, techniques
 from harness.failures import classify
-from harness.matrix import applications as _applications
-from harness.matrix.applications import Application
+from harness.matrix import discovery, selection
+from harness.matrix.application import Application
 from harness.matrix.cases import Case, check_stage
 from harness.records import Record
-from harness.runs import prepare, progress, session
-from harness.runs.session import Settings
+from harness.runs import prepare, progress
+from harness.runs.session import Session
+from harness.runs.settings import DEFAULT_RUNTIME, Settings
+from harness.runs.stamps import new_run_id
 from harness.vocabulary import UsageError
 
 _GREEN, _RED, _PLAIN = "\033[32m", "\033[31m", "\033[0m"
@@ -28,7 +30,7 @@ def test_applications(
     *,
     technique: str = "qat-annotate",
     until: str = "save",
-    runtime: str = session.DEFAULT_RUNTIME,
+    runtime: str = DEFAULT_RUNTIME,
 ) -> list[Record]:
     """Try one technique on every application and print a line for each.
 
@@ -61,10 +63,10 @@ def test_applications(
             until=until,
             runtime=runtime,
             fresh=True,
-            run_id=session.new_run_id(),
+            run_id=new_run_id(),
             threads=environment.cores(),  # one case at a time has the machine to itself
         )
-        one = session.Session(settings)
+        one = Session(settings)
         try:
             for row in rows:
                 record = one.run(Case(row, column, variant))
@@ -77,7 +79,7 @@ def test_applications(
 
 def _rows(given: ModuleType | Sequence[str] | str | None) -> tuple[Application, ...]:
     if given is None:
-        return _applications.discover()
+        return discovery.discover()
     if isinstance(given, ModuleType):
         name, _, last = given.__name__.rpartition(".")
         while last and last != "applications":  # keras.api._v2.keras.applications, and the like
@@ -85,11 +87,11 @@ def _rows(given: ModuleType | Sequence[str] | str | None) -> tuple[Application, 
         package = given.__name__.partition(".")[0]
         if last != "applications":
             raise UsageError(f"{given.__name__} is no `applications` module of a Keras package")
-        return _applications.discover(package)
+        return discovery.discover(package)
     words: Sequence[str] = [given] if isinstance(given, str) else list(given)
     if not words:
         raise UsageError("no application is given; leave the argument out to try all of them")
-    return _applications.select(words)
+    return selection.select(words)
 
 
 def _line(record: Record, width: int) -> str:

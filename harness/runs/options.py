@@ -9,11 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from harness.execution.isolation import Limits
+from harness.execution.attempt import Limits
 from harness.paths import EXPECTATIONS, REPORTS
 from harness.records import RESULTS_NAME
 from harness.runs.sample import DEFAULT_BUDGET
-from harness.runs.session import DEFAULT_RUNTIME
+from harness.runs.settings import DEFAULT_RUNTIME
 from harness.stages.inputs.weights import WORDS as WEIGHTS
 from harness.stages.workbench import Options
 from harness.vocabulary import STAGES, VARIANTS, unknown

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness import records
 from harness.records import kinds
-from harness.runs.session import Settings
+from harness.runs.settings import Settings
 from harness.vocabulary import UsageError
 
 #: A run needs room for its records and, at any time, a few saved models.

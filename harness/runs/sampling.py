@@ -19,7 +19,7 @@ from harness.provenance.codebase import here
 from harness.provenance.reference import Reference
 from harness.runs.progress import duration
 from harness.runs.sample import Sample, draw
-from harness.runs.session import Settings
+from harness.runs.settings import Settings
 
 NAME = "sample.json"
 

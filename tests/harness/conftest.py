@@ -10,7 +10,7 @@ import pytest
 from workbench import Bench, write_package
 
 from harness import environment
-from harness.matrix import applications
+from harness.matrix import discovery, keras_package
 from harness.records import Record
 
 
@@ -31,8 +31,8 @@ def fake_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     """Makes a fake package the chosen Keras of this process: ``fake_keras(Pass=2, Rank=1)``."""
 
     def forget() -> None:
-        applications._discover.cache_clear()
-        applications.distribution_version.cache_clear()
+        discovery._discover.cache_clear()
+        keras_package.distribution_version.cache_clear()
         environment.capture.cache_clear()
 
     def make(**kinds: int) -> Path:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from harness import techniques
-from harness.matrix import applications
-from harness.matrix.applications import Application
+from harness.matrix import discovery, keras_package, selection, source
+from harness.matrix.application import Application
 from harness.plugin import MATRIX_FILE
 from harness.vocabulary import UsageError
 
@@ -40,13 +40,13 @@ class Package:
     def discover(self) -> tuple[Application, ...]:
         """What a new process would find."""
         for function in (
-            applications._discover,
-            applications._tree,
-            applications._definitions,
-            applications.source_digest,
+            discovery._discover,
+            source._tree,
+            source.definitions,
+            source.source_digest,
         ):
             function.cache_clear()
-        return applications.discover("somekeras")
+        return discovery.discover("somekeras")
 
     def names(self) -> list[str]:
         return [a.name for a in self.discover()]
@@ -171,7 +171,7 @@ def test_a_second_process_takes_the_cache(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = package.discover()
-    monkeypatch.setattr(applications, "_read_index", unreadable)
+    monkeypatch.setattr(discovery, "_read_index", unreadable)
     assert package.discover() == first
 
 
@@ -188,10 +188,10 @@ def later(file: Path) -> None:
         pytest.param(lambda p, m: later(p.root / "src" / "net_b.py"), id="source time"),
         pytest.param(lambda p, m: (p.root / "src" / "helper.py").unlink(), id="source gone"),
         pytest.param(
-            lambda p, m: m.setattr(applications, "distribution_version", lambda _: "9.9"),
+            lambda p, m: m.setattr(discovery, "distribution_version", lambda _: "9.9"),
             id="version",
         ),
-        pytest.param(lambda p, m: m.setattr(applications, "_CACHE_FORM", 99), id="form"),
+        pytest.param(lambda p, m: m.setattr(discovery, "_CACHE_FORM", 99), id="form"),
     ],
 )
 def test_a_change_of_the_package_makes_the_cache_stale(
@@ -202,8 +202,8 @@ def test_a_change_of_the_package_makes_the_cache_stale(
     package.discover()
     change(package, monkeypatch)
     reads: list[str] = []
-    read = applications._read_index
-    monkeypatch.setattr(applications, "_read_index", lambda *a: reads.append(a[0]) or read(*a))
+    read = discovery._read_index
+    monkeypatch.setattr(discovery, "_read_index", lambda *a: reads.append(a[0]) or read(*a))
     package.discover()
     package.discover()  # and the new state is cached in turn
     assert reads == ["somekeras"]
@@ -241,7 +241,7 @@ def test_nowhere_to_write_the_cache_is_no_error(
 
 def test_a_missing_keras_module_names_the_command_that_installs_it() -> None:
     with pytest.raises(UsageError, match=r"'no_such_keras' is not installed: `pip install no-such"):
-        applications.discover("no_such_keras")
+        discovery.discover("no_such_keras")
 
 
 def test_a_package_without_applications_says_so(
@@ -251,7 +251,7 @@ def test_a_package_without_applications_says_so(
     (tmp_path / "bare_keras" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UsageError, match="KERAS_MODULE=bare_keras: the package has no applicati"):
-        applications.discover("bare_keras")
+        discovery.discover("bare_keras")
 
 
 def test_patterns_families_and_names_select_in_the_order_given(
@@ -260,7 +260,7 @@ def test_patterns_families_and_names_select_in_the_order_given(
     fake_keras(Pass=3, Rank=2)
 
     def names(*patterns: str) -> list[str]:
-        return [a.name for a in applications.select(patterns)]
+        return [a.name for a in selection.select(patterns)]
 
     assert names() == ["Pass0", "Pass1", "Pass2", "Rank0", "Rank1"]
     assert names("Rank*", "Pass1") == ["Rank0", "Rank1", "Pass1"]
@@ -292,7 +292,7 @@ def test_what_matches_nothing_is_an_error_with_the_nearest(
 ) -> None:
     own(fake_keras(Pass=2, Rank=2))
     with pytest.raises(UsageError, match=message):
-        applications.select([pattern])
+        selection.select([pattern])
 
 
 def own(root: Path) -> None:
@@ -312,13 +312,13 @@ def test_an_application_of_ones_own_is_found_without_importing_its_package(
 ) -> None:
     root = fake_keras(Pass=1)
     own(root)
-    (found,) = applications.select(["mine.nets:Net"])
+    (found,) = selection.select(["mine.nets:Net"])
     assert (found.name, found.family, found.module) == ("Net", "nets", "mine.nets")
     assert not found.is_discovered
     (root / "mine" / "sizes.py").write_text("SIZE = 2\n")
-    applications.source_digest.cache_clear()
-    applications._tree.cache_clear()
-    assert applications.named("mine.nets:Net").source != found.source
+    source.source_digest.cache_clear()
+    source._tree.cache_clear()
+    assert selection.named("mine.nets:Net").source != found.source
 
 
 # --- the real package -------------------------------------------------------------------
@@ -358,10 +358,10 @@ def test_listing_is_quick_and_imports_no_tensorflow(
     after = os.times()
     assert done.returncode == 0, done.stdout + done.stderr
     assert sum("-notop" in line for line in done.stdout.splitlines()) == (
-        len(applications.discover("tf_keras")) * len(techniques.registry())
+        len(discovery.discover("tf_keras")) * len(techniques.registry())
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "harness.matrix.applications" in imported
+    assert "harness.matrix.discovery" in imported
     heavy = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "pandas"}
     assert imported & heavy == set()
     spent = after.children_user + after.children_system
@@ -371,9 +371,9 @@ def test_listing_is_quick_and_imports_no_tensorflow(
 @needs_tf_keras
 def test_static_reading_finds_what_the_imported_package_has() -> None:
     """Imports TensorFlow, in a process of its own: only the real package can tell."""
-    found = {(a.name, a.family) for a in applications.discover("tf_keras")}
-    asked = applications._ask_python("tf_keras")
+    found = {(a.name, a.family) for a in discovery.discover("tf_keras")}
+    asked = discovery._ask_python("tf_keras")
     assert found == {(a.name, a.family) for a in asked}
     assert len(found) == len(asked)
-    if applications.distribution_version("tf_keras").startswith("2.21."):
+    if keras_package.distribution_version("tf_keras").startswith("2.21."):
         assert len(found) == 71

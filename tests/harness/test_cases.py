@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness import techniques
-from harness.matrix import applications, cases
-from harness.matrix.applications import Application
+from harness.matrix import cases, discovery, selection
+from harness.matrix.application import Application
 from harness.matrix.cases import Case, Selection
 from harness.techniques.builtin import Float
 from harness.vocabulary import VARIANTS, UsageError
@@ -44,7 +44,7 @@ def wide_prune(monkeypatch: pytest.MonkeyPatch) -> Float:
 def test_every_id_of_the_real_matrix_names_its_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KERAS_MODULE", raising=False)
     every = Selection(variants=tuple(VARIANTS)).cases()
-    assert len(every) == len(applications.discover()) * len(techniques.registry()) * 2 >= 710
+    assert len(every) == len(discovery.discover()) * len(techniques.registry()) * 2 >= 710
     assert len({c.id for c in every}) == len(every)
     for one in every:
         found = cases.parse(one.id)
@@ -78,7 +78,7 @@ def test_a_name_with_hyphens_is_told_from_the_technique(
 ) -> None:
     fake_keras(Pass=1)
     rows = (application("My-Net"), application("My-Net-wide"))
-    monkeypatch.setattr(applications, "discover", lambda module=None: rows)
+    monkeypatch.setattr(discovery, "discover", lambda module=None: rows)
     for name, technique in itertools.product(("My-Net", "My-Net-wide"), techniques.registry()):
         found = cases.parse(f"{name}-{technique}-notop")
         if (name, technique) == ("My-Net-wide", "prune"):
@@ -113,7 +113,7 @@ def test_an_id_that_names_no_case_is_an_error_with_the_nearest(
 def test_a_case_of_ones_own_needs_to_be_told_where_it_is(fake_keras: FakeKeras) -> None:
     (fake_keras(Pass=1) / "mynets.py").write_text("def Net(): ...\n")
     found = cases.parse("Net-qat-annotate-top", ["mynets:Net"])
-    assert found.application == applications.named("mynets:Net")
+    assert found.application == selection.named("mynets:Net")
     assert (found.id, found.control) == ("Net-qat-annotate-top", "Net-float-top")
     with pytest.raises(UsageError, match="unknown case 'Net-qat-annotate-top'"):
         cases.parse("Net-qat-annotate-top")

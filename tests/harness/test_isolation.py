@@ -21,8 +21,9 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.execution import isolation
-from harness.execution.isolation import Limits, Outcome, Runner, Stopped
+from harness.execution import host_process, watchdog
+from harness.execution.attempt import Limits, Outcome
+from harness.execution.runner import Runner, Stopped
 from harness.vocabulary import Status
 
 RUNTIME = "fakes.scripted_runtime"
@@ -221,7 +222,7 @@ def test_a_case_out_of_time_is_asked_where_it_is_and_ended() -> None:
     assert outcome.failure is not None
     assert outcome.failure["message"] == "not done after 0.3 s"
     assert "deep_in_the_case" in outcome.failure["output"]
-    assert 0.3 + isolation.GRACE_SECONDS <= outcome.seconds < 20
+    assert 0.3 + watchdog.GRACE_SECONDS <= outcome.seconds < 20
     assert after.status is Status.PASS
     assert time.monotonic() - began < 30
 
@@ -336,7 +337,7 @@ def test_cases_share_a_host_until_it_has_grown(monkeypatch: pytest.MonkeyPatch) 
         first = host(one).pid
         run(one, "held = b'x' * (50 * 2**20)")
         assert host(one).pid == first, "what a case uses is not the host's"
-        monkeypatch.setattr(isolation, "HOST_GROWTH_BYTES", -(2**40))
+        monkeypatch.setattr(host_process, "HOST_GROWTH_BYTES", -(2**40))
         assert run(one, "pass").status is Status.PASS
         second = host(one).pid
         assert second != first
@@ -417,8 +418,8 @@ def test_a_host_that_never_gets_ready_is_given_up(
     tmp_path: Path, runtime: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "how").write_text("time.sleep(600)")
-    monkeypatch.setattr(isolation, "READY_SECONDS", 0.2)
-    monkeypatch.setattr(isolation, "CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(host_process, "READY_SECONDS", 0.2)
+    monkeypatch.setattr(host_process, "CLOSE_SECONDS", 0.2)
     began = time.monotonic()
     with Runner(runtime) as one:
         outcome = one.run({})

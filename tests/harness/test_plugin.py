@@ -28,10 +28,13 @@ import pytest
 from workbench import Bench
 
 from harness import plugin, records, techniques
+from harness.execution.attempt import Outcome
 from harness.matrix.cases import Case, Selection
 from harness.records import Failure, Record, RecordError
-from harness.runs import conclude, options, prepare, results_lock, session
-from harness.vocabulary import Exit, UsageError
+from harness.runs import conclude, history, options, prepare, results_lock
+from harness.runs.session import Session
+from harness.runs.settings import Settings
+from harness.vocabulary import Exit, Status, UsageError
 
 Done = subprocess.CompletedProcess[str]
 MakeRecord = Callable[..., Record]
@@ -487,7 +490,7 @@ class Ended:
     """A run that has ended, and what is made of it."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.run = session.Settings(results=root / "results", run_id="now")
+        self.run = Settings(results=root / "results", run_id="now")
         self.reports = root / "reports"
         self.run.results.mkdir()
         monkeypatch.setattr(conclude, "REPORTS", self.reports)
@@ -606,12 +609,12 @@ def test_broken_lines_are_told_and_the_rest_is_reported(ended: Ended, two: list[
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> session.Settings:
-    return session.Settings(results=tmp_path / "results", runtime="fakes.fake_runtime")
+def settings(tmp_path: Path) -> Settings:
+    return Settings(results=tmp_path / "results", runtime="fakes.fake_runtime")
 
 
 def test_a_start_makes_the_folder_and_leaves_the_records(
-    settings: session.Settings, make_record: MakeRecord
+    settings: Settings, make_record: MakeRecord
 ) -> None:
     prepare.prepare(settings, keep=False)
     assert list(settings.results.iterdir()) == []
@@ -625,7 +628,7 @@ def test_a_start_makes_the_folder_and_leaves_the_records(
 
 
 def test_a_run_does_not_put_the_records_of_the_benchmark_aside(
-    settings: session.Settings, make_record: MakeRecord
+    settings: Settings, make_record: MakeRecord
 ) -> None:
     prepare.prepare(settings, keep=False)
     records.append(settings.file, make_record("Net-float-bench-2021", variant="bench"))
@@ -634,7 +637,7 @@ def test_a_run_does_not_put_the_records_of_the_benchmark_aside(
 
 
 def test_what_is_continued_is_copied_for_the_workers(
-    settings: session.Settings, make_record: MakeRecord
+    settings: Settings, make_record: MakeRecord
 ) -> None:
     with pytest.raises(UsageError, match=r"nothing to repeat: there is no results\.jsonl in res"):
         prepare.prepare(settings, keep=True, needs_records=True)
@@ -648,7 +651,7 @@ def test_what_is_continued_is_copied_for_the_workers(
 
 
 def test_a_disk_with_little_room_stops_the_run_before_the_work(
-    settings: session.Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = SimpleNamespace(free=2**30)
     monkeypatch.setattr(prepare.shutil, "disk_usage", lambda folder: usage)
@@ -663,8 +666,8 @@ def test_a_blocked_case_tells_its_control(
     tmp_path: Path, fake_keras: Callable[..., Path], make_record: MakeRecord
 ) -> None:
     fake_keras(Pass=1)
-    settings = session.Settings(results=tmp_path, expectations=tmp_path / "none", run_id="now")
-    one = session.Session(settings, lambda request: session.Outcome(session.Status.PASS))
+    settings = Settings(results=tmp_path, expectations=tmp_path / "none", run_id="now")
+    one = Session(settings, lambda request: Outcome(Status.PASS))
     row = next(iter(Selection(techniques=("prune",)).cases()))
     assert isinstance(row, Case)
     control = make_record(
@@ -679,4 +682,4 @@ def test_a_blocked_case_tells_its_control(
     for later, status in (("error", "pass"), ("pass", "pass"), ("crash", "blocked")):
         records.append(settings.file, make_record(row.control, status=later))
         assert one.run(row).status == status
-    assert [r.attempt for r in session.find(settings.file, row.id)] == [1, 2, 3, 4, 5]
+    assert [r.attempt for r in history.find(settings.file, row.id)] == [1, 2, 3, 4, 5]

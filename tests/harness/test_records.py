@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness import records
-from harness.records import Failure, Record, RecordError, StageResult
+from harness.records import Failure, Record, RecordError, StageResult, store
 
 MakeRecord = Callable[..., Record]
 
@@ -141,7 +141,7 @@ def test_a_full_disk_leaves_a_readable_file(
     before = file.read_bytes()
     written: list[int] = []
     with monkeypatch.context() as patch:
-        patch.setattr(records.os, "write", short_write(written))
+        patch.setattr(store.os, "write", short_write(written))
         with pytest.raises(OSError, match=r"only \d+ of \d+ bytes could be written"):
             records.append(file, make_record("B-float-notop"))
     assert written[0] > 100
@@ -160,7 +160,7 @@ def test_a_disk_with_no_room_at_all_leaves_the_file_as_it_was(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(records.os, "write", no_room)
+        patch.setattr(store.os, "write", no_room)
         with pytest.raises(OSError, match="No space left"):
             records.append(file, make_record("B-float-notop"))
     assert file.read_bytes() == before
@@ -307,7 +307,7 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(records.os, "replace", fail)
+        patch.setattr(store.os, "replace", fail)
         with pytest.raises(OSError, match="No space"):
             records.write(file, [make_record("B-float-top")])
     assert [r.application for r in records.read(file).records] == ["A"]

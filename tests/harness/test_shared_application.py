@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from harness import techniques
-from harness.execution.isolation import Limits, Outcome, Runner
+from harness.execution.attempt import Limits, Outcome
+from harness.execution.runner import Runner
 from harness.stages.workbench import Options
 from harness.vocabulary import Status
 

@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.execution import child, isolation
-from harness.execution.isolation import Limits, Outcome, Runner
+from harness.execution import child, host_process
+from harness.execution.attempt import Limits, Outcome
+from harness.execution.runner import Runner
 from harness.vocabulary import Status
 
 RUNTIME = "fakes.grouped_runtime"
@@ -243,6 +244,6 @@ def test_a_host_that_has_grown_is_replaced_with_its_process(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pid = run(runner).metrics["pid"]
-    monkeypatch.setattr(isolation, "HOST_GROWTH_BYTES", -(2**40))
+    monkeypatch.setattr(host_process, "HOST_GROWTH_BYTES", -(2**40))
     assert run(runner).metrics["n"] == 1
     assert not psutil.pid_exists(pid)

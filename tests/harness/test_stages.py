@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from harness import techniques
-from harness.execution.isolation import Limits
+from harness.execution.attempt import Limits
 from harness.matrix import cases
 from harness.records import Record
-from harness.runs.session import Session, Settings
+from harness.runs.session import Session
+from harness.runs.settings import Settings
 from harness.stages.workbench import Options
 from harness.vocabulary import STAGES
 

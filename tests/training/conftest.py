@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.benchmark.definition.settings import DEFAULT
-from harness.execution.isolation import Outcome
+from harness.execution.attempt import Outcome
 from harness.records import Record
 from harness.vocabulary import Status
 

@@ -15,7 +15,7 @@ from harness.benchmark.definition import applications, techniques, units
 from harness.benchmark.definition.settings import DEFAULT
 from harness.benchmark.execution import schedule
 from harness.benchmark.execution.schedule import Plan, Schedule
-from harness.execution.isolation import Outcome
+from harness.execution.attempt import Outcome
 from harness.records import Record
 from harness.vocabulary import Status
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from harness.matrix import applications
-from harness.matrix.applications import Application
+from harness.matrix import discovery, selection
+from harness.matrix.application import Application
 from harness.vocabulary import LISTINGS, UsageError, nearest, unknown
 
 #: What a constructor with preprocessing of its own takes, and what one without does.
@@ -48,7 +48,7 @@ class Member:
         Raises:
           UsageError: there is none of that name.
         """
-        return applications.select([self.reference or self.name])[0]
+        return selection.select([self.reference or self.name])[0]
 
 
 #: Where the constructors are that a family's members are made with.
@@ -128,12 +128,12 @@ def select(patterns: Iterable[str] = ()) -> tuple[Member, ...]:
 
 def _others(pattern: str) -> tuple[Application, ...]:
     try:
-        return applications.select([pattern])
+        return selection.select([pattern])
     except UsageError as error:
         if ":" in pattern:
             raise
         members = [one.name for one in MEMBERS]
-        every = [*members, *(one.name for one in applications.discover())]
+        every = [*members, *(one.name for one in discovery.discover())]
         if nearest(pattern, every):
             raise unknown("application", pattern, every) from error
         raise UsageError(

@@ -9,7 +9,8 @@ from typing import Any
 from harness.benchmark.definition.applications import Member
 from harness.benchmark.definition.settings import Settings
 from harness.benchmark.definition.techniques import BY_ID, Technique
-from harness.matrix.applications import Application, distribution_version
+from harness.matrix.application import Application
+from harness.matrix.keras_package import distribution_version
 from harness.provenance.codebase import Provenance, here
 from harness.provenance.keys import digest_of, libraries
 from harness.stages import numerics

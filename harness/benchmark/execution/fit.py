@@ -11,7 +11,7 @@ import tf_keras as keras
 import optim
 from harness.benchmark.definition.settings import Settings
 from harness.benchmark.execution.data import CLASSES, Images
-from harness.matrix.applications import Application
+from harness.matrix.application import Application
 from optim.pruning.wrapper import pruned_layers
 
 

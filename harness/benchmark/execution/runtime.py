@@ -18,7 +18,7 @@ from typing import Any
 from harness.benchmark.definition.settings import Settings
 from harness.benchmark.definition.techniques import BY_ID, Technique
 from harness.execution import runtime as matrix
-from harness.matrix.applications import Application
+from harness.matrix.application import Application
 from harness.stages import numerics
 from harness.vocabulary import UsageError
 

@@ -20,14 +20,16 @@ from harness import environment, records
 from harness.benchmark.definition import techniques, units
 from harness.benchmark.definition.settings import Settings
 from harness.benchmark.definition.units import Unit
-from harness.execution.isolation import Limits, Outcome, Runner
-from harness.matrix.applications import distribution_version
+from harness.execution.attempt import Limits, Outcome
+from harness.execution.runner import Runner
+from harness.matrix.keras_package import distribution_version
 from harness.paths import REPORTS, working_dir
 from harness.provenance import lock
 from harness.provenance.costs import UNKNOWN_SECONDS
 from harness.records import Record
-from harness.runs import session
+from harness.runs.from_outcome import from_outcome
 from harness.runs.progress import Heartbeat, Meter, digest
+from harness.runs.stamps import new_run_id, now
 from harness.vocabulary import Expectation, Status
 
 RUNTIME = "harness.benchmark.execution.runtime"
@@ -37,7 +39,7 @@ _LASTING = (Status.PASS.value, Status.FAIL.value)
 
 
 class Running(Protocol):
-    """What a worker runs units with: `harness.execution.isolation.Runner`, or a stand-in."""
+    """What a worker runs units with: `harness.execution.runner.Runner`, or a stand-in."""
 
     def run(self, request: Mapping[str, Any]) -> Outcome: ...
     def close(self) -> None: ...
@@ -67,7 +69,7 @@ class Plan:
     runtime: str = RUNTIME
     limits: Limits = field(default_factory=Limits)
     weights: Path = field(default_factory=lambda: working_dir() / "bench-weights")
-    run_id: str = field(default_factory=session.new_run_id)
+    run_id: str = field(default_factory=new_run_id)
     reference: Path = REPORTS / "bench" / records.RESULTS_NAME
 
     @property
@@ -227,9 +229,9 @@ class Schedule:
                     self._weights(one).unlink()
 
     def _record(self, unit: Unit, runner: Running) -> Record:
-        started = session.now()
+        started = now()
         outcome = self._blocked(unit) or runner.run(self.request(unit))
-        return session.from_outcome(
+        return from_outcome(
             cast(Any, unit),  # which has what it reads of a case
             outcome,
             until=units.STAGES[-1],

@@ -10,7 +10,7 @@ import pytest
 from dask_processes import GIB, Cluster
 
 from harness.cluster import connect
-from harness.execution.isolation import Limits
+from harness.execution.attempt import Limits
 from harness.execution.jobs import Executor
 
 Connect = Callable[..., Executor]

@@ -12,7 +12,7 @@ import pytest
 from dask_processes import GIB, Cluster, drive, fake, free_port, until
 
 from harness.cluster import connect, connection
-from harness.execution.isolation import Limits
+from harness.execution.attempt import Limits
 from harness.execution.jobs import Executor
 from harness.vocabulary import Status, UsageError
 

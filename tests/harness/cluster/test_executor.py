@@ -17,8 +17,9 @@ from dask_processes import FAKES, GIB, Cluster, drive, fake, script, until
 from fakes.fake_runtime import EXPECTED
 
 from harness.environment import capture
-from harness.execution.isolation import Limits, Runner
+from harness.execution.attempt import Limits
 from harness.execution.jobs import Executor
+from harness.execution.runner import Runner
 from harness.vocabulary import Status
 
 Connect = Callable[..., Executor]
@@ -144,7 +145,8 @@ CLIENT = """
 import sys
 from harness.cluster import connect
 from harness.execution.jobs import Job
-from harness.isolation import Limits, Runner
+from harness.execution.attempt import Limits
+from harness.execution.runner import Runner
 
 executor = connect(sys.argv[1], runtime="scripted_runtime", limits=Limits(seconds=600))
 for n in range(2):

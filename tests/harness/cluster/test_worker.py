@@ -13,7 +13,8 @@ from dask_processes import until
 
 from harness.cluster import worker
 from harness.cluster.worker import Cases, Kind
-from harness.execution.isolation import Limits, Outcome, Stopped
+from harness.execution.attempt import Limits, Outcome
+from harness.execution.runner import Stopped
 from harness.vocabulary import Status
 
 KIND = Kind("fakes.scripted_runtime", Limits(seconds=60))

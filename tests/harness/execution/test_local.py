@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from harness.execution import local
-from harness.execution.isolation import Outcome
+from harness.execution.attempt import Outcome
 from harness.execution.jobs import Done, Job
 from harness.execution.local import LocalExecutor
 from harness.vocabulary import Status

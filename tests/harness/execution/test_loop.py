@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from harness import records
-from harness.execution.isolation import Outcome
+from harness.execution.attempt import Outcome
 from harness.execution.jobs import Done, Job
 from harness.matrix.cases import Case, Selection
 from harness.records import Failure, Record
-from harness.runs import session
+from harness.runs import history
+from harness.runs.history import MemoryHistory
 from harness.runs.loop import Loop
-from harness.runs.session import MemoryHistory, Recorder, Settings
+from harness.runs.recorder import Recorder
+from harness.runs.settings import Settings
 from harness.vocabulary import Status
 
 MakeRecord = Callable[..., Record]
@@ -214,7 +216,7 @@ def test_the_record_file_is_read_once(
     def no_more(*_: object) -> None:
         raise AssertionError("read again")
 
-    monkeypatch.setattr(session, "find", no_more)
+    monkeypatch.setattr(history, "find", no_more)
     monkeypatch.setattr(records, "read", no_more)
     assert len(at.run()) == len(at.cases)
 

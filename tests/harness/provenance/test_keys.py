@@ -13,7 +13,7 @@ import pytest
 
 from harness import records, techniques
 from harness.cli import main
-from harness.matrix.applications import Application
+from harness.matrix.application import Application
 from harness.matrix.cases import Case
 from harness.provenance import keys, reference
 from harness.provenance.codebase import Provenance

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from harness import records, techniques
-from harness.matrix.applications import Application
+from harness.execution.attempt import Outcome
+from harness.matrix.application import Application
 from harness.matrix.cases import Case
 from harness.provenance.keys import key
 from harness.provenance.reference import Reference
 from harness.records import Record
-from harness.runs import session
+from harness.runs.session import Session
+from harness.runs.settings import Settings
 from harness.stages.workbench import Options
 from harness.techniques.builtin import Float, Pqat, PruneTfmot, QatAnnotate
 from harness.vocabulary import Status
@@ -127,11 +129,11 @@ def test_a_new_case_is_expected_to_be_like_those_of_its_owner_and_variant(
 
 
 @pytest.fixture
-def worker(tmp_path: Path, fake_keras: Callable[..., Path]) -> Callable[..., session.Session]:
+def worker(tmp_path: Path, fake_keras: Callable[..., Path]) -> Callable[..., Session]:
     fake_keras(Pass=1)
 
-    def make(sample: Collection[str] = (), **given: Any) -> session.Session:
-        settings = session.Settings(
+    def make(sample: Collection[str] = (), **given: Any) -> Session:
+        settings = Settings(
             results=tmp_path,
             reference=tmp_path / "reference.jsonl",
             expectations=tmp_path / "expectations.txt",
@@ -139,17 +141,17 @@ def worker(tmp_path: Path, fake_keras: Callable[..., Path]) -> Callable[..., ses
             **given,
         )
 
-        def run_case(request: Any) -> session.Outcome:
+        def run_case(request: Any) -> Outcome:
             stages = [{"name": "build", "status": "pass", "seconds": 0.5}]
-            return session.Outcome(Status.PASS, stages, seconds=0.75)
+            return Outcome(Status.PASS, stages, seconds=0.75)
 
-        return session.Session(settings, run_case, sample)
+        return Session(settings, run_case, sample)
 
     return make
 
 
 def test_a_session_takes_over_what_holds_and_runs_the_rest(
-    tmp_path: Path, worker: Callable[..., session.Session]
+    tmp_path: Path, worker: Callable[..., Session]
 ) -> None:
     first = worker().run(case())
     control = worker().run(case(Float()))
@@ -167,7 +169,7 @@ def test_a_session_takes_over_what_holds_and_runs_the_rest(
     assert worker(fresh=True).run(case(QatAnnotate())).reused is None
 
 
-def test_fresh_takes_nothing(tmp_path: Path, worker: Callable[..., session.Session]) -> None:
+def test_fresh_takes_nothing(tmp_path: Path, worker: Callable[..., Session]) -> None:
     records.write(tmp_path / "reference.jsonl", [worker().run(case())])
     (tmp_path / records.RESULTS_NAME).unlink()
     assert worker(fresh=True).run(case()).reused is None
@@ -176,7 +178,7 @@ def test_fresh_takes_nothing(tmp_path: Path, worker: Callable[..., session.Sessi
 
 
 def test_a_reference_that_cannot_be_read_is_none(
-    tmp_path: Path, worker: Callable[..., session.Session], make_record: MakeRecord
+    tmp_path: Path, worker: Callable[..., Session], make_record: MakeRecord
 ) -> None:
     newer = json.loads(make_record().to_json()) | {"schema": records.SCHEMA + 1}
     for content in ("broken\n", json.dumps(newer)):
@@ -185,7 +187,7 @@ def test_a_reference_that_cannot_be_read_is_none(
 
 
 def test_a_cell_of_the_sample_is_run_and_compared_with_its_record(
-    tmp_path: Path, worker: Callable[..., session.Session]
+    tmp_path: Path, worker: Callable[..., Session]
 ) -> None:
     first = worker().run(case())
     strange = dataclasses.replace(first, metrics={"sqnr_float_db": 20.0})

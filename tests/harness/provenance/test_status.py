@@ -14,7 +14,7 @@ import pytest
 
 from harness import records
 from harness.cli import main
-from harness.matrix import applications, cases
+from harness.matrix import cases, discovery
 from harness.provenance import keys, lock, status
 from harness.provenance.codebase import here
 from harness.records import Record
@@ -29,7 +29,7 @@ def run(tmp_path: Path, make_record: MakeRecord, fake_keras: Callable[..., Path]
     fake_keras(Pass=2)
     found = []
     now = lock.note(tmp_path)
-    for name in (one.name for one in applications.discover()):
+    for name in (one.name for one in discovery.discover()):
         for technique in ("float", "prune"):
             case = cases.parse(f"{name}-{technique}-notop")
             record = make_record(
@@ -109,9 +109,9 @@ def test_a_run_takes_its_share_of_the_workers_but_no_less_than_its_longest(
     gone = [
         status.Lapsed(make_record("A-qat-notop", seconds=seconds), ()) for seconds in (10, 10, 40)
     ]
-    assert status._duration(gone, 1) == 60
-    assert status._duration(gone, 2) == 40
-    assert status._duration(gone[:2], 2) == 10
+    assert status.duration_of(gone, 1) == 60
+    assert status.duration_of(gone, 2) == 40
+    assert status.duration_of(gone[:2], 2) == 10
 
 
 def test_the_text_ends_with_what_to_do(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fake_records import FAMILIES
 
 from harness import techniques
-from harness.matrix.applications import Application
+from harness.matrix.application import Application
 from harness.matrix.cases import Case
 from harness.provenance.costs import Costs
 from harness.runs.sample import Sample, draw

@@ -18,7 +18,7 @@ from harness import records
 from harness.records import Record
 from harness.runs import sampling
 from harness.runs.sample import Sample
-from harness.runs.session import Settings
+from harness.runs.settings import Settings
 
 COLUMNS = ("float", "qat", "prune")
 WORDS = (f"--techniques={','.join(COLUMNS)}",)
