@@ -15,7 +15,7 @@ ARGS ?=
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help venv matrix test lint format smoke bench constraints clean
+.PHONY: help venv matrix test lint format smoke speed constraints clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -50,8 +50,8 @@ format: venv
 smoke: venv
 	$(RUN) -m harness run --smoke --budget 5m --case-timeout 300 --results .harness/smoke $(ARGS)
 
-bench: venv
-	for one in benchmarks/*.py; do $(RUN) $$one || exit; done
+speed: venv
+	for one in speed/*.py; do $(RUN) $$one || exit; done
 
 constraints: venv
 	$(RUN) -m pip install --quiet uv

@@ -1,8 +1,8 @@
 """The classifier: from the facts of a failure to its label and what blocks.
 
-A rule matches on the stage, the type of an exception anywhere in the chain, a pattern in any
-message of the chain, and the file of a frame; the first that matches gives the label. Named
-groups of its pattern (``layer``, ``cls``, ``op``, ``activation``) say what blocks.
+A rule matches on the stage, the type of an exception anywhere in the chain, and a pattern in any
+message of the chain; the first that matches gives the label. Named groups of its pattern
+(``layer``, ``cls``, ``op``, ``activation``) say what blocks.
 
 Labels are computed from facts that the record keeps, so a better table can be applied to
 old records: ``harness relabel``.
@@ -94,7 +94,6 @@ def apply(record: Record) -> Record:
     return replace(
         record,
         label=found.label,
-        remedy=found.label,
         fingerprint=found.fingerprint,
         blocker_kind=found.blocker_kind,
         blocker=found.blocker,
@@ -143,10 +142,6 @@ def _match(rule: Rule, failure: Failure, status: str, stage: str) -> dict[str, s
         types = [one["type"] for one in failure.chain] or [failure.type]
         if not any(re.fullmatch(rule.type, one) for one in types):
             return None
-    if rule.frame is not None and not any(
-        re.search(rule.frame, one["file"]) for one in failure.frames
-    ):
-        return None
     if rule.message is None:
         return {}
     for message in [one["message"] for one in failure.chain] or [failure.message]:

@@ -29,7 +29,6 @@ class Rule:
       stage: the stage that failed.
       type: name of an exception in the chain (a regular expression, whole name).
       message: a regular expression searched in every message of the chain.
-      frame: a regular expression searched in the file names of the traceback.
       layer: class of the layer at fault (a regular expression, whole name).
       op: the op of the layer at fault (a regular expression, searched).
       blocker: the kind of what blocks, ``layer``, ``op`` or ``activation``, if one is named.
@@ -42,7 +41,6 @@ class Rule:
     stage: str | None = None
     type: str | None = None
     message: str | None = None
-    frame: str | None = None
     layer: str | None = None
     op: str | None = None
     blocker: str | None = None

@@ -90,7 +90,6 @@ class Record:
     blocker: str | None = None
     blocker_name: str | None = None
     fingerprint: str | None = None
-    remedy: str | None = None
     stages: tuple[StageResult, ...] = ()
     failure: Failure | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)

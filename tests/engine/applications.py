@@ -1,6 +1,6 @@
 """The models of `keras.applications` as the exactness figures want them, and those figures.
 
-Shared by `test_applications.py`, which asserts the figures, and `benchmarks/exactness.py`,
+Shared by `test_applications.py`, which asserts the figures, and `speed/exactness.py`,
 which prints them.
 """
 

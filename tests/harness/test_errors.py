@@ -434,14 +434,6 @@ def test_what_blocks_is_a_layer_an_op_or_an_activation() -> None:
     assert {r.stage for r in rules} <= {None, *vocabulary.STAGES}
 
 
-def test_a_rule_may_look_at_the_frames() -> None:
-    rule = Rule(When.REST, frame=r"^optim/.*\.py$")
-    frame = {"line": 1, "function": "f", "code": ""}
-    ours, theirs = ({**frame, "file": f} for f in ("optim/a.py", "tf_keras/optim/a.py"))
-    assert classifier._match(rule, Failure(frames=(theirs, ours)), "fail", "train") == {}
-    assert classifier._match(rule, Failure(frames=(theirs,)), "fail", "train") is None
-
-
 def test_a_label_is_one_entry() -> None:
     coffee = Label(
         "no-coffee",
@@ -739,19 +731,18 @@ def test_a_record_is_labelled_anew_from_its_facts(make_record: MakeRecord) -> No
         status="fail",
         stage="transform",
         label="unclassified",
-        remedy="unclassified",
         fingerprint="old",
         failure=seen.failure(),
         expectation="expected",
     )
     new = classifier.apply(old)
-    assert (new.label, new.remedy) == ("unsupported-layer", "unsupported-layer")
+    assert new.label == "unsupported-layer"
     assert (new.blocker_kind, new.blocker, new.blocker_name) == seen.blocks
     assert new.fingerprint == fingerprint(seen.failure())
     assert classifier.apply(new) == new
     names = [f.name for f in dataclasses.fields(Record)]
     changed = {name for name in names if getattr(old, name) != getattr(new, name)}
-    assert changed == {"label", "remedy", "fingerprint", "blocker_kind", "blocker", "blocker_name"}
+    assert changed == {"label", "fingerprint", "blocker_kind", "blocker", "blocker_name"}
 
 
 def test_a_pass_and_a_blocked_case_keep_their_label(make_record: MakeRecord) -> None:

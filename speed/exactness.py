@@ -1,8 +1,8 @@
 """Exactness of the quantization engine, model by model.
 
-    python benchmarks/exactness.py                              # all, both variants
-    python benchmarks/exactness.py --models ResNet50 VGG16 --variants notop
-    python benchmarks/exactness.py --json exactness.jsonl       # goes on where it stopped
+    python speed/exactness.py                              # all, both variants
+    python speed/exactness.py --models ResNet50 VGG16 --variants notop
+    python speed/exactness.py --json exactness.jsonl       # goes on where it stopped
 
 For every model of `keras.applications`, with conditioned random weights and one smooth
 picture: the largest difference that lowering makes, over the largest value of the output

@@ -1,9 +1,9 @@
 """CPU cost and outcome of `optim.export`, with both sides measured in one run.
 
-    python benchmarks/export.py                       # every section
-    python benchmarks/export.py tfmot float           # some
-    python benchmarks/export.py coverage --models MobileNetV2 ConvNeXtTiny
-    python benchmarks/export.py --json figures.json
+    python speed/export.py                       # every section
+    python speed/export.py tfmot float           # some
+    python speed/export.py coverage --models MobileNetV2 ConvNeXtTiny
+    python speed/export.py --json figures.json
 
 Sections:
     tfmot     quantize and export, against `tfmot...quantize_model` and

@@ -1,8 +1,8 @@
 """CPU cost of `optim.prune_low_magnitude` and `cluster_weights`, both sides in one run.
 
-    python benchmarks/prune.py                       # every section
-    python benchmarks/prune.py tfmot --models VGG16 ResNet50
-    python benchmarks/prune.py --json figures.json
+    python speed/prune.py                       # every section
+    python speed/prune.py tfmot --models VGG16 ResNet50
+    python speed/prune.py --json figures.json
 
 Sections:
     tfmot    `prune_low_magnitude` against tfmot's, on applications that both take

@@ -1,9 +1,9 @@
 """What users pay: CPU time of loading, calibrating, exporting and reporting, and the least of it.
 
-    python benchmarks/costs.py                        # every section
-    python benchmarks/costs.py load preserve          # some
-    python benchmarks/costs.py load --models ResNet50
-    python benchmarks/costs.py --json figures.json
+    python speed/costs.py                        # every section
+    python speed/costs.py load preserve          # some
+    python speed/costs.py load --models ResNet50
+    python speed/costs.py --json figures.json
 
 Sections:
     load      `optim.load_model` of a quantization-aware model, over `load_model` of Keras and

@@ -1,8 +1,8 @@
 """What is left of zeros, patterns and clusters after training in int8, in the file.
 
-    python benchmarks/preserving.py                             # one member of each family
-    python benchmarks/preserving.py --models VGG16              # any application
-    python benchmarks/preserving.py --json preserving.jsonl     # goes on where it stopped
+    python speed/preserving.py                             # one member of each family
+    python speed/preserving.py --models VGG16              # any application
+    python speed/preserving.py --json preserving.jsonl     # goes on where it stopped
 
 Each application is pruned or clustered, quantized so that it is preserved, trained for 20 steps
 on photographs with random targets, and exported. The figures are those of the int8 file: its

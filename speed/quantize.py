@@ -1,9 +1,9 @@
 """CPU cost of `optim.quantization.quantize_model`, with both sides measured in one run.
 
-    python benchmarks/quantize.py                      # every section
-    python benchmarks/quantize.py tfmot clone          # some
-    python benchmarks/quantize.py clone --models ResNet50 VGG16
-    python benchmarks/quantize.py --json figures.json
+    python speed/quantize.py                      # every section
+    python speed/quantize.py tfmot clone          # some
+    python speed/quantize.py clone --models ResNet50 VGG16
+    python speed/quantize.py --json figures.json
 
 Sections:
     tfmot   against `tfmot.quantization.keras.quantize_model`
