@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from optim.quantization.calibration.calibrate import calibrate as calibrate
     from optim.quantization.lowering.registry import rule as rule
     from optim.quantization.options import Quantize as Quantize
-    from optim.quantization.planning.plan import plan as plan
+    from optim.quantization.planning.planner import plan as plan
     from optim.saving import custom_object_scope as custom_object_scope
     from optim.saving import load_model as load_model
     from optim.sparsity.report import SparsityReport as SparsityReport
@@ -71,10 +71,27 @@ _PUBLIC: dict[str, str] = {
     "unprune": "optim.pruning.api",
     "verify": "optim.verification",
     "calibrate": "optim.quantization.calibration.calibrate",
-    "plan": "optim.quantization.planning.plan",
+    "plan": "optim.quantization.planning.planner",
     "quantize_model": "optim.quantization.api",
     "rule": "optim.quantization.lowering.registry",
 }
+
+#: Modules with classes that a file may name: each registers its own, here is only where.
+_REGISTERING = (
+    "optim.annotation.configs",
+    "optim.annotation.tfmot_repairs",
+    "optim.clustering.wrapper",
+    "optim.pruning.wrapper",
+    "optim.quantization.api",
+    "optim.quantization.building.untraced",
+)
+
+
+def import_registering() -> None:
+    """Import what has to be there before a model is read from a file."""
+    for module in _REGISTERING:
+        importlib.import_module(module)
+
 
 __all__ = ["ExportError", "OptimError", "UnsupportedModelError", "errors", *_PUBLIC]
 

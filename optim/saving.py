@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
+import optim
 from optim._keras import keras, tfmot
-from optim.annotation.configs import DefaultBNQuantizeConfig, NoOpQuantizeConfig
-from optim.annotation.tfmot_repairs import QuantizeLayer, QuantizeWrapperV2
 from optim.errors import ModelFileError
-from optim.pruning.wrapper import PruneLowMagnitude
 
 __all__ = ["application_objects", "custom_object_scope", "default_custom_objects", "load_model"]
 
-# What registers the classes of the models that it makes with Keras, when it is imported.
-_REGISTERING = ("optim.quantization", "optim.clustering.wrapper")
+_Class = TypeVar("_Class", bound=type)
+
+#: Classes that files have by their bare names, as tfmot's own go by.
+_CLASSES: dict[str, type] = {"SpectralNormalization": keras.layers.SpectralNormalization}
+
+#: What a model is made within when it is read from a file.
+_LOADING: list[Callable[[], AbstractContextManager[None]]] = []
+
+
+def in_files(cls: _Class) -> _Class:
+    """Have a class found by its bare name wherever Keras reads a model; a decorator.
+
+    For classes that stand for one of tfmot's, or that models had before Keras knew packages of
+    classes. Any other is registered with Keras, under the package `optim`.
+    """
+    _CLASSES[cls.__name__] = cls
+    return cls
+
+
+def while_loading(context: Callable[[], AbstractContextManager[None]]) -> Any:
+    """Have `load_model` make models within a context; a decorator."""
+    _LOADING.append(context)
+    return context
 
 
 @cache
@@ -45,15 +64,8 @@ def application_objects() -> dict[str, type]:
 
 def default_custom_objects() -> dict[str, Any]:
     """Return the custom objects known without being told, by the name used in files."""
-    return {
-        **application_objects(),
-        "NoOpQuantizeConfig": NoOpQuantizeConfig,
-        "DefaultBNQuantizeConfig": DefaultBNQuantizeConfig,
-        "PruneLowMagnitude": PruneLowMagnitude,
-        "QuantizeLayer": QuantizeLayer,
-        "QuantizeWrapperV2": QuantizeWrapperV2,
-        "SpectralNormalization": keras.layers.SpectralNormalization,  # forgotten by Keras itself
-    }
+    optim.import_registering()
+    return {**application_objects(), **_CLASSES}
 
 
 def own_classes(objects: Iterable[Any]) -> dict[str, type]:
@@ -72,8 +84,6 @@ def custom_object_scope(custom_objects: Mapping[str, Any] | None = None) -> Any:
     Args:
         custom_objects: more objects by name; they win over the known ones.
     """
-    for module in _REGISTERING:
-        import_module(module)
     # Not handed to quantize_scope: it puts its own objects last, so that they would win.
     tfmot_objects = tfmot.quantization.keras.quantize_scope().custom_objects
     return keras.utils.custom_object_scope(
@@ -100,15 +110,15 @@ def load_model(
         ModelFileError: there is no such file, or it cannot be loaded; the message says
             why, and the original error is its `__cause__`.
     """
-    from optim.quantization.building.untraced import (
-        untraced,  # late: it needs the classes known here
-    )
 
     path = Path(path)
     if not path.exists():
         raise ModelFileError(f"no model file at {str(path)!r}")
     try:
-        with custom_object_scope(custom_objects), _archive_unpacked(), untraced():
+        with ExitStack() as stack:
+            stack.enter_context(custom_object_scope(custom_objects))
+            for context in (_archive_unpacked, *_LOADING):
+                stack.enter_context(context())
             return keras.models.load_model(path, compile=compile)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from optim._keras import keras, tf, tfmot
+from optim.saving import in_files
 
 QuantizeConfig = tfmot.quantization.keras.QuantizeConfig
 MovingAverageQuantizer = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
 
 
+@in_files
 class NoOpQuantizeConfig(QuantizeConfig):  # type: ignore[misc, valid-type]  # tfmot is untyped
     """Quantizes no part of the layer; its output stays float."""
 
@@ -47,6 +49,7 @@ class NoOpQuantizeConfig(QuantizeConfig):  # type: ignore[misc, valid-type]  # t
         return hash(type(self))
 
 
+@in_files
 class DefaultBNQuantizeConfig(NoOpQuantizeConfig):
     """Quantizes the output of the layer and nothing else.
 
@@ -76,15 +79,3 @@ ANNOTATE_RECIPE: LayerTable = {
     keras.layers.DepthwiseConv2D: NoOpQuantizeConfig,
     keras.layers.Resizing: NoOpQuantizeConfig,
 }
-
-
-def lookup(table: Mapping[type, Any], cls: type) -> tuple[bool, Any]:
-    """Find the entry of `cls` or of its nearest base class in a table keyed by class.
-
-    Returns:
-        `(found, value)`; `(False, None)` if neither `cls` nor a base class is a key.
-    """
-    for base in cls.__mro__:
-        if base in table:
-            return True, table[base]
-    return False, None

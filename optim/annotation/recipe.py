@@ -11,9 +11,9 @@ from optim.annotation.configs import (
     ANNOTATE_RECIPE,
     LayerTable,
     QuantizeConfig,
-    lookup,
 )
 from optim.errors import ConfigError
+from optim.models.class_tables import lookup
 from optim.models.clone import clone_model
 from optim.models.compile_state import copy_compile_state
 from optim.saving import custom_object_scope, default_custom_objects, load_model, own_classes

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from optim._keras import tfmot as tfmot  # chooses the Keras module for the import below
+from optim.saving import in_files
 
 from tensorflow_model_optimization.python.core.quantization.keras import (  # isort: skip
     quantize_layer,
@@ -19,6 +20,7 @@ from tensorflow_model_optimization.python.core.quantization.keras import (  # is
 )
 
 
+@in_files
 class QuantizeLayer(quantize_layer.QuantizeLayer):
     """tfmot's does not say that it is built, so that it is built, with variables, twice."""
 
@@ -27,6 +29,7 @@ class QuantizeLayer(quantize_layer.QuantizeLayer):
         self.built = True
 
 
+@in_files
 class QuantizeWrapperV2(quantize_wrapper.QuantizeWrapperV2):
     """tfmot's takes over the weights of its layer before it builds it, so that there are none.
 

@@ -7,13 +7,18 @@ from typing import Any
 
 from optim._keras import check_layer, keras
 from optim.clustering.kmeans import INITIALIZATIONS
-from optim.clustering.wrapper import CLUSTERABLE, ClusterWeights, check_options, is_clusterable
+from optim.clustering.wrapper import (
+    CLUSTERABLE,
+    CLUSTERED,
+    ClusterWeights,
+    check_options,
+    is_clusterable,
+)
 from optim.errors import Problem, UnsupportedModelError
 from optim.models.clone import walk
 from optim.models.kernels import hidden
 from optim.models.layer_options import Overrides, Skip
 from optim.models.shared_weights import tied
-from optim.wrapping.kinds import CLUSTERED
 from optim.wrapping.strip import strip, strip_layer
 from optim.wrapping.transform import Rules
 
@@ -106,7 +111,7 @@ class _Rules(Rules):
     kind = CLUSTERED
     done, undo = "clustered", "uncluster"
     naming = (
-        "name their kernels in optim.clustering_wrapper.CLUSTERABLE[class] = ('inner.kernel', ...)"
+        "name their kernels in optim.clustering.wrapper.CLUSTERABLE[class] = ('inner.kernel', ...)"
     )
 
     def __init__(self, base: dict[str, Any], skip: Skip, overrides: Overrides) -> None:

@@ -16,6 +16,7 @@ from optim.models.clone import plain_variable
 from optim.models.integers import is_whole
 from optim.models.kernels import Slot, built_slots, kernel_table, paths, with_depthwise
 from optim.wrapping.call_arguments import CallArguments, in_construction
+from optim.wrapping.kinds import Kind, known
 
 __all__ = [
     "CLUSTERABLE",
@@ -285,3 +286,8 @@ def check_options(
             f"gradient_aggregation={gradient_aggregation!r}: choose one of "
             f"{', '.join(AGGREGATIONS)}"
         )
+
+
+CLUSTERED = known(
+    Kind((ClusterWeights,), "still has clustering wrappers", "optim.uncluster it first")
+)

@@ -17,14 +17,12 @@ from optim._keras import check_model
 from optim.clustering.api import uncluster
 from optim.clustering.wrapper import clustered_layers
 from optim.errors import UnsupportedModelError
-from optim.exporting import checks
+from optim.exporting import checks, passes
 from optim.exporting.convert import convert
-from optim.exporting.file_passes import bias_scales
-from optim.exporting.file_passes.clustered_kernels import restore_steps
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.graph.reader import read
 from optim.litert.metadata import annotate
-from optim.litert.writer import drop_unused, pack, share_equal, unpack
+from optim.litert.writer import pack, unpack
 from optim.models.signature import Interface, interface
 from optim.pruning.api import unprune
 from optim.pruning.wrapper import pruned_layers
@@ -103,7 +101,7 @@ def export(
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
     with settled(model):
-        numbers = kept_numbers(model)
+        known = passes.Known(tuple(kept_numbers(model)))
         frozen = _freeze(model, pruned, clustered, mode.lowers, io)
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
@@ -111,11 +109,8 @@ def export(
         frozen = without_fake_quant(frozen)
     content = convert(frozen, mode, io_dtype, feeds)
     file = unpack(content)
-    share_equal(file)
-    bias_scales.repair_equal(file)
-    restore_steps(file, numbers)
-    bias_scales.settle(file)
-    drop_unused(file)
+    for file_pass in passes.FILE_PASSES:
+        file_pass(file, known)
     facts = {
         "model": frozen.model_name,
         "techniques": ["prune"] * pruned + ["cluster"] * clustered + [mode.technique],

@@ -15,20 +15,8 @@ from optim.exporting.converter_errors import explain
 from optim.exporting.freeze import Frozen
 from optim.exporting.modes import Mode
 from optim.litert.layer_names import layer_of
+from optim.litert.operators import operator
 from optim.litert.reader import read_subgraphs
-
-_CONTROL_FLOW = ("WHILE", "IF")
-_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
-
-_SCALES = "LiteRT takes its int16 inputs for numbers of one scale"
-_NO_INT16 = "LiteRT has no int16 kernel for it, though the converter thinks so"
-# What a file of scheme int16x8 must not have on int16 tensors.
-_NOT_INT16 = {
-    **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL"), _SCALES),
-    **dict.fromkeys(("LESS", "LESS_EQUAL", "SELECT", "SELECT_V2"), _SCALES),
-    **dict.fromkeys(("SQUARED_DIFFERENCE", "PADV2", "UNIDIRECTIONAL_SEQUENCE_LSTM"), _NO_INT16),
-    "SUM": "LiteRT's int16 kernel computes wrong numbers",
-}
 
 Feeds = Callable[[], Iterable[list[Any]]]
 
@@ -103,7 +91,7 @@ def _converter_class() -> Any:
 def _check_loops(content: bytes, frozen: Frozen, loops: list[str]) -> None:
     """Refuse to calibrate a file with loops: LiteRT's calibrator would end the process."""
     graph = read_subgraphs(litert.parse(content), frozen.model_name, ())[0]
-    if not any(op.name in _CONTROL_FLOW for op in graph.operations):
+    if not any(operator(op.name).branches for op in graph.operations):
         return
     reason = "LiteRT cannot calibrate a model with loops or branches"
     remedy = "make recurrent layers with unroll=True, or export with optimize='dynamic'"
@@ -116,14 +104,15 @@ def _check_int16(content: bytes, frozen: Frozen) -> None:
     graph = read_subgraphs(litert.parse(content), frozen.model_name, ())[0]
     ends = dict(zip(graph.outputs, frozen.output_names, strict=False))
     for op in reversed(graph.operations):  # the layer of an output goes by the output's name
-        if op.name in _CONVERSIONS and op.outputs[0] in ends:
+        if operator(op.name).converts and op.outputs[0] in ends:
             ends[op.inputs[0]] = ends[op.outputs[0]]
     problems = {}
     for op in graph.operations:
         dtypes = {graph.tensors[i].dtype for i in (*op.inputs, *op.outputs)}
-        if op.name in _NOT_INT16 and dtypes & {"int8", "int16"}:
+        why = operator(op.name).not_int16
+        if why and dtypes & {"int8", "int16"}:
             layer = ends.get(op.outputs[0], op.layer) or frozen.model_name
-            reason = f"operation {op.name}: {_NOT_INT16[op.name]}"
+            reason = f"operation {op.name}: {why}"
             remedy = "use int8, or take the layer out of the model"
             problems[layer, op.name] = Problem(layer, reason, remedy)
     if problems:

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
+from optim.exporting import passes
 from optim.exporting.graph_passes.constants import producer, set_constant, value
-from optim.exporting.graph_passes.dead_channels import give_room
-from optim.exporting.graph_passes.transposed_bias import give_biases
 from optim.models.signature import Interface
 
 # Results of these are values of the variable; any other use of one needs TensorFlow's way.
@@ -103,8 +102,8 @@ def freeze(model: Any, io: Interface) -> Frozen:
         graph, graph_def, inputs, outputs = _freeze_by_tensorflow(model, io)
     else:
         _release(graph)
-    give_biases(graph, graph_def)
-    give_room(graph_def)
+    for graph_pass in passes.GRAPH_PASSES:
+        graph_pass(graph, graph_def)
     names = io.output_names
     if len(names) != len(outputs):
         names = tuple("output" if len(outputs) == 1 else f"output_{i}" for i in range(len(outputs)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from optim.litert.flatbuffer import Content, dtype_name, parse
+from optim.litert.flatbuffer import dtype_name, parse
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,18 @@ class TensorDetails:
         return (self.scale * (stored.astype(np.float32) - self.zero_point)).astype(np.float32)
 
 
-def ends(content: Content) -> tuple[list[TensorDetails], list[TensorDetails]]:
+def ends(source: Any) -> tuple[list[TensorDetails], list[TensorDetails]]:
     """Return inputs and outputs of a file, without running it.
+
+    Args:
+        source: its content, or its root table from `parse`.
 
     Raises:
         ModelFileError: not a LiteRT model.
     """
-    graph = parse(content).Subgraphs(0)
-    names = _signature_names(content)
+    model = source if hasattr(source, "SubgraphsLength") else parse(source)
+    graph = model.Subgraphs(0)
+    names = _signature_names(model)
 
     def details(index: int) -> TensorDetails:
         tensor = graph.Tensors(index)
@@ -74,9 +79,8 @@ def ends(content: Content) -> tuple[list[TensorDetails], list[TensorDetails]]:
     )
 
 
-def _signature_names(content: Content) -> dict[int, str]:
+def _signature_names(model: Any) -> dict[int, str]:
     """Tensor number -> name in the first signature."""
-    model = parse(content)
     if not model.SignatureDefsLength():
         return {}
     signature = model.SignatureDefs(0)

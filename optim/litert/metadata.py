@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from optim.errors import ModelFileError
 from optim.litert import flatbuffer
-from optim.litert.metadata_entry import ENTRY, FORMAT
 
 SIGNATURE = "serving_default"
+ENTRY = "optim"  # name of the entry in the file's metadata
+FORMAT = 1  # version of the JSON in it
 
 _PACKAGES = ("tensorflow", "tf_keras", "tensorflow-model-optimization")
 _OWN_PACKAGE = "tfmot-matrix"
@@ -114,3 +116,26 @@ def _set_entry(schema: Any, model: Any, name: str, data: bytes) -> None:
     entry.buffer = len(model.buffers) - 1
     kept = [m for m in model.metadata or () if m.name not in (name, name.encode())]
     model.metadata = [*kept, entry]
+
+
+def read_metadata(model: Any) -> dict[str, Any]:
+    """Return the JSON entry of a file; empty if `optim.export` did not write it.
+
+    Keys: `format`, `model` (name), `techniques`, `scheme`, `io_dtype`, `inputs` and
+    `outputs` (each a list of name, shape, dtype and range of values), `versions`.
+
+    Args:
+        model: its root table, from `parse`.
+
+    Raises:
+        ModelFileError: the entry is damaged.
+    """
+    for i in range(model.MetadataLength()):
+        entry = model.Metadata(i)
+        if entry.Name() == ENTRY.encode():
+            data = model.Buffers(entry.Buffer()).DataAsNumpy()
+            try:
+                return dict(json.loads(bytes(data)))
+            except (TypeError, ValueError) as error:
+                raise ModelFileError(f"the entry {ENTRY!r} of the file is damaged") from error
+    return {}

@@ -8,9 +8,8 @@ from typing import Any
 
 from optim.litert import flatbuffer
 from optim.litert.layer_names import layer_of
-from optim.litert.macs import macs
+from optim.litert.operators import macs, operator
 
-_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
 _QUANTIZED = ("int8", "int16", "uint8", "int4")
 
@@ -174,7 +173,7 @@ def _kind(name: str, moves: bool, activations: list[str], constants: list[str]) 
         return "other"
     floats = any(d in _FLOATS for d in activations)
     integers = [d for d in activations if d in _QUANTIZED]
-    if name in _CONVERSIONS and floats:
+    if operator(name).converts and floats:
         return "conversion"
     if floats:
         return "hybrid" if "int8" in constants or "int4" in constants else "float"

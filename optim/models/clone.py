@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
+from optim.models.known_outputs import known_outputs
 from optim.models.vocabularies import copy_vocabularies, variables
 
 Convert = Callable[[Any, str, "Copier"], Any]
@@ -23,8 +23,6 @@ Convert = Callable[[Any, str, "Copier"], Any]
 # The class has no public name. (Making a model to ask for its type would start TensorFlow's
 # runtime at import, and no process that has started it can be forked.)
 _FUNCTIONAL = importlib.import_module("tf_keras.src.engine.functional").Functional
-
-_TRACED_FOR_OUTPUT_ONLY = {"tf_keras", "tensorflow_model_optimization", "optim"}
 
 
 def is_network(layer: Any) -> bool:
@@ -284,46 +282,8 @@ def _rebuild_functional(network: Any, visit: Callable[[Any], Any], copy: Copier)
             if node.is_input:
                 continue
             args, kwargs = renew((node.call_args, node.call_kwargs), node.layer.name)
-            with _known_outputs(visit(node.layer), node) as layer:
+            with known_outputs(visit(node.layer), node) as layer:
                 record(node.outputs, layer(*args, **kwargs))
     return keras.Model(
         renew(network._nested_inputs), renew(network._nested_outputs), name=network.name
     )
-
-
-@contextmanager
-def _known_outputs(layer: Any, node: Any) -> Iterator[Any]:
-    """Within the context, calling `layer` builds it but does not trace it.
-
-    To learn what a layer returns, Keras traces it into a graph that it throws away. Here
-    that is known from the node that is being copied. Only for layers of Keras and for tfmot's
-    wrappers around one, and not where tracing has effects (masks, regularizers, weights made
-    in `call`).
-    """
-    inner = getattr(layer, "layer", layer)
-    tensors = [*node.keras_inputs, *tf.nest.flatten(node.outputs)]
-    if (
-        not {type(x).__module__.split(".")[0] for x in (layer, inner)} <= _TRACED_FOR_OUTPUT_ONLY
-        or isinstance(layer, keras.Sequential)
-        or inner.activity_regularizer is not None
-        or any(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors)
-    ):
-        yield layer
-        return
-    trace = layer._infer_output_signature
-
-    def known(inputs: Any, args: Any, kwargs: Any, input_masks: Any) -> Any:
-        with keras.backend.name_scope(layer._name_scope()):
-            layer._maybe_build(inputs)
-        if len(inner.weights) != len(getattr(node.layer, "layer", node.layer).weights):
-            return trace(inputs, args, kwargs, input_masks)
-        layer._set_save_spec(inputs, args, kwargs)
-        return tf.nest.map_structure(
-            lambda t: type(t)(t.type_spec, t._inferred_value, t._name), node.outputs
-        )
-
-    object.__setattr__(layer, "_infer_output_signature", known)
-    try:
-        yield layer
-    finally:
-        object.__delattr__(layer, "_infer_output_signature")

@@ -6,18 +6,20 @@ them in which layer class, a second one which layers merely hold others.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optim._keras import keras, tf
-from optim.annotation.configs import lookup
 from optim.errors import ConfigError
+from optim.models.class_tables import lookup, nearest
 from optim.models.clone import is_network
 
 __all__ = [
     "CONTAINERS",
     "KERNELS",
+    "LINEAR",
     "Kernels",
     "Slot",
     "Table",
@@ -25,12 +27,14 @@ __all__ = [
     "hidden",
     "input_axis",
     "kernel_table",
+    "linear_kernel",
     "paths",
     "slots",
     "with_depthwise",
 ]
 
 _layers = keras.layers
+ConvLSTMCell = importlib.import_module("tf_keras.src.layers.rnn.base_conv_lstm").ConvLSTMCell
 
 Table = Mapping[type, tuple[str, ...]]
 """Layer class -> attributes (dotted if nested) that hold kernels; for subclasses too."""
@@ -65,30 +69,39 @@ class Kernels:
         inputs: the axis that runs over the inputs of one sum. It is the innermost axis of
             the weights in a LiteRT file (`[out, in]`, `[out, h, w, in]`), along which m-by-n
             sparsity is counted. None: there is no such sum, or no such axis.
+        channels: the axes that number the output channels, where the layer is one linear map
+            by this kernel that LiteRT runs in int8; None: it is not.
     """
 
     attributes: tuple[str, ...] = ("kernel",)
     depthwise: tuple[str, ...] = ()
     inputs: Axis = _axis_by_rank
+    channels: tuple[int, ...] | None = None
+
+    @property
+    def linear(self) -> str:
+        """Attribute of the kernel of a linear map."""
+        return (*self.depthwise, *self.attributes, "kernel")[0]
 
 
 _CELL = Kernels(("kernel", "recurrent_kernel"), inputs=0)
 _DEPTHWISE = Kernels((), ("depthwise_kernel",), inputs=None)
+_CONV_CELL = Kernels(("kernel", "recurrent_kernel"), inputs=-2)
 _SEPARABLE = Kernels(("pointwise_kernel",), ("depthwise_kernel",), inputs=-2)
 _TRANSPOSE = Kernels((), inputs=-1)
 
 KERNELS: dict[type, Kernels] = {
-    _layers.Dense: Kernels(inputs=0),
+    _layers.Dense: Kernels(inputs=0, channels=(1,)),
     _layers.EinsumDense: Kernels(inputs=_einsum_axis),
     _layers.Embedding: Kernels(("embeddings",), inputs=None),
-    _layers.Conv1D: Kernels(inputs=-2),
-    _layers.Conv2D: Kernels(inputs=-2),
+    _layers.Conv1D: Kernels(inputs=-2, channels=(2,)),
+    _layers.Conv2D: Kernels(inputs=-2, channels=(3,)),
     _layers.Conv3D: Kernels(inputs=-2),
-    _layers.Conv1DTranspose: _TRANSPOSE,
-    _layers.Conv2DTranspose: _TRANSPOSE,
+    _layers.Conv1DTranspose: replace(_TRANSPOSE, channels=(1,)),
+    _layers.Conv2DTranspose: replace(_TRANSPOSE, channels=(2,)),
     _layers.Conv3DTranspose: _TRANSPOSE,
-    _layers.DepthwiseConv1D: _DEPTHWISE,
-    _layers.DepthwiseConv2D: _DEPTHWISE,
+    _layers.DepthwiseConv1D: replace(_DEPTHWISE, channels=(1, 2)),
+    _layers.DepthwiseConv2D: replace(_DEPTHWISE, channels=(2, 3)),
     _layers.SeparableConv1D: _SEPARABLE,
     _layers.SeparableConv2D: _SEPARABLE,
     _layers.LocallyConnected1D: Kernels(inputs=None),
@@ -99,6 +112,7 @@ KERNELS: dict[type, Kernels] = {
     _layers.SimpleRNNCell: _CELL,
     _layers.LSTMCell: _CELL,
     _layers.GRUCell: _CELL,
+    ConvLSTMCell: _CONV_CELL,
 }
 """Layer class -> its kernels; for subclasses too. What is missing here is left alone:
 pre-processing, normalization, activation, pooling.
@@ -114,6 +128,20 @@ CONTAINERS: dict[type, Callable[[Any], Iterable[str]]] = {
 
 Of a Functional or Sequential model inside such a layer, the layers are known as well.
 """
+
+
+LINEAR: tuple[type, ...] = tuple(cls for cls, known in KERNELS.items() if known.channels)
+"""Layer classes that are one linear map by a kernel, which LiteRT runs in int8."""
+
+
+def linear_kernel(classes: Iterable[type]) -> Kernels | None:
+    """Return the kernel of a layer that is a linear map; None if it is not one.
+
+    Args:
+        classes: of the layer, the most derived first.
+    """
+    known = nearest(KERNELS, classes)
+    return known if known is not None and known.channels else None
 
 
 def kernel_table() -> dict[type, tuple[str, ...]]:

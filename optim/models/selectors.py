@@ -9,6 +9,7 @@ from typing import Any
 
 from optim._keras import keras
 from optim.errors import ConfigError
+from optim.models.class_tables import nearest
 
 __all__ = ["Which", "as_list", "check", "check_names", "choose", "is_name", "label", "matches"]
 
@@ -72,7 +73,7 @@ def choose(table: Mapping[Any, Any], layer: Any, names: Iterable[str]) -> Any:
     for which in table:
         if not isinstance(which, type) and matches(which, layer, names):
             return table[which]
-    return next((table[cls] for cls in type(layer).__mro__ if cls in table), None)
+    return nearest(table, type(layer).__mro__)
 
 
 def is_name(which: Any) -> bool:

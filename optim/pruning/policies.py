@@ -11,6 +11,7 @@ from typing import Any
 
 from optim._keras import keras
 from optim.errors import ConfigError, Problem, UnsupportedModelError
+from optim.models.class_tables import nearest
 
 __all__ = ["POLICIES", "LatencyXNNPack", "policy_for"]
 
@@ -255,5 +256,5 @@ def _reason(node: Any) -> str:
         return "a transposed convolution"
     if type(layer).__name__ == "TFOpLambda":
         return _op(node)
-    rule = next((RULES[cls] for cls in type(layer).__mro__ if cls in RULES), None)
+    rule = nearest(RULES, type(layer).__mro__)
     return rule(node) if rule else f"{type(layer).__name__} does not run in channels-first order"

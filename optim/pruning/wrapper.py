@@ -18,6 +18,7 @@ from optim.models.kernels import (
     with_depthwise,
 )
 from optim.pruning.masks import Pruning
+from optim.saving import in_files
 from optim.wrapping.call_arguments import CallArguments, in_construction
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
@@ -129,6 +130,7 @@ def _unrecorded(function: Callable[[], Any]) -> Callable[[], Any]:
     return run
 
 
+@in_files
 class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
     """tfmot's pruning wrapper, with some repairs.
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from optim.quantization.building.builder import build
-from optim.quantization.building.grid_chains import tie
+from optim.quantization.building.grid_chains import tied
 from optim.quantization.calibration.calibrate import calibrate, set_weight_ranges
-from optim.quantization.planning.plan import Plan, plan
+from optim.quantization.planning.plan import Plan
+from optim.quantization.planning.planner import plan
 from optim.quantization.planning.requests import Configs, Skip
 from optim.quantization.planning.schemes import Scheme
 from optim.quantization.quantizers.preserving import take
@@ -54,8 +55,7 @@ def quantize_model(
             that still has wrappers of pruning or clustering, or is quantized already.
     """
     decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
-    tie(decided)
-    quantized = build(decided.graph, decided)
+    quantized = build(decided.graph, tied(decided))
     if preserve is not None:
         keeping = take(quantized)
         if decided.unkept:

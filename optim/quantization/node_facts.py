@@ -8,52 +8,14 @@ import numpy as np
 
 from optim._keras import keras, tf
 from optim.graph.graph import Node, Value
+from optim.models.kernels import linear_kernel
 from optim.models.vocabularies import variables
+from optim.quantization.activation_facts import activation_name
 
 K = keras.layers
 
-# Layers that are a linear map with weights, each with the attribute of its kernel.
-# The most derived class wins; the order of an entry is that of the layer's weights.
-KERNELS: dict[type, str] = {
-    K.DepthwiseConv2D: "depthwise_kernel",
-    K.DepthwiseConv1D: "depthwise_kernel",
-    K.Conv1D: "kernel",
-    K.Conv2D: "kernel",
-    K.Conv2DTranspose: "kernel",
-    K.Conv1DTranspose: "kernel",
-    K.Dense: "kernel",
-}
-
-# Activations by name, with the functions that compute exactly that.
-_ACTIVATIONS: dict[str, tuple[Any, ...]] = {
-    "linear": (keras.activations.linear, None),
-    "relu": (keras.activations.relu, tf.nn.relu),
-    "relu6": (tf.nn.relu6,),
-    "sigmoid": (keras.activations.sigmoid, tf.nn.sigmoid, tf.math.sigmoid),
-    "tanh": (keras.activations.tanh, tf.nn.tanh, tf.math.tanh),
-    "softmax": (keras.activations.softmax, tf.nn.softmax),
-    "swish": (keras.activations.swish, tf.nn.silu, tf.nn.swish),
-    "gelu": (keras.activations.gelu, tf.nn.gelu),
-    "hard_sigmoid": (keras.activations.hard_sigmoid,),
-    "elu": (keras.activations.elu, tf.nn.elu),
-    "selu": (keras.activations.selu, tf.nn.selu),
-    "softplus": (keras.activations.softplus, tf.nn.softplus),
-    "softsign": (keras.activations.softsign, tf.nn.softsign),
-    "exponential": (keras.activations.exponential, tf.math.exp),
-    "mish": (keras.activations.mish,),
-}
-_NAME_OF = {id(fn): name for name, fns in _ACTIVATIONS.items() for fn in fns}
-
 _COMPUTATION = ("call", "__call__", "build", "convolution_op", "_convolution_op")
 _OURS = (keras.__name__, __name__.split(".")[0])
-
-FUSED = ("linear", "relu", "relu6")  # LiteRT fuses these into the operation before
-FIXED = ("sigmoid", "softmax", "tanh")  # LiteRT fixes the output scale of these
-
-
-def activation_name(function: Any) -> str:
-    """Name of an activation function, by identity; '' for one that is not known."""
-    return _NAME_OF.get(id(function), "")
 
 
 def hierarchy(layer: Any) -> list[type]:
@@ -73,14 +35,8 @@ def hierarchy(layer: Any) -> list[type]:
 
 def kernel_attribute(layer: Any) -> str:
     """Attribute that holds the kernel of a linear layer; '' if it is not one."""
-    if isinstance(layer, K.SeparableConv1D | K.SeparableConv2D):
-        return ""
-    for cls in hierarchy(layer):
-        if cls in KERNELS:
-            return KERNELS[cls]
-        if cls in (K.Conv3D, K.Conv3DTranspose):
-            return ""
-    return ""
+    known = linear_kernel(hierarchy(layer))
+    return known.linear if known else ""
 
 
 def is_linear(node: Node) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 from optim.annotation.recipe import AnnotateRecipe
 from optim.quantization.api import quantize_model
-from optim.quantization.planning.plan import Plan, plan
+from optim.quantization.planning.plan import Plan
+from optim.quantization.planning.planner import plan
 from optim.quantization.planning.requests import Configs, Skip, check_configs, check_skip
 from optim.quantization.planning.schemes import Scheme, get_scheme
 from optim.quantization.quantizers.preserving import check_preserve

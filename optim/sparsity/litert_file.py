@@ -11,36 +11,12 @@ from typing import Any
 import numpy as np
 
 from optim import litert
+from optim.litert import operators
 from optim.litert.layer_names import layer_of
 from optim.sparsity.distinct import count_both, count_unique
 from optim.sparsity.measure import KernelSparsity, measure
 
 __all__ = ["kernels"]
-
-WEIGHTS: dict[str, dict[int, int | None]] = {
-    "CONV_2D": {1: 3},
-    "CONV_3D": {1: 3},
-    "CONV_3D_TRANSPOSE": {1: 4},
-    "DEPTHWISE_CONV_2D": {1: None},
-    "FULLY_CONNECTED": {1: 1},
-    "TRANSPOSE_CONV": {1: 3},
-    "BATCH_MATMUL": {1: -2},
-    "EMBEDDING_LOOKUP": {1: None},
-    "GATHER": {0: None},
-    "UNIDIRECTIONAL_SEQUENCE_RNN": {1: 1, 2: 1},
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": dict.fromkeys(range(1, 9), 1),
-}
-"""Operation -> its operands that are kernels -> the axis of their inputs, None if none."""
-
-_CHANNELS = {
-    "CONV_2D": 0,
-    "CONV_3D": 4,
-    "CONV_3D_TRANSPOSE": 3,
-    "DEPTHWISE_CONV_2D": 3,
-    "FULLY_CONNECTED": 0,
-    "TRANSPOSE_CONV": 0,
-}
-"""Operation -> the axis of its kernel that counts the outputs."""
 
 _DTYPES = {"float32": "<f4", "float16": "<f2", "float64": "<f8", "int8": "i1", "uint8": "u1",
            "int16": "<i2"}  # fmt: skip
@@ -63,9 +39,10 @@ def kernels(
         for i in range(graph.OperatorsLength()):
             operator = graph.Operators(i)
             name = _operation(model, operator)
+            known = operators.operator(name)
             if name == "DEQUANTIZE":
                 origin[operator.Outputs(0)] = operator.Inputs(0)
-            for operand, axis in WEIGHTS.get(name, {}).items():
+            for operand, axis in known.kernels.items():
                 if operand >= operator.InputsLength() or operator.Inputs(operand) < 0:
                     continue
                 index = operator.Inputs(operand)
@@ -77,7 +54,7 @@ def kernels(
                 seen.add(index)
                 kernel = name.lower() if operand < 2 else f"{name.lower()} {operand}"
                 layer = _layer(graph.Tensors(operator.Outputs(0)), tensor)
-                yield _measured(layer, kernel, tensor, data, (axis, _CHANNELS.get(name)), m_by_n)
+                yield _measured(layer, kernel, tensor, data, (axis, known.channels), m_by_n)
 
 
 def _layer(output: Any, kernel: Any) -> str:

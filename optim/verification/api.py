@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from optim import litert
-from optim.litert.metadata_entry import read_metadata
+from optim.litert.metadata import read_metadata
 from optim.litert.reader import read_subgraphs
 from optim.verification.compare import check_references, compare
 from optim.verification.islands import find_islands
@@ -44,10 +44,10 @@ def verify(
     content = litert.mapped(source)
     references = check_references(reference, data)
     model = litert.parse(content)
-    metadata = read_metadata(content)
+    metadata = read_metadata(model)
     names = [entry["name"] for entry in metadata.get("outputs", [])]
     graphs = read_subgraphs(model, metadata.get("model", ""), names)
-    ends = litert.ends(content)
+    ends = litert.ends(model)
     report = Report(
         size=len(content),
         metadata=metadata,

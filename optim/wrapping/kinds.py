@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from optim.clustering.wrapper import ClusterWeights
 from optim.errors import Problem, UnsupportedModelError
-from optim.pruning.wrapper import AnyPruneLowMagnitude
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
 from tensorflow_model_optimization.python.core.clustering.keras import (  # isort: skip
@@ -21,8 +19,11 @@ from tensorflow_model_optimization.python.core.quantization.keras import (  # is
     quantize_layer,
     quantize_wrapper,
 )
+from tensorflow_model_optimization.python.core.sparsity.keras import (  # isort: skip
+    pruning_wrapper as tfmot_pruning,
+)
 
-__all__ = ["CLUSTERED", "PRUNED", "Kind", "check_unwrapped"]
+__all__ = ["PRUNED", "Kind", "check_unwrapped", "known"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class Kind:
     remedy: str
 
 
-PRUNED = Kind((AnyPruneLowMagnitude,), "still has pruning wrappers", "optim.unprune it first")
-CLUSTERED = Kind((ClusterWeights,), "still has clustering wrappers", "optim.uncluster it first")
+PRUNED = Kind(
+    (tfmot_pruning.PruneLowMagnitude,), "still has pruning wrappers", "optim.unprune it first"
+)
 _TFMOTS = Kind(
     (tfmot_clustering.ClusterWeights,),
     "still has tfmot's clustering wrappers",
@@ -51,6 +53,16 @@ _QUANTIZED = Kind(
     "is quantized already",
     "start from the float model: prune and cluster it first, quantize it last",
 )
+
+
+#: All kinds, in the order in which a model is asked for them.
+_KINDS: list[Kind] = [PRUNED, _TFMOTS, _QUANTIZED]
+
+
+def known(kind: Kind) -> Kind:
+    """Add a kind, and return it: for whoever defines the wrappers."""
+    _KINDS.append(kind)
+    return kind
 
 
 def check_unwrapped(model: Any, *allowed: Kind) -> None:
@@ -66,7 +78,7 @@ def check_unwrapped(model: Any, *allowed: Kind) -> None:
     layers = list(model._flatten_layers())
     problems = [
         Problem(model.name, kind.reason, kind.remedy)
-        for kind in (PRUNED, CLUSTERED, _TFMOTS, _QUANTIZED)
+        for kind in _KINDS
         if kind not in allowed and any(isinstance(layer, kind.classes) for layer in layers)
     ]
     if problems:

@@ -21,7 +21,7 @@ from optim.graph.reader import read
 from optim.quantization.api import quantize_model
 from optim.quantization.building.builder import build
 from optim.quantization.lowering.driver import lower
-from optim.quantization.planning.plan import plan
+from optim.quantization.planning.planner import plan
 from optim.saving import load_model
 
 NAMES = sorted(

@@ -9,7 +9,7 @@ import toys
 
 from optim._keras import keras, tf
 from optim.errors import ConfigError, UnsupportedModelError
-from optim.quantization.planning.plan import plan
+from optim.quantization.planning.planner import plan
 from optim.quantization.planning.roles import Role
 
 K = keras.layers

@@ -17,7 +17,7 @@ from optim._keras import keras, tf, tfmot
 from optim.errors import UnsupportedModelError
 from optim.quantization.api import quantize_model
 from optim.quantization.building.builder import build
-from optim.quantization.planning.plan import plan
+from optim.quantization.planning.planner import plan
 from optim.quantization.quantizers.wrappers import QuantizeWrapper
 from optim.saving import load_model
 

@@ -16,7 +16,7 @@ from optim.quantization.layers import Affine, HardSwish, LoneBatchNormalization
 from optim.quantization.lowering import registry
 from optim.quantization.lowering.driver import lower
 from optim.quantization.lowering.registry import rule
-from optim.quantization.planning.plan import plan
+from optim.quantization.planning.planner import plan
 from optim.quantization.planning.roles import Role
 
 K = keras.layers

@@ -12,7 +12,7 @@ import toys
 import optim
 from optim._keras import keras
 from optim.quantization.api import quantize_model
-from optim.quantization.planning.plan import _Planner, plan
+from optim.quantization.planning.planner import _Planner, plan
 from optim.quantization.quantizers.wrappers import ChainQuantizeLayer
 from optim.saving import load_model
 

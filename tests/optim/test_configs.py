@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from optim import AnnotateRecipe, DefaultBNQuantizeConfig, NoOpQuantizeConfig
-from optim.annotation.configs import ANNOTATE_RECIPE, lookup
+from optim.annotation.configs import ANNOTATE_RECIPE
 from optim.errors import ConfigError
+from optim.models.class_tables import lookup
 from optim.saving import custom_object_scope
 
 CONFIGS = [NoOpQuantizeConfig, DefaultBNQuantizeConfig]

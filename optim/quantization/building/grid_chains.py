@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from optim.graph.graph import Graph
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.quantizers.quantizers import GridQuantizer
 from optim.quantization.quantizers.wrappers import ChainQuantizeLayer
 
 
-def tie(plan: Plan) -> None:
-    """Put the quantizers of the chains of a plan into its graph, as calls of one layer each."""
+def tied(plan: Plan) -> Plan:
+    """Put the quantizers of the chains of a plan into its graph, as calls of one layer each.
+
+    Returns:
+        The plan for what is to be built: its entries are of the calls as they are then.
+    """
     chains: dict[int, list[Entry]] = {}
+    moved: dict[int, Entry] = {}
     for entry in plan:
         if entry.grid_of is not None:
             chains.setdefault(id(entry.grid_of), [entry.grid_of]).append(entry)
     for last, *others in chains.values():
         layer = _layer(plan.graph, last, len(others) + 1)
         for position, entry in enumerate([*others, last]):
-            _insert(plan.graph, entry, layer, position)
+            moved[id(entry)] = _insert(plan.graph, entry, layer, position)
+    return replace(plan, entries=[moved.get(id(entry), entry) for entry in plan])
 
 
 def _layer(graph: Graph, last: Entry, length: int) -> ChainQuantizeLayer:
@@ -27,8 +35,8 @@ def _layer(graph: Graph, last: Entry, length: int) -> ChainQuantizeLayer:
     return ChainQuantizeLayer(quantizer, length, name=name, dtype=dtype)
 
 
-def _insert(graph: Graph, entry: Entry, layer: ChainQuantizeLayer, position: int) -> None:
-    """Put a call of the layer behind that of an entry, which then has no quantizer itself."""
+def _insert(graph: Graph, entry: Entry, layer: ChainQuantizeLayer, position: int) -> Entry:
+    """Put a call of the layer behind that of an entry; return the entry without a quantizer."""
     old = entry.node
     node = graph.add(
         old.layer,
@@ -42,4 +50,4 @@ def _insert(graph: Graph, entry: Entry, layer: ChainQuantizeLayer, position: int
     spec = node.output.spec
     quantized = graph.add(layer, node.output, specs=spec, kwargs={"position": position})
     graph.replace(old.output, quantized.output)
-    entry.node, entry.output = node, None
+    return replace(entry, node=node, output=None)

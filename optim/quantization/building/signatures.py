@@ -16,7 +16,7 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.quantization import layers as own
-from optim.quantization.node_facts import activation_name
+from optim.quantization.activation_facts import activation_name
 
 K = keras.layers
 

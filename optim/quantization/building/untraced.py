@@ -16,6 +16,7 @@ from optim._keras import tf
 from optim.clustering.wrapper import ClusterWeights
 from optim.pruning.wrapper import PruneLowMagnitude
 from optim.quantization.building.signatures import is_told, told
+from optim.saving import while_loading
 
 #: They pass on what the layer in them gives, and add weights of the layer's own shapes.
 _WRAPPERS = (ClusterWeights, PruneLowMagnitude)
@@ -24,6 +25,7 @@ _WRAPPERS = (ClusterWeights, PruneLowMagnitude)
 _RANDOM = ("Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling")
 
 
+@while_loading
 @contextmanager
 def untraced() -> Iterator[None]:
     """Let plain layers of Keras tell what they return, and begin with weights of zeros.

@@ -7,19 +7,12 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.graph.graph import Graph, Node, Value
+from optim.models.kernels import LINEAR
+from optim.quantization.activation_facts import FIXED, FUSED, activation_name
 from optim.quantization.layers import CappedRelu
 from optim.quantization.lowering.affine import add_affine
 from optim.quantization.lowering.registry import Result, rule
-from optim.quantization.node_facts import (
-    FIXED,
-    FUSED,
-    KERNELS,
-    activation_name,
-    has_plain_call,
-    is_fusable_relu,
-    sources_of,
-    weights_of,
-)
+from optim.quantization.node_facts import has_plain_call, is_fusable_relu, sources_of, weights_of
 
 K = keras.layers
 
@@ -123,7 +116,7 @@ def _hard_sigmoid(graph: Graph, node: Node) -> Result:
     return add_affine(graph, clipped, 1 / 6, 0.0, node.name)
 
 
-@rule(*KERNELS)
+@rule(*LINEAR)
 def split_activation(graph: Graph, node: Node) -> Result:
     """Split an activation that LiteRT cannot fuse, and has no fixed range, from its layer."""
     layer = node.layer

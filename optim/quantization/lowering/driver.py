@@ -17,6 +17,7 @@ from optim.quantization.lowering import (
     arithmetic,
     convolutions,
     functions,
+    hard_swish,
     normalizations,
 )
 from optim.quantization.lowering.op_layers import expand
@@ -27,7 +28,15 @@ __all__ = ["Rule", "lower", "rule"]
 
 #: The modules that have the rules. Of two rules for one target, that of the later module is tried
 #: first: so where rules stand decides, and neither what a module is called nor who imports it.
-RULE_MODULES = (affine, activations, convolutions, arithmetic, functions, normalizations)
+RULE_MODULES = (
+    affine,
+    hard_swish,
+    activations,
+    convolutions,
+    arithmetic,
+    functions,
+    normalizations,
+)
 
 arrange(RULE_MODULES)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.graph.graph import Graph, Node, Value
+from optim.quantization.activation_facts import activation_name
 from optim.quantization.layers import (
     AddConstant,
     LoneBatchNormalization,
@@ -17,13 +18,7 @@ from optim.quantization.layers import (
 from optim.quantization.lowering.affine import add_affine
 from optim.quantization.lowering.calls import add_parameter, arguments, function_layer
 from optim.quantization.lowering.registry import Result, rule
-from optim.quantization.node_facts import (
-    activation_name,
-    has_plain_call,
-    is_linear,
-    sources_of,
-    weights_of,
-)
+from optim.quantization.node_facts import has_plain_call, is_linear, sources_of, weights_of
 
 K = keras.layers
 

@@ -15,8 +15,9 @@ from optim._keras import keras, tf
 from optim.graph.graph import Graph, Node, Value
 from optim.graph.reader import Reader, operands, traced_call
 from optim.graph.tracer import Untraceable, lost_weights, with_training
+from optim.quantization.activation_facts import FIXED_SYMBOLS
 from optim.quantization.node_facts import hierarchy
-from optim.quantization.planning.roles import BY_SYMBOL, FIXED_SYMBOLS, HARMLESS
+from optim.quantization.planning.roles import BY_SYMBOL, HARMLESS
 
 K = keras.layers
 

@@ -13,14 +13,14 @@ from optim._keras import keras
 from optim.graph.graph import Node
 from optim.graph.parameter import Parameter
 from optim.quantization import layers as own
-from optim.quantization.node_facts import (
+from optim.quantization.activation_facts import (
+    ACTIVATIONS,
     FIXED,
+    FIXED_SYMBOLS,
     FUSED,
     activation_name,
-    hierarchy,
-    is_fusable_relu,
-    is_linear,
 )
+from optim.quantization.node_facts import hierarchy, is_fusable_relu, is_linear
 
 K = keras.layers
 
@@ -190,9 +190,6 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
 BY_SYMBOL: dict[str, Assignment] = {
     symbol: assignment for assignment, names in _BY_SYMBOL_NAMES for symbol in names.split()
 }
-FIXED_SYMBOLS = {
-    "math.sigmoid", "math.tanh", "nn.softmax", "nn.log_softmax", "math.l2_normalize",
-}  # fmt: skip
 # Functions of shapes and truth values: nothing to quantize about them, but they may be there.
 _HARMLESS_NAMES = (
     "shape rank size compat.v1.shape compat.v1.size compat.v1.rank math.equal math.not_equal "
@@ -273,6 +270,6 @@ def _activation(name: str) -> Assignment:
         return _FIXED
     if name == "linear":
         return _IDENTITY
-    if name == "gelu":
+    if name in ACTIVATIONS and ACTIVATIONS[name].table:
         return _LUT
     return _float(f"LiteRT has no int8 kernel for {name or 'this activation'}")

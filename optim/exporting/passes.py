@@ -1,0 +1,48 @@
+"""What is done to every graph before the converter, and to every file behind it, in order.
+
+A new pass is a function and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optim.exporting.file_passes import bias_scales, clustered_kernels
+from optim.exporting.graph_passes import dead_channels, transposed_bias
+from optim.litert import writer
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the model that a file was made of.
+
+    Attributes:
+        kernels: the numbers of those that keep few values, as training left them.
+    """
+
+    kernels: Sequence[np.ndarray] = ()
+
+
+GraphPass = Callable[[Any, Any], object]
+"""Of the graph it was traced in, for its constants, and the `GraphDef`, which it changes."""
+
+FilePass = Callable[[Any, Known], object]
+"""Of a file, from `writer.unpack`, which it changes, and what is known of its model."""
+
+GRAPH_PASSES: tuple[GraphPass, ...] = (
+    transposed_bias.give_biases,
+    lambda graph, graph_def: dead_channels.give_room(graph_def),
+)
+
+FILE_PASSES: tuple[FilePass, ...] = (
+    lambda file, known: writer.share_equal(file),
+    # Before kernels change their steps: it goes by those that the converter had.
+    lambda file, known: bias_scales.repair_equal(file),
+    lambda file, known: clustered_kernels.restore_steps(file, known.kernels),
+    lambda file, known: bias_scales.settle(file),
+    lambda file, known: writer.drop_unused(file),
+)

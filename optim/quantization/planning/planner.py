@@ -1,0 +1,305 @@
+"""The planner: decides which tensor gets which quantizer, before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from optim._keras import check_model, keras, tfmot
+from optim.graph.graph import Graph, Node, Value, is_input
+from optim.graph.reader import read
+from optim.models.kernels import linear_kernel
+from optim.quantization.activation_facts import FIXED, activation_name, fixed_range
+from optim.quantization.layers import Convolve, Identity
+from optim.quantization.lowering.affine import operands
+from optim.quantization.lowering.driver import lower
+from optim.quantization.node_facts import hierarchy, weights_of
+from optim.quantization.planning.checks import check_kernels
+from optim.quantization.planning.plan import Entry, Plan
+from optim.quantization.planning.preserved import Wanted, unkept, wanted
+from optim.quantization.planning.requests import (
+    SKIPPED,
+    Configs,
+    Skip,
+    check_configs,
+    config_for,
+    mark,
+)
+from optim.quantization.planning.roles import BY_CLASS, DIVISIONS, DIVISOR, Assignment, Role, assign
+from optim.quantization.planning.schemes import Scheme, get_scheme
+from optim.quantization.quantizers.preserving import PreservingQuantizer, check_preserve, kept
+from optim.wrapping.kinds import check_unwrapped
+
+K = keras.layers
+MovingAverageQuantizer = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
+
+
+def plan(
+    model: Any,
+    scheme: str | Scheme = "int8",
+    *,
+    skip: Skip | Iterable[Skip] = (),
+    configs: Configs | None = None,
+    preserve: str | None = None,
+) -> Plan:
+    """Decide which tensors are quantized, how and why; nothing is built.
+
+    Args:
+        model: a model, or a lowered `Graph`.
+        scheme: "int8", "int8-per-tensor", "int16x8", or a `Scheme`.
+        skip: layers to leave float: name patterns (`"head_*"`), classes, or predicates of
+            a layer; one or several (see `optim.quantization.planning.requests`).
+        configs: layer name pattern, class or predicate -> tfmot `QuantizeConfig` (or a
+            factory of one) to use for it instead.
+        preserve: what kernels keep of themselves in training: "sparsity", "clusters",
+            "both", or None.
+
+    Returns:
+        A `Plan`. `print(plan(model))` shows it as a table.
+
+    Raises:
+        ConfigError: no such scheme; or `skip`, `configs` or `preserve` make no sense.
+        UnsupportedModelError: the model still has wrappers of pruning or clustering, or is
+            quantized already; or LiteRT lacks kernels of this scheme; all of them listed.
+    """
+    chosen, keeps = get_scheme(scheme), check_preserve(preserve)
+    with_something: list[Wanted] = []
+    if isinstance(model, Graph):
+        graph = model
+    else:
+        check_model(model, "plan")
+        check_unwrapped(model)
+        graph = read(model)
+        mark(graph, skip, configs)
+        with_something = wanted(graph, *keeps)
+        graph.keeps_values = keeps[1]
+        lower(graph)
+    entries = _Planner(graph, chosen, check_configs(configs), keeps).run()
+    check_kernels(entries, chosen)
+    missed = unkept(with_something, entries)
+    return Plan(graph, chosen, entries, len(with_something), missed)
+
+
+def _concatenates(node: Node) -> bool:
+    """Whether all values of its inputs are in its output."""
+    return isinstance(node.layer, K.Concatenate) or node.symbol in ("concat", "stack")
+
+
+def _followed(value: Value, assignments: dict[Node, Assignment]) -> Iterator[Node]:
+    """What takes a value, looked for through what hands it on unchanged."""
+    for node in value.uses:
+        if assignments[node] is BY_CLASS[Identity]:
+            yield from _followed(node.output, assignments)
+        else:
+            yield node
+
+
+class _Planner:
+    def __init__(
+        self, graph: Graph, scheme: Scheme, configs: Configs, keeps: tuple[bool, bool]
+    ) -> None:
+        self.graph = graph
+        self.scheme = scheme
+        self.configs = configs
+        self.keeps = keeps
+        self.entries: dict[Node, Entry] = {}
+        self.groups = 0
+
+    def run(self) -> list[Entry]:
+        nodes = self.graph.nodes
+        assignments: dict[Node, Assignment] = {}
+        for node in nodes:
+            assignments[node] = self._assign(node, assignments)
+        for node in nodes:
+            self._spare_divisor(node, assignments)
+        for node in nodes:
+            entry = Entry(node, assignments[node].role, reason=assignments[node].reason)
+            self.entries[node] = entry
+            self._group(entry, assignments)
+            self._weights(entry, assignments)
+        for entry in self.entries.values():
+            self._output(entry, assignments)
+        self._chains(assignments)
+        return list(self.entries.values())
+
+    def _assign(self, node: Node, before: dict[Node, Assignment]) -> Assignment:
+        if is_input(node):
+            return Assignment(Role.OP, "input of the model")
+        if node.skip == SKIPPED:
+            return Assignment(Role.FLOAT, f"float: {node.skip}")
+        if node.inputs and all(before[v.node].role is Role.WEIGHT for v in node.inputs):
+            return Assignment(Role.WEIGHT, "made of weights: a constant in inference")
+        return assign(node)
+
+    def _spare_divisor(self, node: Node, assignments: dict[Node, Assignment]) -> None:
+        """Leave float what a float division divides by, if it is computed for that alone."""
+        divisor = operands(node)[1] if node.symbol in DIVISIONS else None
+        if not isinstance(divisor, Value) or is_input(divisor.node):
+            return
+        computed = assignments[divisor.node].role in (Role.OP, Role.AFFINE)
+        if computed and self.graph.sole_use(divisor) and not self.graph.is_shared(divisor.node):
+            assignments[divisor.node] = DIVISOR
+
+    # -- groups: what LiteRT runs as one operation ---------------------------------------
+
+    def _group(self, entry: Entry, assignments: dict[Node, Assignment]) -> None:
+        node = entry.node
+        self.groups += 1
+        entry.group = self.groups
+        if entry.role not in (Role.NORM, Role.RELU) or not node.inputs:
+            return
+        value = node.inputs[0]
+        before = value.node
+        if self.graph.sole_use(value) is not node or is_input(before):
+            return
+        fits = (
+            assignments[before].role is Role.LINEAR
+            if entry.role is Role.NORM
+            else assignments[before].absorbs_relu
+            and activation_name(getattr(before.layer, "activation", None)) == "linear"
+        )
+        if fits and self.entries[before].config is None:
+            entry.group = self.entries[before].group
+            entry.reason = f"fused with {before.path}"
+
+    def _weights(self, entry: Entry, assignments: dict[Node, Assignment]) -> None:
+        node = entry.node
+        if node.skip:
+            entry.config = config_for(node, self.configs)
+            if entry.config is not None:
+                entry.reason = node.skip
+                return
+        if entry.role is Role.TABLE:
+            table = self.scheme.weight(())
+            entry.weights = {"embeddings": self._preserving(node, table, table) or table}
+        if entry.role is not Role.LINEAR:
+            return
+        kernel = linear_kernel(hierarchy(node.layer))
+        assert kernel is not None  # of a linear layer
+        axes = kernel.channels or ()
+        after = self.graph.sole_use(node.output)
+        folded = after is not None and assignments[after].role is Role.NORM
+        quantizer = self.scheme.folded_weight if folded else self.scheme.weight
+        # Ranges per channel would make other numbers of the values in each channel.
+        one_range, several = self.scheme.one_range(axes), self.scheme.folded_weight(axes)
+        entry.weights = {
+            kernel.linear: self._preserving(node, one_range, several) or quantizer(axes)
+        }
+        if activation_name(node.layer.activation) in FIXED:
+            entry.activation = self.scheme.activation()
+
+    def _preserving(self, node: Node, one_range: Any, several: Any) -> Any:
+        """A quantizer that keeps what there is to keep of a kernel; None for nothing.
+
+        Args:
+            node: the layer, of which the kernel is the first weight.
+            one_range: quantizer for a kernel of few values.
+            several: quantizer for one of zeros only.
+        """
+        if not any(self.keeps):
+            return None
+        found = kept(weights_of(node)[0], *self.keeps)
+        if not found:
+            return None
+        return PreservingQuantizer(
+            one_range if found.values else several, found.zeros, found.values
+        )
+
+    # -- outputs ------------------------------------------------------------------------
+
+    def _output(self, entry: Entry, assignments: dict[Node, Assignment]) -> None:
+        node = entry.node
+        if entry.config is not None or not node.outputs or not node.output.is_float:
+            return
+        if entry.role is Role.SAME and not is_input(node):
+            return
+        if entry.role is Role.TABLE and self.scheme.activation_bits == self.scheme.weight_bits:
+            return
+        if entry.role is Role.WEIGHT:
+            entry.output = self._of_weight(node.output, assignments)
+            return
+        if self._continues(entry):
+            entry.reason += "; range is taken at the end of the group"
+            return
+        fixed = self._fixed(entry)
+        if fixed is not None:
+            entry.output = self.scheme.fixed(*fixed)
+        elif self._joined(node.output, assignments):
+            entry.reason += "; takes the scale of the concatenation"
+        elif is_input(node):
+            entry.output = self.scheme.model_input() if self._needs(node.output) else None
+        elif entry.role is not Role.FLOAT or self._needs(node.output):
+            entry.output = self.scheme.activation()
+
+    def _of_weight(self, value: Value, assignments: dict[Node, Assignment]) -> Any:
+        """The quantizer of a computed weight, chosen by what takes it; None: not there."""
+        takers = [n for n in value.uses if self._takes(n, value)]
+        if not takers or self._joined(value, assignments):
+            return None
+        layer = takers[0].layer
+        if len(takers) == 1 and isinstance(layer, Convolve):
+            rank = value.rank or 0
+            return self.scheme.weight((2, 3) if layer.depthwise else (rank - 1,))
+        if all(n.symbol == "linalg.matmul" for n in takers):
+            return self.scheme.weight(())
+        return self.scheme.activation()
+
+    def _takes(self, node: Node, value: Value) -> bool:
+        """Whether the node is a quantized one, and the value not the bias of a convolution."""
+        if self.entries[node].role in (Role.FLOAT, Role.WEIGHT):
+            return False
+        return not (isinstance(node.layer, Convolve) and value in node.inputs[2:])
+
+    def _continues(self, entry: Entry) -> bool:
+        """Whether the group goes on after this layer."""
+        after = self.graph.sole_use(entry.node.output)
+        return after is not None and self.entries[after].group == entry.group
+
+    def _fixed(self, entry: Entry) -> tuple[float, float] | None:
+        layer = entry.node.layer
+        if entry.role not in (Role.FIXED, Role.LINEAR):
+            return None
+        symbol = entry.node.symbol.rpartition(".")[2]
+        name = symbol or activation_name(getattr(layer, "activation", None))
+        if isinstance(layer, K.Softmax):
+            name = "softmax"
+        return fixed_range(name, self.scheme.activation_bits)
+
+    def _joined(self, value: Value, assignments: dict[Node, Assignment]) -> bool:
+        """Whether the value goes into a concatenation and nowhere else."""
+        while (after := self.graph.sole_use(value)) is not None:
+            role = assignments[after].role
+            if role is Role.JOIN:
+                return True
+            if role is not Role.SAME or len(after.outputs) != 1:
+                return False
+            value = after.output
+        return False
+
+    def _chains(self, assignments: dict[Node, Assignment]) -> None:
+        """Put concatenations that go into each other on one grid: that of the last.
+
+        Each would else be rounded again to the steps of the next, and errors add up along
+        the chain. All values of one are in the next, so the last range has room for all.
+        """
+        ends: dict[Node, Entry] = {}
+        for entry in reversed(self.entries.values()):
+            node = entry.node
+            if not _concatenates(node) or entry.config is not None:
+                continue
+            if entry.role is not Role.JOIN or self.graph.is_output(node.output):
+                continue
+            following = {n for n in _followed(node.output, assignments) if _concatenates(n)}
+            after = following.pop() if len(following) == 1 else None
+            if after in ends:
+                ends[node] = ends[after]
+                if entry.output is not None:
+                    entry.grid_of = ends[node]
+                    entry.reason += f"; on the grid of {ends[node].node.path}"
+            elif isinstance(entry.output, MovingAverageQuantizer):
+                ends[node] = entry
+
+    def _needs(self, value: Value) -> bool:
+        """Whether anything that takes the value is not float."""
+        takers = [self.entries[node] for node in value.uses]
+        return any(e.role not in (Role.FLOAT, Role.WEIGHT) for e in takers)
