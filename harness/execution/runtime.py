@@ -59,24 +59,34 @@ def check() -> None:
         )
 
 
+#: What a case would import of ours: once per host, not once per process.
+_OURS_OF_CASES = (
+    "optim.annotation.recipe",
+    "optim.clustering.api",
+    "optim.exporting.api",
+    "optim.pruning.api",
+    "optim.pruning.callbacks",
+    "optim.quantization.options",
+    "optim.sparsity.keras_model",
+    "optim.sparsity.litert_file",
+    "optim.sparsity.report",
+    "optim.verification.api",
+)
+
+
 def preload() -> None:
     """Import what every case needs; nothing here may start a thread pool or open a device."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     numerics.tell(numerics.MATRIX)
     # Choosing the Keras module comes before TensorFlow.
-    import optim  # noqa: F401  isort:skip
+    import optim  # isort:skip
     import tensorflow
     import tensorflow_model_optimization
     import tf_keras.applications
 
-    for name in (
-        "optim.quantization.options",
-        "optim.annotation.recipe",
-        "optim.pruning",
-        "optim.exporting",
-        "optim.verification",
-    ):
+    for name in _OURS_OF_CASES:
         importlib.import_module(name)
+    optim.import_registering()
     techniques.registry()
     variables.share_kernels()
     from tensorflow.python.eager import context

@@ -7,16 +7,9 @@ import dataclasses
 import pytest
 from fake_records import full_run, record
 
-from harness.baseline.compare import (
-    classify,
-    compare,
-    counted,
-    exit_code,
-    headline,
-    to_markdown,
-    to_text,
-)
+from harness.baseline.compare import classify, compare, counted, exit_code
 from harness.records import Record, latest
+from harness.report.diff import headline, to_markdown, to_text
 from harness.vocabulary import Exit, Expectation
 
 PASS = ("pass", "save", None)

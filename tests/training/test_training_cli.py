@@ -176,9 +176,10 @@ def test_neither_help_nor_page_import_tensorflow(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from harness import cli\n"
-        "from harness.benchmark import report, schedule, page, command\n"
-        "report.write([], Path('x.html'))\n"
+        "from harness.cli import bench, main as cli\n"
+        "from harness.benchmark.execution import schedule\n"
+        "from harness.benchmark.report import page, reports\n"
+        "reports.write([], Path('x.html'))\n"
         "try: cli.main(['bench', '--help'])\n"
         "except SystemExit: pass\n"
         "assert not {'tensorflow', 'tf_keras', 'sklearn'} & set(sys.modules)\n"

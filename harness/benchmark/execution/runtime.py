@@ -40,7 +40,7 @@ def preload() -> None:
     numerics.tell(numerics.BENCHMARK)  # before the matrix does
     matrix.preload()
     for name in ("data", "fit", "measure", "steps"):
-        importlib.import_module(f"harness.benchmark.{name}")
+        importlib.import_module(f"harness.benchmark.execution.{name}")
     importlib.import_module("sklearn.datasets")
     importlib.import_module("sklearn.model_selection")
     importlib.import_module("skimage.transform")
