@@ -25,15 +25,17 @@ class Value:
         index: which of its (flattened) outputs it is.
         spec: a `tf.TypeSpec`: static shape and dtype.
         uses: nodes that take it, each with the number of slots it takes it in.
+        mask: the value whose mask Keras passes along with it; None: it has none.
     """
 
-    __slots__ = ("index", "node", "spec", "uses")
+    __slots__ = ("index", "mask", "node", "spec", "uses")
 
     def __init__(self, node: Node, index: int, spec: Any) -> None:
         self.node = node
         self.index = index
         self.spec = spec
         self.uses: dict[Node, int] = {}
+        self.mask: Value | None = None
 
     @property
     def shape(self) -> tuple[int | None, ...] | None:
@@ -77,10 +79,12 @@ class Node:
         skip: why the node is to be left alone by rules and quantizers; empty otherwise.
         note: what was found out about a composite layer that could not be expanded.
         inert: whether it hands its input on unchanged in inference.
+        masks: of each input, in the order of `inputs`, the value whose mask the layer goes by;
+            empty: it goes by none.
     """
 
     __slots__ = (
-        "args", "inert", "kwargs", "layer", "name", "note", "outputs", "path", "skip",
+        "args", "inert", "kwargs", "layer", "masks", "name", "note", "outputs", "path", "skip",
         "structure", "weights",
     )  # fmt: skip
 
@@ -96,6 +100,7 @@ class Node:
         self.skip = ""
         self.note = ""
         self.inert = False
+        self.masks: list[Value | None] = []
 
     @property
     def inputs(self) -> list[Value]:
@@ -210,6 +215,16 @@ class Graph:
         old.uses.clear()
         self.outputs = tf.nest.map_structure(swap, self.outputs)
         self.discard(old.node)
+
+    def call_with(self, node: Node, args: Structure, kwargs: Any, before: list[Value]) -> None:
+        """Call the layer of a node with other values than `before`."""
+        for value in before:
+            value.uses[node] -= 1
+            if not value.uses[node]:
+                del value.uses[node]
+        node.args, node.kwargs = args, kwargs
+        for value in node.inputs:
+            value.uses[node] = value.uses.get(node, 0) + 1
 
     def discard(self, node: Node) -> None:
         """Remove the node, and then its producers, if nothing uses them."""

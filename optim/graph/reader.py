@@ -11,6 +11,7 @@ from typing import Any
 
 from optim._keras import check_model, keras, tf
 from optim.errors import Problem, UnsupportedModelError
+from optim.graph import masks
 from optim.graph.graph import Graph, Structure, Value
 from optim.graph.parameter import Parameter
 from optim.graph.tracer import Tracer, Untraceable, with_training
@@ -122,6 +123,7 @@ class Reader:
             name=self.name(layer, where),
         )
         node.path = where
+        masks.note(node, tf.nest.flatten(call.outputs))
         return node.outputs
 
     def inner(

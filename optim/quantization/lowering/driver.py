@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from optim._keras import keras, tf
+from optim.graph import masks
 from optim.graph.graph import Graph, Node, Value, is_input
 from optim.quantization.lowering import (
     activations,
@@ -53,12 +54,13 @@ def lower(graph: Graph) -> Graph:
     pending = list(reversed(graph.nodes))
     while pending:
         node = pending.pop()
-        if node.skip or is_input(node) or not graph.alive(node):
+        if node.skip or is_input(node) or any(node.masks) or not graph.alive(node):
             continue
         added = _lower_node(graph, node)
         if not added and graph.alive(node):
             added = _expand_node(graph, node)
         pending.extend(reversed(added))
+    masks.carry(graph)
     return graph
 
 

@@ -11,6 +11,7 @@ from enum import Enum
 
 from optim._keras import keras
 from optim.graph.graph import Node
+from optim.graph.masks import CarryMask
 from optim.graph.parameter import Parameter
 from optim.quantization import layers as own
 from optim.quantization.activation_facts import (
@@ -203,6 +204,8 @@ HARMLESS = set(_HARMLESS_NAMES.split())
 DIVISIONS = {symbol for symbol, found in BY_SYMBOL.items() if found is _DIVISION}
 DIVISOR = _float("a divisor: int8 could turn it into zero")
 
+_MASKED = _float("goes by a mask, which has no int8 form")
+_CARRIES = _float("hands a mask on")
 _NO_FLOAT = Assignment(Role.SAME, "no floating-point output: nothing to quantize")
 _OF_INTEGERS = _float("makes floating-point numbers of integers")
 _LINEAR = Assignment(Role.LINEAR, "kernel is quantized", absorbs_relu=True)
@@ -218,6 +221,10 @@ def assign(node: Node) -> Assignment:
     layer = node.layer
     if not any(value.is_float for value in node.outputs):
         return _NO_FLOAT
+    if any(node.masks):
+        return _MASKED
+    if isinstance(layer, CarryMask):
+        return _CARRIES
     if node.inert:
         return _IDENTITY
     if node.symbol:

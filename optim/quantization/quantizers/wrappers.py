@@ -96,6 +96,7 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
         # Inputs are to be cast as the layer would cast them.
         kwargs.setdefault("dtype", layer._dtype_policy)
         super().__init__(layer, quantize_config, name_prefix, **kwargs)
+        self.supports_masking = layer.supports_masking
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         return super().add_weight(*args, **{**_RANGE, **kwargs})
@@ -122,6 +123,8 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
         training = training_phase(training)
         if self.layer._expects_training_arg:
             kwargs["training"] = training
+        if not self.layer._expects_mask_arg:
+            kwargs.pop("mask", None)  # Keras offers it to whatever takes any argument
         with self._quantized(training):
             outputs = self.layer.call(inputs, *args, **kwargs)
         if not self._output_quantizers:
@@ -162,6 +165,9 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.layer.compute_mask(inputs, mask) if self.layer.supports_masking else None
 
     def _infer_output_signature(self, inputs: Any, args: Any, kwargs: Any, masks: Any) -> Any:
         known = told(self, self.layer, inputs, (args, kwargs), masks)
@@ -223,6 +229,10 @@ def _read(weight: Any, layer: Any) -> Any:
 @register
 class QuantizeLayer(quantize_layer.QuantizeLayer):  # type: ignore[misc]
     """Quantizes the tensor that passes through it."""
+
+    def __init__(self, quantizer: Any, **kwargs: Any) -> None:
+        super().__init__(quantizer, **kwargs)
+        self.supports_masking = True
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         return super().add_weight(*args, **{**_RANGE, **kwargs})
