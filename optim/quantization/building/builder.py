@@ -104,7 +104,8 @@ class _Builder:
             node = value.node
             if node.name == name or node in names or name in self.graph._names:
                 continue
-            if not is_input(node) and not self.graph.is_shared(node):
+            shown = sum(map(self.graph.is_output, node.outputs))
+            if not is_input(node) and not self.graph.is_shared(node) and shown == 1:
                 names[node] = name
         return names
 
@@ -214,11 +215,16 @@ class _Builder:
         if not value.uses and not self.graph.is_output(value):
             return tensor
         name = self._name(node)
-        if layer.name == name:
+        if layer.name == name or value is not self._named(node):
             name = self.graph.unique_name(f"{name}_quantize")
         quantizer = type(entry.output).from_config(entry.output.get_config())
         quantize = QuantizeLayer(quantizer, name=name, dtype=value.spec.dtype.name)
         return call_layer(quantize, (tensor,), {}, value.spec, [])
+
+    def _named(self, node: Node) -> Value:
+        """Which of its outputs has the node's name behind it: an output of the model first."""
+        shown = (value for value in node.outputs if self.graph.is_output(value))
+        return next(shown, node.output)
 
     def _result(self, x: Any) -> Any:
         return self.tensors[x] if isinstance(x, Value) else x
