@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -91,6 +92,13 @@ def calibrate(
                     bar.update(i)
     for observer in seen.values():
         observer.finish()
+    zero = [one.name for one in seen.values() if one.saw_nothing]
+    if zero:
+        listed = ", ".join(zero[:5]) + (f" and {len(zero) - 5} more" if len(zero) > 5 else "")
+        warnings.warn(
+            f"calibrate: zero for all data, so that their range is a guess: {listed}",
+            stacklevel=2,
+        )
     return model
 
 

@@ -6,6 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from optim.errors import ConfigError
+
+#: End of the range of a tensor that is zero for all data. LiteRT refuses scales that are next to
+#: none beside those of the operation's inputs.
+NOMINAL = 1.0
+
 
 class Observer:
     """Keeps the minimum and maximum of everything seen.
@@ -23,10 +29,29 @@ class Observer:
         self.low = 0.0
         self.high = 0.0
 
+    @property
+    def name(self) -> str:
+        """The layer whose values are watched, as its variables are named after it."""
+        return str(self.variables["min_var"].name).rpartition("/")[0]
+
+    @property
+    def saw_nothing(self) -> bool:
+        """Whether all values were zero."""
+        return self.low == self.high == 0.0
+
     def see(self, x: np.ndarray) -> None:
-        """Take note of one tensor."""
-        self.low = min(self.low, float(x.min()))
-        self.high = max(self.high, float(x.max()))
+        """Take note of one tensor.
+
+        Raises:
+            ConfigError: it has values that are NaN or infinite.
+        """
+        low, high = float(x.min(initial=0.0)), float(x.max(initial=0.0))
+        if not np.isfinite([low, high]).all():
+            raise ConfigError(
+                f"calibration: {self.name!r} puts out NaN or infinite values; look at the data, "
+                "and at this layer and those before it"
+            )
+        self.low, self.high = min(self.low, low), max(self.high, high)
 
     def end_batch(self) -> None:
         """A batch has passed."""
@@ -44,8 +69,8 @@ class Observer:
             ratio = (2**bits - 2) / 2**bits
             high = max(high, -low * ratio)
             low = -high / ratio
-        if high - low < 1e-6:  # nothing but zeros: any range that has a scale will do
-            high = low + 1e-6
+        if low == high:
+            low, high = (-NOMINAL, NOMINAL) if self.quantizer.symmetric else (0.0, NOMINAL)
         self.variables["min_var"].assign(low)
         self.variables["max_var"].assign(high)
 
@@ -62,7 +87,7 @@ class HistogramObserver(Observer):
 
     def see(self, x: np.ndarray) -> None:
         super().see(x)
-        low, high = self.low, max(self.high, self.low + 1e-6)
+        low, high = self.low, max(self.high, self.low + np.finfo(np.float32).tiny)
         if (low, high) != self.edges:
             if self.counts.any():
                 old = np.linspace(self.edges[0], self.edges[1], self.bins + 1)
@@ -82,7 +107,7 @@ class PercentileObserver(HistogramObserver):
 
     def range(self) -> tuple[float, float]:
         total = self.counts.sum()
-        if not total:
+        if not total or self.saw_nothing:
             return self.low, self.high
         share = np.cumsum(self.counts) / total
         tail = (1 - self.percentile / 100) / 2
