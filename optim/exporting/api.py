@@ -20,6 +20,7 @@ from optim.errors import UnsupportedModelError
 from optim.exporting import checks, passes
 from optim.exporting.convert import convert
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
+from optim.exporting.trial import check_runs
 from optim.graph.reader import read
 from optim.litert.metadata import annotate
 from optim.litert.writer import pack, unpack
@@ -84,8 +85,8 @@ def export(
         KerasModelError: not a model of the chosen Keras module.
         ConfigError: an argument makes no sense; said before the work starts.
         UnsupportedModelError: the model was never built.
-        ExportError: LiteRT lacks an operation, or refuses the model otherwise; or weights are
-            NaN or infinite.
+        ExportError: LiteRT lacks an operation, refuses the model otherwise, or does not run the
+            file; or weights are NaN or infinite.
         OSError: the file cannot be written.
     """
     check_model(model, "export")
@@ -119,6 +120,7 @@ def export(
     }
     annotate(file, io.input_names, frozen.output_names, facts)
     content = pack(file)
+    check_runs(content, frozen.model_name)
     if target is not None:
         _write(target, content)
     return content

@@ -10,7 +10,7 @@ import pytest
 
 import optim
 from optim._keras import keras
-from optim.errors import ConfigError
+from optim.errors import ConfigError, ExportError
 from optim.verification.compare import sqnr
 
 K = keras.layers
@@ -79,3 +79,23 @@ def test_values_that_are_no_numbers_are_refused_with_the_layer(bad: float) -> No
     data[3, 1] = bad
     with pytest.raises(ConfigError, match="NaN or infinite values"):
         optim.quantize_model(model, calibration_data=data)
+
+
+def test_a_file_that_litert_does_not_run_is_refused_with_the_layer(images: np.ndarray) -> None:
+    model = keras.Sequential(
+        [keras.Input((16, 16, 8)), K.Conv2D(4, 3, name="narrow"), K.Conv2D(2, 1, name="last")]
+    )
+    quantized = optim.quantize_model(model, calibration_data=images)
+    for variable in quantized.weights:
+        if variable.name in ("narrow/output_min:0", "narrow/output_max:0"):
+            variable.assign(variable * 1e-9)
+    with pytest.raises(ExportError, match="does not run") as caught:
+        optim.export(quantized)
+    assert [problem.layer for problem in caught.value.problems] == ["narrow"]
+    assert "calibrate" in caught.value.problems[0].remedy
+
+
+def test_files_with_open_sizes_are_written_untried() -> None:
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, K.Conv2D(4, 5)(K.Conv2D(4, 5)(inputs)))
+    assert optim.export(model, input_shape=(None, None, None, 3))
