@@ -242,6 +242,15 @@ class Graph:
                 value.uses.pop(node, None)
                 stack.append(value.node)
 
+    def drop_unneeded(self) -> None:
+        """Remove what no output depends on, such as what computes a loss."""
+        needed = set(self.nodes)
+        for node in [node for node in self._nodes if node not in needed]:
+            del self._nodes[node]
+            self.layer_uses[id(node.layer)] -= 1
+            for value in node.inputs:
+                value.uses.pop(node, None)
+
     def alive(self, node: Node) -> bool:
         return node in self._nodes
 

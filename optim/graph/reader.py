@@ -51,6 +51,7 @@ def read(model: Any) -> Graph:
         raise UnsupportedModelError(reader.problems)
     graph.outputs = tf.nest.pack_sequence_as(functional._nested_outputs, values)
     graph.output_names = list(functional.output_names)
+    graph.drop_unneeded()
     return graph
 
 

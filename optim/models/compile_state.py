@@ -2,12 +2,72 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
+
+from optim._keras import keras
 
 # What Model.compile takes besides the optimizer, and what must be made anew because its
 # instances hold state (metrics) or can be keyed by output name (all of these).
 _KEYED = ("loss", "metrics", "weighted_metrics", "loss_weights")
 _PLAIN = ("steps_per_execution", "pss_evaluation_shards")
+
+
+#: What a model of one's own may do otherwise in training than Keras does.
+_STEPS = (
+    "train_step",
+    "test_step",
+    "predict_step",
+    "compute_loss",
+    "compute_metrics",
+    "make_train_function",
+    "make_test_function",
+)
+
+
+def own_steps(model: Any) -> list[str]:
+    """Return what the class of a model does in training by itself."""
+    return [name for name in _STEPS if getattr(type(model), name) is not getattr(keras.Model, name)]
+
+
+def model_like(source: Any, inputs: Any, outputs: Any) -> Any:
+    """Make a functional model that trains as another does.
+
+    Args:
+        source: the other one: of its class if that has steps of its own, and can be made of
+            inputs and outputs.
+        inputs, outputs: Keras tensors, in any structure.
+
+    Warns:
+        UserWarning: its steps, or losses that were added to it, are not kept.
+    """
+    steps = own_steps(source)
+    if _added_losses(source):
+        warnings.warn(
+            f"{source.name!r}: what was added with add_loss() is not kept. Add it to the new "
+            "model, or compute it in a layer, which keeps it",
+            stacklevel=6,
+        )
+    if not steps:
+        return keras.Model(inputs, outputs, name=source.name)
+    cls = type(source)
+    if source._is_graph_network and not issubclass(cls, keras.Sequential):
+        try:
+            return cls(inputs, outputs, name=source.name)
+        except Exception:  # a class of one's own may want anything
+            pass
+    warnings.warn(
+        f"{source.name!r}: {', '.join(steps)} of {cls.__name__} is not kept, as the class cannot "
+        "be made of inputs and outputs: the new model trains as Keras does. Let __init__ take "
+        "(inputs, outputs, **kwargs) and build the model with them",
+        stacklevel=6,
+    )
+    return keras.Model(inputs, outputs, name=source.name)
+
+
+def _added_losses(model: Any) -> bool:
+    """Whether losses of tensors were added to a functional model, from outside its layers."""
+    return bool(model._is_graph_network and min(model._nodes_by_depth, default=0) < 0)
 
 
 def copy_compile_state(source: Any, target: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.graph import Graph, Node, Value, is_input
-from optim.models.compile_state import copy_compile_state
+from optim.models.compile_state import copy_compile_state, model_like
 from optim.models.shared_weights import tied
 from optim.quantization.building.copy_layer import copy_layer
 from optim.quantization.building.symbolic_call import call_layer, unwrapped
@@ -64,13 +64,13 @@ class _Builder:
         for node in nodes:
             self._call(node)
         source = self.graph.source
-        model = keras.Model(
-            tf.nest.map_structure(
-                lambda v: self.layers[id(v.node.layer)].output, self.graph.inputs
-            ),
-            self._outputs(),
-            name=source.name if source is not None else None,
+        inputs = tf.nest.map_structure(
+            lambda v: self.layers[id(v.node.layer)].output, self.graph.inputs
         )
+        if source is not None and self.entries:
+            model = model_like(source, inputs, self._outputs())
+        else:  # not to be trained
+            model = keras.Model(inputs, self._outputs(), name=source.name if source else None)
         if source is not None:
             if not source.trainable and not any(w.trainable for w in source.weights):
                 model.trainable = False

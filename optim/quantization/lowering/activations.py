@@ -123,6 +123,9 @@ def split_activation(graph: Graph, node: Node) -> Result:
     name = activation_name(getattr(layer, "activation", None))
     if name in (*FUSED, *FIXED):
         return None
+    penalty = layer.activity_regularizer
+    if penalty is not None and not isinstance(penalty, keras.regularizers.L1L2):
+        return None  # Keras has a layer for that one alone
     output = graph.is_output(node.output)
     kernel_name, act_name = (
         (graph.unique_name(f"{node.name}_linear"), node.name)
@@ -132,6 +135,8 @@ def split_activation(graph: Graph, node: Node) -> Result:
 
     def make() -> Any:
         config = {**layer.get_config(), "activation": "linear", "name": kernel_name}
+        if "activity_regularizer" in config:
+            config["activity_regularizer"] = None  # it is of what the activation returns
         return type(layer).from_config(config)
 
     linear = graph.derive(node, "linear", make)
@@ -140,7 +145,12 @@ def split_activation(graph: Graph, node: Node) -> Result:
     ).output
     if isinstance(layer.activation, K.Layer):
         return graph.add(layer.activation, y, specs=y.spec, name=act_name).output
-    return _same(graph, K.Activation(layer.activation, name=act_name), y)
+    if penalty is None:
+        return _same(graph, K.Activation(layer.activation, name=act_name), y)
+    inner = graph.unique_name(f"{act_name}_unregularized")
+    z = _same(graph, K.Activation(layer.activation, name=inner), y)
+    sums = K.ActivityRegularization(float(penalty.l1), float(penalty.l2), name=act_name)
+    return _same(graph, sums, z)
 
 
 @rule(K.ReLU)

@@ -97,6 +97,8 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
         kwargs.setdefault("dtype", layer._dtype_policy)
         super().__init__(layer, quantize_config, name_prefix, **kwargs)
         self.supports_masking = layer.supports_masking
+        # Of the layer, only `call` is called, which knows nothing of it.
+        self._activity_regularizer = layer._activity_regularizer
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         return super().add_weight(*args, **{**_RANGE, **kwargs})
