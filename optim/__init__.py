@@ -76,21 +76,12 @@ _PUBLIC: dict[str, str] = {
     "rule": "optim.quantization.lowering.registry",
 }
 
-#: Modules with classes that a file may name: each registers its own, here is only where.
-_REGISTERING = (
-    "optim.annotation.configs",
-    "optim.annotation.tfmot_repairs",
-    "optim.clustering.wrapper",
-    "optim.pruning.wrapper",
-    "optim.quantization.api",
-    "optim.quantization.building.untraced",
-)
-
 
 def import_registering() -> None:
     """Import what has to be there before a model is read from a file."""
-    for module in _REGISTERING:
-        importlib.import_module(module)
+    from optim.registering import import_all
+
+    import_all()
 
 
 __all__ = ["ExportError", "OptimError", "UnsupportedModelError", "errors", *_PUBLIC]

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-import optim
 from optim._keras import keras, tfmot
 from optim.errors import ModelFileError
 
@@ -64,7 +63,9 @@ def application_objects() -> dict[str, type]:
 
 def default_custom_objects() -> dict[str, Any]:
     """Return the custom objects known without being told, by the name used in files."""
-    optim.import_registering()
+    from optim import import_registering  # late: the package is still being imported before
+
+    import_registering()
     return {**application_objects(), **_CLASSES}
 
 

@@ -27,6 +27,8 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
         ("debugging",),
         # Names of before, for whoever imports them.
         ("engine",),
+        # Names modules of every room, for the package to import.
+        ("registering",),
     ),
     "harness": (
         ("paths", "vocabulary"),
