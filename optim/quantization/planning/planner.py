@@ -15,6 +15,7 @@ from optim.quantization.lowering.affine import operands
 from optim.quantization.lowering.driver import lower
 from optim.quantization.node_facts import hierarchy, weights_of
 from optim.quantization.planning.checks import check_kernels
+from optim.quantization.planning.indices import takes_indices
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.planning.preserved import Wanted, unkept, wanted
 from optim.quantization.planning.requests import (
@@ -300,6 +301,13 @@ class _Planner:
                 ends[node] = entry
 
     def _needs(self, value: Value) -> bool:
-        """Whether anything that takes the value is not float."""
-        takers = [self.entries[node] for node in value.uses]
-        return any(e.role not in (Role.FLOAT, Role.WEIGHT) for e in takers)
+        """Whether anything that takes the value as a signal is not float."""
+        return any(self._takes_signal(node, value) for node in value.uses)
+
+    def _takes_signal(self, node: Node, value: Value) -> bool:
+        role = self.entries[node].role
+        if role in (Role.FLOAT, Role.WEIGHT) or takes_indices(node, value):
+            return False
+        if role is Role.SAME and not self.graph.is_output(node.output):
+            return self._needs(node.output) or not node.output.uses
+        return True
