@@ -178,7 +178,9 @@ def test_a_host_that_dies_costs_one_case(bench: Bench) -> None:
 # --- usage --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [("-k", "Pass and"), ("-m", "prune or or")])
+@pytest.mark.parametrize(
+    "words", [("-k", "Pass and"), ("-k", "no or Pass0(x=1)"), ("-m", "prune or or")]
+)
 @pytest.mark.parametrize("code", [2, 4])  # ours, and pytest's own
 def test_an_expression_that_does_not_read_is_one_sentence(
     bench: Bench, words: tuple[str, str], code: int
