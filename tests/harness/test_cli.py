@@ -23,7 +23,7 @@ from harness.matrix import cases
 from harness.matrix.cases import Selection
 from harness.provenance import keys, reference
 from harness.records import Failure, Record
-from harness.runs import conclude
+from harness.runs import conclude, results_lock
 from harness.stages.workbench import Options
 from harness.vocabulary import LISTINGS, STAGES, Exit
 
@@ -726,6 +726,34 @@ def test_accept_refuses_a_run_with_faults_of_the_harness(
     assert done.code == 2
     assert "tell of no outcome (first: Pass0-float-notop): run them again first" in done.err
     assert not (tmp_path / "new.txt").exists()
+
+
+@pytest.mark.parametrize("command", ["relabel", "merge"])
+def test_records_are_not_replaced_while_a_run_adds_to_them(
+    call: Call, write: Write, make_record: MakeRecord, command: str
+) -> None:
+    folder = write("run", [failing(make_record, "A-prune-notop", "unclassified")])
+    file = folder / records.RESULTS_NAME
+    before = file.read_bytes()
+    words = [folder, "-o", file] if command == "merge" else [folder]
+    held = results_lock.lock(folder)
+    assert held is not None
+    done = call(command, *words)
+    assert done.code == 2
+    assert re.search(r"a run \(process \d+, .*\) is writing to .*run/: wait for it", done.err)
+    assert file.read_bytes() == before
+    held.close()
+    assert call(command, *words).code == 0
+
+
+@pytest.mark.parametrize("command", ["relabel", "merge"])
+def test_no_lock_is_left_where_nothing_is_run(
+    call: Call, write: Write, make_record: MakeRecord, command: str
+) -> None:
+    folder = write("run", [make_record("A-float-notop")])
+    more = ["-o", folder / records.RESULTS_NAME] if command == "merge" else []
+    assert call(command, folder, *more).code == 0
+    assert not (folder / results_lock.NAME).exists()
 
 
 def test_relabel_applies_the_classifier_of_today(
