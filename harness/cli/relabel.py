@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from harness.cli.arguments import add_results
 from harness.paths import EXPECTATIONS
 from harness.records.kinds import of_matrix
+from harness.runs.options import file_there
 from harness.vocabulary import Exit
 
 NAME = "relabel"
@@ -19,7 +19,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     add_results(sub, many=False)
     sub.add_argument(
         "--expectations",
-        type=Path,
+        type=file_there,
         default=EXPECTATIONS,
         metavar="FILE",
         help="the baseline to compare with (default: harness/baseline/expectations.txt)",

@@ -21,9 +21,10 @@ from harness.cli import main
 from harness.failures.classify import BY_NAME
 from harness.matrix import cases
 from harness.matrix.cases import Selection
+from harness.paths import PROJECT
 from harness.provenance import keys, reference
 from harness.records import Failure, Record
-from harness.runs import conclude, results_lock
+from harness.runs import conclude, options, results_lock
 from harness.stages.workbench import Options
 from harness.vocabulary import LISTINGS, STAGES, Exit
 
@@ -819,4 +820,52 @@ def test_what_every_case_would_fail_for_is_said_before_the_first(
     )
     assert done.returncode == 2
     assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--expectations", "--reference"])
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("expectation.txt", "did you mean expectations.txt?"),
+        ("run/resulst.jsonl", "did you mean run/results.jsonl?"),
+        ("no/such/file", "there is no file 'no/such/file'"),
+        ("empty", "there is no file 'empty"),
+    ],
+)
+def test_a_file_that_is_named_has_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, word: str, told: str
+) -> None:
+    (tmp_path / "expectations.txt").touch()
+    for name in ("run", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "run" / records.RESULTS_NAME).touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(told)):
+        options.MATRIX[option]["type"](word)
+
+
+def test_a_reference_may_be_the_folder_of_a_run_and_a_default_may_be_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / records.RESULTS_NAME).touch()
+    assert options.records_there(str(tmp_path)) == tmp_path / records.RESULTS_NAME
+    parser = argparse.ArgumentParser()
+    absent = tmp_path / "absent"
+    parser.add_argument("--reference", **{**options.MATRIX["--reference"], "default": absent})
+    assert parser.parse_args([]).reference == absent
+
+
+@pytest.mark.parametrize("option", ["--expectations", "--reference"])
+@pytest.mark.parametrize("command", [["-m", "harness", "run"], ["-m", "pytest", "harness"]])
+def test_a_run_stops_at_a_file_that_is_not_there(command: list[str], option: str) -> None:
+    done = subprocess.run(
+        [sys.executable, *command, "--results", "nowhere", option, "nowhere/file"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == (4 if "pytest" in command else 2)  # as pytest has it, and as we do
+    assert f"argument {option}: there is no file 'nowhere/file'" in done.stderr
     assert "Traceback" not in done.stderr
