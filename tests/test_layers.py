@@ -32,6 +32,7 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
     ),
     "harness": (
         ("paths", "vocabulary"),
+        ("search",),
         ("records",),
         ("stages",),
         ("techniques",),

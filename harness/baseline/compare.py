@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -94,7 +95,12 @@ class TimeChange:
 
 @dataclass(frozen=True)
 class Diff:
-    """Everything that differs between two runs, by kind, each list in case order."""
+    """Everything that differs between two runs, by kind, each list in case order.
+
+    Attributes:
+      unselected: how many cases only the older run has because the newer selected fewer
+        columns or applications; they are no change.
+    """
 
     regressions: tuple[Change, ...] = ()
     fixes: tuple[Change, ...] = ()
@@ -102,6 +108,7 @@ class Diff:
     new: tuple[Change, ...] = ()
     removed: tuple[Change, ...] = ()
     unchanged: int = 0
+    unselected: int = 0
     times: tuple[TimeChange, ...] = ()
 
     def by_kind(self) -> dict[Expectation, tuple[Change, ...]]:
@@ -122,7 +129,8 @@ class Diff:
 def compare(a: Mapping[str, Record], b: Mapping[str, Record]) -> Diff:
     """Compare two runs, given as their latest record per case; ``a`` is the older."""
     found: dict[Expectation, list[Change]] = {kind: [] for kind in Expectation}
-    for case in sorted({*a, *b}):
+    unselected = _unselected(a, b)
+    for case in sorted({*a, *b} - unselected):
         before, after = a.get(case), b.get(case)
         change = Change(
             case, before.outcome() if before else None, after.outcome() if after else None
@@ -135,8 +143,32 @@ def compare(a: Mapping[str, Record], b: Mapping[str, Record]) -> Diff:
         new=tuple(found[Expectation.NEW]),
         removed=tuple(found[Expectation.REMOVED]),
         unchanged=len(found[Expectation.EXPECTED]),
+        unselected=len(unselected),
         times=_times(a, b),
     )
+
+
+def _unselected(a: Mapping[str, Record], b: Mapping[str, Record]) -> set[str]:
+    """Return the cases of ``a`` that ``b`` did not ask for; what else it has not is removed.
+
+    Records do not say what was selected. A column without a case was not. In one with cases, an
+    application without any is gone if most of the column is there, else it was not selected.
+    """
+    rows, columns = {r.application for r in b.values()}, {_column(r) for r in b.values()}
+    before = Counter(_column(record) for record in a.values())
+    both = Counter(_column(a[case]) for case in a.keys() & b.keys())
+    covered = {column for column in before if 2 * both[column] > before[column]}
+    return {
+        case
+        for case, record in a.items()
+        if case not in b
+        and (column := _column(record)) not in covered
+        and not (record.application in rows and column in columns)
+    }
+
+
+def _column(record: Record) -> tuple[str, str]:
+    return record.technique, record.variant
 
 
 def _kind(before: Record | None, after: Record | None) -> Expectation:

@@ -12,6 +12,7 @@ from harness.runs.options import at_least_one, seed, split
 from harness.vocabulary import Exit, Status, UsageError
 
 if TYPE_CHECKING:
+    from harness.benchmark.execution.schedule import Plan
     from harness.benchmark.report.targets import Judged
 
 NAME = "bench"
@@ -105,7 +106,7 @@ def run(given: argparse.Namespace) -> Exit:
     from harness.benchmark.definition.settings import DEFAULT, QUICK, REPEATS, of_epochs
     from harness.benchmark.execution import schedule
     from harness.records import kinds
-    from harness.runs.progress import duration
+    from harness.runs import prepare, results_lock
 
     settings = QUICK if given.quick else DEFAULT
     if given.epochs:
@@ -129,6 +130,18 @@ def run(given: argparse.Namespace) -> Exit:
         fresh=given.fresh,
         runtime=given.runtime or schedule.RUNTIME,
     )
+    prepare.make_folder(results)
+    with results_lock.alone(results, leave_file=True):
+        return _run(plan, page)
+
+
+def _run(plan: Plan, page: Path) -> Exit:
+    """Run what a plan asks for, and write the page."""
+    from harness import records
+    from harness.benchmark.execution import schedule
+    from harness.runs.progress import duration
+
+    asked, results = plan.units, plan.results
     try:
         work = schedule.Schedule(plan, lambda line: print(line, flush=True))
     except records.RecordError as error:

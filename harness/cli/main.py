@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
+from harness import search
 from harness.cli import (
     accept,
     bench,
@@ -87,8 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if more and not given.passes_on:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     given.more, given.raw = more, raw
-    if os.getcwd() not in sys.path:  # a console script does not look where it is called
-        sys.path.append(os.getcwd())
+    sys.path[:] = search.here_last(sys.path)
     try:
         code: Exit = given.run(given)
         sys.stdout.flush()

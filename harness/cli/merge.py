@@ -32,13 +32,14 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> Exit:
     from harness import records
     from harness.provenance import lock
-    from harness.runs import merge
+    from harness.runs import merge, results_lock
 
     joined = merge.merge(read(given.results), allow_mixed=given.allow_mixed)
     try:
         given.output.parent.mkdir(parents=True, exist_ok=True)
-        records.write(given.output, joined)
-        lock.carry(joined, given.results, given.output)
+        with results_lock.alone(given.output.parent):
+            records.write(given.output, joined)
+            lock.carry(joined, given.results, given.output)
     except OSError as error:
         raise UsageError(f"cannot write {given.output}: {error.strerror}") from error
     print(f"{len(joined)} cases in {given.output}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from harness.cli.arguments import add_results
 from harness.paths import EXPECTATIONS
 from harness.records.kinds import of_matrix
+from harness.runs.options import file_there
 from harness.vocabulary import Exit
 
 NAME = "relabel"
@@ -19,7 +19,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     add_results(sub, many=False)
     sub.add_argument(
         "--expectations",
-        type=Path,
+        type=file_there,
         default=EXPECTATIONS,
         metavar="FILE",
         help="the baseline to compare with (default: harness/baseline/expectations.txt)",
@@ -31,12 +31,14 @@ def run(given: argparse.Namespace) -> Exit:
     from harness.baseline import expectations
     from harness.baseline.marking import compared
     from harness.failures import classify
+    from harness.runs import results_lock
 
     path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
-    found = of_matrix([path])
     baseline = expectations.read(given.expectations)
-    fresh = [compared(classify.apply(r), baseline) for r in found]
-    records.write(path, fresh)
+    with results_lock.alone(path.parent):
+        found = of_matrix([path])
+        fresh = [compared(classify.apply(r), baseline) for r in found]
+        records.write(path, fresh)
     changed = [(a, b) for a, b in zip(found, fresh, strict=True) if a.label != b.label]
     for a, b in changed:
         print(f"{a.case}  {a.label} -> {b.label}")

@@ -75,9 +75,9 @@ def _run_pytest(given: argparse.Namespace, interrupts: Interrupts) -> Exit:
     driver = Driver(scheduler, interrupts, (*COMMAND, *given.raw[1:]))
     quiet = ["-q", "--tb=no", "-r", "N", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     # Whatever PYTEST_ADDOPTS says: this process runs the cases, not the workers of xdist.
-    arguments = [str(plugin.MATRIX_FILE), "-n", "0", *quiet, *given.more]
-    if not _has_plugin():
-        arguments = ["-p", "harness.plugin", *arguments]
+    # Nor does it matter whether plug-ins are loaded by themselves: these two are named.
+    named = ["-p", "xdist", "-p", "harness.plugin"]
+    arguments = [*named, str(plugin.MATRIX_FILE), "-n", "0", *quiet, *given.more]
     code = pytest.main(arguments, plugins=[outcome, driver])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         print("harness: no case is selected; `harness list` shows what there is", file=sys.stderr)
@@ -89,14 +89,6 @@ def _run_pytest(given: argparse.Namespace, interrupts: Interrupts) -> Exit:
     if outcome.code is None and code != pytest.ExitCode.OK:
         return Exit.HARNESS_FAILED
     return outcome.code or Exit.AS_EXPECTED
-
-
-def _has_plugin() -> bool:
-    import importlib.metadata
-
-    return any(
-        e.value == "harness.plugin" for e in importlib.metadata.entry_points(group="pytest11")
-    )
 
 
 class _Outcome:

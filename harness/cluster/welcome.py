@@ -56,7 +56,8 @@ class Welcome:
         if isinstance(answer, ModuleNotFoundError):
             return (
                 f"{address} has not this version of the project installed ({answer}): install "
-                f"revision {environment.capture()['revision']} there"
+                f"revision {environment.capture()['revision']} there, or start it in a folder that "
+                "has no `harness` of its own"
             )
         if isinstance(answer, Exception):
             return f"{address} did not answer ({type(answer).__name__}: {answer})"

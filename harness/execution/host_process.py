@@ -17,9 +17,9 @@ from typing import Any
 
 import psutil
 
+from harness import search
 from harness.execution import huge_pages
 from harness.failures import facts
-from harness.paths import PROJECT
 
 #: How long a host may take to import, and to start a case.
 READY_SECONDS = 180.0
@@ -27,6 +27,10 @@ READY_SECONDS = 180.0
 CLOSE_SECONDS = 5.0
 #: A host that grew by this much since it was ready is replaced.
 HOST_GROWTH_BYTES = 512 * 2**20
+
+
+#: What the process runs. Not ``-m``, which looks in the current folder first.
+PROGRAM = f"{search.NOT_HERE_FIRST}from harness.execution import host; sys.exit(host.called())"
 
 
 class HostError(RuntimeError):
@@ -43,15 +47,14 @@ class Host:
     def __init__(self, runtime: str) -> None:
         request_read, self._requests = os.pipe()
         self._answers, answer_write = os.pipe()
-        paths = [str(PROJECT), *(p for p in sys.path if p)]
         environment = {
             **os.environ,
             **huge_pages.asked_for(os.environ),
-            "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+            "PYTHONPATH": search.for_children(),
         }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the host)
         self._folder = tempfile.mkdtemp(prefix="tfmot-matrix-")
-        command = [sys.executable, "-m", "harness.execution.host", runtime]
+        command = [sys.executable, "-c", PROGRAM, runtime]
         try:
             self._process = subprocess.Popen(
                 [*command, str(request_read), str(answer_write), self._folder],

@@ -15,6 +15,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from harness import search
 from harness.matrix import discovery_cache
 from harness.matrix.application import Application
 from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, distribution_version, keras_module
@@ -125,12 +126,12 @@ print("\\n" + json.dumps(found))
 def _ask_python(module: str) -> list[Application]:
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "PYTHONPATH": search.for_children(),
         "TF_USE_LEGACY_KERAS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE, module],
+        [sys.executable, "-c", search.NOT_HERE_FIRST + _PROBE, module],
         capture_output=True,
         text=True,
         env=environment,

@@ -63,7 +63,8 @@ def named(reference: str) -> Application:
                 f"application {reference!r}: {origin.name}:{error.lineno}: {error.msg}"
             ) from error
         if function not in names:
-            raise unknown(f"application in {dotted}", function, names)
+            public = [name for name in names if not name.startswith("_")]
+            raise unknown(f"application in {dotted}", function, public)
         source = source_digest(origin)
     else:
         source = ""

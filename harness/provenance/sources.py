@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.paths import PROJECT
+
 #: Packages whose code is followed, besides those that techniques of plug-ins live in.
 OWN = ("optim", "harness")
 
@@ -103,6 +105,8 @@ class Sources:
 
 
 def _locate(top: str) -> Path | None:
+    if top in OWN:  # the current folder may have others of these names
+        return PROJECT / top
     loaded = getattr(sys.modules.get(top), "__file__", None)
     origin = loaded
     if origin is None:

@@ -62,3 +62,5 @@ def refuse_malformed(config: pytest.Config) -> None:
             Expression.compile(text) if text else None
         except Exception as error:  # which kind depends on the version of pytest
             raise UsageError(f"{option} {text!r} does not read: {error}") from error
+        if option == "-k" and "=" in text:  # compiles, and fails at the first item it is put to
+            raise UsageError(f"-k {text!r} does not read: only -m takes arguments in parentheses")

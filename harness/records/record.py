@@ -50,7 +50,7 @@ class Failure:
     layer: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """What one attempt at one case leaves behind.
 
@@ -111,6 +111,11 @@ class Record:
     @property
     def passed(self) -> bool:
         return self.status == Status.PASS
+
+    def __repr__(self) -> str:
+        """Name the case and what became of it; ``dataclasses.asdict`` has all there is."""
+        what = "" if self.passed else f" in {self.stage}: {self.label}"
+        return f"<Record {self.case}: {self.status}{what}>"
 
     @property
     def unexpected(self) -> bool:

@@ -18,6 +18,16 @@ def headline(diff: Diff) -> str:
     return ", ".join([*parts, f"{diff.unchanged} unchanged"])
 
 
+def unselected(diff: Diff) -> str:
+    """Say in one line what the newer run did not select; nothing if there is none."""
+    count = diff.unselected
+    if not count:
+        return ""
+    cases = "case of a column or application" if count == 1 else "cases of columns or applications"
+    are = "is" if count == 1 else "are"
+    return f"{count} {cases} that the newer run did not select {are} not compared"
+
+
 def to_text(diff: Diff) -> str:
     """Write a diff for a terminal: a mark, a case and what became of it per line."""
     changes = [(kind, c) for kind, found in diff.by_kind().items() for c in found]
@@ -35,7 +45,8 @@ def to_text(diff: Diff) -> str:
             for t in diff.times
         ]
         lines += [""]
-    return "\n".join([*lines, headline(diff)])
+    told = unselected(diff)
+    return "\n".join([*lines, *([told] if told else []), headline(diff)])
 
 
 def _plain(text: str) -> str:
@@ -46,6 +57,8 @@ def _plain(text: str) -> str:
 def to_markdown(diff: Diff, *, most: int = 100) -> str:
     """Write a diff as Markdown, at most ``most`` lines per kind of change."""
     lines = [f"**{headline(diff)}**"]
+    if diff.unselected:
+        lines += ["", unselected(diff)]
     for kind, changes in diff.by_kind().items():
         if changes:
             title = f"### {TITLES[kind].capitalize()} ({len(changes)})"

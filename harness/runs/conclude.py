@@ -103,6 +103,13 @@ def _not_run(
     interrupted: bool,
 ) -> str:
     """Say how many cases were not run, and with which command they are."""
+    # Ids sort by time. Where there are no locks, or the folder was removed, another may begin.
+    if any(case in latest and latest[case].run_id > run.run_id for case in missing):
+        return (
+            f"another run has begun in {shown(run.results)}/ meanwhile and has taken the place of "
+            f"{len(missing)} of the {len(planned)} records of this one: run this one again, with a "
+            "folder of its own (--results DIR)"
+        )
     how = ONLY_FAILED if all(case in latest for case in missing) else RESUME
     return (
         f"{'interrupted: ' if interrupted else ''}{len(missing)} of {len(planned)} cases were not "

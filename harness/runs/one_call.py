@@ -24,14 +24,22 @@ from harness.vocabulary import UsageError
 _GREEN, _RED, _PLAIN = "\033[32m", "\033[31m", "\033[0m"
 
 
+class Records(list[Record]):
+    """Records as a notebook shows them: a line for each, not all that each holds."""
+
+    def __repr__(self) -> str:
+        width = _width([record.application for record in self])
+        return "\n".join(_line(record, width) for record in self) or "no records"
+
+
 def test_applications(
     applications: ModuleType | Sequence[str] | str | None = None,
     include_top: bool = False,
     *,
-    technique: str = "qat-annotate",
+    technique: str = "qat",
     until: str = "save",
     runtime: str = DEFAULT_RUNTIME,
-) -> list[Record]:
+) -> Records:
     """Try one technique on every application and print a line for each.
 
     Every case runs in a process of its own, so nothing it does reaches the caller.
@@ -40,12 +48,13 @@ def test_applications(
       applications: ``keras.applications`` (the default), or names, patterns and
         ``package.module:function`` references as the command line takes them.
       include_top: which variant to build, ``top`` or ``notop``.
-      technique: a column of the matrix; ``harness list --what techniques`` shows all.
+      technique: a column of the matrix, by default that of `optim.quantize_model`;
+        ``harness list --what techniques`` shows all.
       until: the last stage.
       runtime: the module that runs a case.
 
     Returns:
-      The records, in the order of the lines.
+      The records, in the order of the lines; a list that shows as these lines.
 
     Raises:
       UsageError: a word is unknown, or a module or package is missing.
@@ -55,8 +64,8 @@ def test_applications(
     variant = "top" if include_top else "notop"
     rows = _rows(applications)
     prepare.check_runtime(runtime)
-    width = max(len(row.name) for row in rows)
-    found = []
+    width = _width([row.name for row in rows])
+    found = Records()
     with tempfile.TemporaryDirectory(prefix="tfmot-matrix-call-") as folder:
         settings = Settings(
             results=Path(folder),
@@ -71,7 +80,8 @@ def test_applications(
             for row in rows:
                 record = one.run(Case(row, column, variant))
                 found.append(record)
-                print(_line(record, width), flush=True)
+                line = _line(record, width)
+                print(_coloured(line, record) if sys.stdout.isatty() else line, flush=True)
         finally:
             one.close()
     return found
@@ -94,18 +104,25 @@ def _rows(given: ModuleType | Sequence[str] | str | None) -> tuple[Application, 
     return selection.select(words)
 
 
+def _width(names: list[str]) -> int:
+    return max(map(len, names), default=0)
+
+
 def _line(record: Record, width: int) -> str:
     if record.passed:
-        sign, colour, what = "ok", _GREEN, f"{record.seconds:.1f} s"
+        sign, what = "ok", f"{record.seconds:.1f} s"
     else:
         told = classify.BY_NAME.get(record.label or "")
-        sign, colour = record.status, _RED
+        sign = record.status
         what = f"{record.stage}: {told.title if told else record.label}"
         if record.blocker:
             what += f" ({record.blocker})"
         what += f" - {progress.first_line(record)}"[:100]
-    text = f"{sign:<8} {record.application:<{width}}  {what}"
-    return f"{colour}{text}{_PLAIN}" if sys.stdout.isatty() else text
+    return f"{sign:<8} {record.application:<{width}}  {what}"
+
+
+def _coloured(line: str, record: Record) -> str:
+    return f"{_GREEN if record.passed else _RED}{line}{_PLAIN}"
 
 
 # The spelling in use today.

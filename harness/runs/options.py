@@ -16,7 +16,7 @@ from harness.runs.sample import DEFAULT_BUDGET
 from harness.runs.settings import DEFAULT_RUNTIME
 from harness.stages.inputs.weights import WORDS as WEIGHTS
 from harness.stages.workbench import Options
-from harness.vocabulary import STAGES, VARIANTS, unknown
+from harness.vocabulary import STAGES, VARIANTS, nearest, unknown
 
 _SEEDS = 2**32  # as many as NumPy has
 
@@ -66,6 +66,23 @@ def _weights(value: str) -> str:
     if value not in WEIGHTS and not Path(value).is_dir():
         raise argparse.ArgumentTypeError(f"{unknown('weights or folder', value, WEIGHTS)}")
     return value
+
+
+def file_there(value: str) -> Path:
+    """Read the name of a file that has to be there: what only a default may be absent."""
+    path = Path(value)
+    if path.is_file():
+        return path
+    near = nearest(path.name, [one.name for one in path.parent.glob("*") if one.is_file()])
+    hint = (
+        f": did you mean {' or '.join(str(path.with_name(name)) for name in near)}?" if near else ""
+    )
+    raise argparse.ArgumentTypeError(f"there is no file {value!r}{hint}")
+
+
+def records_there(value: str) -> Path:
+    """Read the name of a file of records that has to be there, or of a folder that holds one."""
+    return file_there(str(Path(value, RESULTS_NAME)) if Path(value).is_dir() else value)
 
 
 _WORDS = {"action": "append", "default": [], "metavar": "A,B"}
@@ -179,13 +196,13 @@ RUN: Mapping[str, Mapping[str, Any]] = {
         "help": "run everything: no sample, nothing is taken from the reference run",
     },
     "--reference": {
-        "type": Path,
+        "type": records_there,
         "default": REPORTS / RESULTS_NAME,
         "metavar": "FILE",
         "help": "records that stand for cells whose keys hold (default: reports/)",
     },
     "--expectations": {
-        "type": Path,
+        "type": file_there,
         "default": EXPECTATIONS,
         "metavar": "FILE",
         "help": "the baseline to compare with (default: harness/baseline/expectations.txt)",

@@ -1,8 +1,10 @@
-"""One run at a time writes into a folder of results."""
+"""One run at a time writes into a folder of results, and nothing else does meanwhile."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -47,3 +49,22 @@ def lock(folder: Path) -> IO[str] | None:
     file.write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}\n")
     file.flush()
     return file
+
+
+@contextlib.contextmanager
+def alone(folder: Path, *, leave_file: bool = False) -> Iterator[None]:
+    """Keep other runs out of a folder for as long as its records are written.
+
+    Args:
+      folder: of results.
+      leave_file: also lock a folder that no run has written to, which leaves a file there.
+
+    Raises:
+      UsageError: a run is writing to it.
+    """
+    held = lock(folder) if leave_file or (folder / NAME).exists() else None
+    try:
+        yield
+    finally:
+        if held is not None:
+            held.close()

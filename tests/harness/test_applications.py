@@ -278,7 +278,9 @@ def test_patterns_families_and_names_select_in_the_order_given(
         ("no_module:Net", r"'no_module:Net': there is no module 'no_module' on sys.path"),
         ("mine.no:Net", r"'mine.no:Net': there is no module 'mine.no' on sys.path"),
         ("mine.nets:Nett", r"unknown application in mine.nets 'Nett': did you mean Net"),
+        ("mine.nets:nte", r"unknown application in mine.nets 'nte': did you mean Net\?$"),
         ("mine.empty:Net", r"unknown application in mine.empty 'Net': there is none$"),
+        ("mine.private:Net", r"unknown application in mine.private 'Net': there is none$"),
         # No command lists what is in somebody's module.
         (
             "mine.many:zzz",
@@ -300,7 +302,9 @@ def own(root: Path) -> None:
     package = root / "mine"
     package.mkdir()
     (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
-    (package / "nets.py").write_text("from mine import sizes\ndef Net(size=sizes.SIZE): ...\n")
+    nets = "from mine import sizes\ndef _nte(): ...\ndef Net(size=sizes.SIZE): ...\n"
+    (package / "nets.py").write_text(nets)
+    (package / "private.py").write_text("def _Net(): ...\n")
     (package / "sizes.py").write_text("SIZE = 1\n")
     (package / "empty.py").write_text("")
     (package / "many.py").write_text("".join(f"def Net{n}(): ...\n" for n in range(20)))
@@ -315,6 +319,7 @@ def test_an_application_of_ones_own_is_found_without_importing_its_package(
     (found,) = selection.select(["mine.nets:Net"])
     assert (found.name, found.family, found.module) == ("Net", "nets", "mine.nets")
     assert not found.is_discovered
+    assert selection.named("mine.private:_Net").name == "_Net", "who names it may have it"
     (root / "mine" / "sizes.py").write_text("SIZE = 2\n")
     source.source_digest.cache_clear()
     source._tree.cache_clear()

@@ -21,9 +21,10 @@ from harness.cli import main
 from harness.failures.classify import BY_NAME
 from harness.matrix import cases
 from harness.matrix.cases import Selection
+from harness.paths import PROJECT
 from harness.provenance import keys, reference
 from harness.records import Failure, Record
-from harness.runs import conclude
+from harness.runs import conclude, options, results_lock
 from harness.stages.workbench import Options
 from harness.vocabulary import LISTINGS, STAGES, Exit
 
@@ -728,6 +729,34 @@ def test_accept_refuses_a_run_with_faults_of_the_harness(
     assert not (tmp_path / "new.txt").exists()
 
 
+@pytest.mark.parametrize("command", ["relabel", "merge"])
+def test_records_are_not_replaced_while_a_run_adds_to_them(
+    call: Call, write: Write, make_record: MakeRecord, command: str
+) -> None:
+    folder = write("run", [failing(make_record, "A-prune-notop", "unclassified")])
+    file = folder / records.RESULTS_NAME
+    before = file.read_bytes()
+    words = [folder, "-o", file] if command == "merge" else [folder]
+    held = results_lock.lock(folder)
+    assert held is not None
+    done = call(command, *words)
+    assert done.code == 2
+    assert re.search(r"a run \(process \d+, .*\) is writing to .*run/: wait for it", done.err)
+    assert file.read_bytes() == before
+    held.close()
+    assert call(command, *words).code == 0
+
+
+@pytest.mark.parametrize("command", ["relabel", "merge"])
+def test_no_lock_is_left_where_nothing_is_run(
+    call: Call, write: Write, make_record: MakeRecord, command: str
+) -> None:
+    folder = write("run", [make_record("A-float-notop")])
+    more = ["-o", folder / records.RESULTS_NAME] if command == "merge" else []
+    assert call(command, folder, *more).code == 0
+    assert not (folder / results_lock.NAME).exists()
+
+
 def test_relabel_applies_the_classifier_of_today(
     call: Call, write: Write, make_record: MakeRecord, tmp_path: Path
 ) -> None:
@@ -791,4 +820,52 @@ def test_what_every_case_would_fail_for_is_said_before_the_first(
     )
     assert done.returncode == 2
     assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--expectations", "--reference"])
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("expectation.txt", "did you mean expectations.txt?"),
+        ("run/resulst.jsonl", "did you mean run/results.jsonl?"),
+        ("no/such/file", "there is no file 'no/such/file'"),
+        ("empty", "there is no file 'empty"),
+    ],
+)
+def test_a_file_that_is_named_has_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, word: str, told: str
+) -> None:
+    (tmp_path / "expectations.txt").touch()
+    for name in ("run", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "run" / records.RESULTS_NAME).touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(told)):
+        options.MATRIX[option]["type"](word)
+
+
+def test_a_reference_may_be_the_folder_of_a_run_and_a_default_may_be_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / records.RESULTS_NAME).touch()
+    assert options.records_there(str(tmp_path)) == tmp_path / records.RESULTS_NAME
+    parser = argparse.ArgumentParser()
+    absent = tmp_path / "absent"
+    parser.add_argument("--reference", **{**options.MATRIX["--reference"], "default": absent})
+    assert parser.parse_args([]).reference == absent
+
+
+@pytest.mark.parametrize("option", ["--expectations", "--reference"])
+@pytest.mark.parametrize("command", [["-m", "harness", "run"], ["-m", "pytest", "harness"]])
+def test_a_run_stops_at_a_file_that_is_not_there(command: list[str], option: str) -> None:
+    done = subprocess.run(
+        [sys.executable, *command, "--results", "nowhere", option, "nowhere/file"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == (4 if "pytest" in command else 2)  # as pytest has it, and as we do
+    assert f"argument {option}: there is no file 'nowhere/file'" in done.stderr
     assert "Traceback" not in done.stderr

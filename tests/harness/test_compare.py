@@ -108,6 +108,52 @@ def test_nothing_changed_is_one_line() -> None:
     assert exit_code(diff) is Exit.AS_EXPECTED
 
 
+def grid(rows: str, *techniques: str) -> dict[str, Record]:
+    return runs(*(record(row, technique) for row in rows for technique in techniques))
+
+
+WHOLE = grid("ABCDE", "float", "qat", "prune")
+
+
+@pytest.mark.parametrize(
+    ("newer", "removed", "unselected"),
+    [
+        (grid("ABCDE", "qat"), [], 10),  # one column
+        (grid("AB", "float", "qat", "prune"), [], 9),  # two rows
+        (grid("A", "qat"), [], 14),
+        (grid("AB", "float", "qat"), [], 11),
+        (grid("ABCD", "float", "qat"), ["E-float-notop", "E-qat-notop"], 5),  # E is gone
+        (
+            grid("ABCD", "float", "qat", "prune"),
+            ["E-float-notop", "E-prune-notop", "E-qat-notop"],
+            0,
+        ),
+        # A cell of a row and a column that both are there.
+        (grid("A", "float", "qat") | grid("B", "float"), ["B-qat-notop"], 11),
+    ],
+)
+def test_what_the_newer_run_did_not_select_is_counted(
+    newer: dict, removed: list[str], unselected: int
+) -> None:
+    diff = compare(WHOLE, newer)
+    assert [c.case for c in diff.removed] == removed
+    assert (diff.unselected, diff.unchanged) == (unselected, len(newer))
+    told = f"{unselected} cases of columns or applications that the newer run did not select are "
+    for text in (to_text(diff), to_markdown(diff)):
+        assert [told in line for line in text.splitlines()].count(True) == bool(unselected)
+        assert [case for case in WHOLE if case not in newer and case in text] == sorted(
+            removed, key=list(WHOLE).index
+        )
+
+
+def test_what_was_not_selected_changes_no_exit_code() -> None:
+    assert exit_code(compare(WHOLE, grid("A", "qat"))) is Exit.AS_EXPECTED
+    worse = runs(record("A", "qat", failing=NESTED))
+    assert exit_code(compare(WHOLE, worse)) is Exit.REGRESSION
+    one = compare(grid("A", "float", "qat"), grid("A", "qat"))
+    assert "1 case of a column or application that the newer run did not select is" in to_text(one)
+
+
 def test_only_fixes_have_their_own_exit_code() -> None:
     diff = compare(runs(record("A", failing=NESTED)), runs(record("A")))
     assert exit_code(diff) is Exit.NEWLY_PASSING

@@ -36,10 +36,10 @@ def test_it_prints_a_line_per_application_and_returns_the_records(
     found = call(runtime=RUNTIME)
     lines = capsys.readouterr().out.splitlines()
     assert [r.case for r in found] == [
-        "Abort0-qat-annotate-notop",
-        "Nested0-qat-annotate-notop",
-        "Pass0-qat-annotate-notop",
-        "Pass1-qat-annotate-notop",
+        "Abort0-qat-notop",
+        "Nested0-qat-notop",
+        "Pass0-qat-notop",
+        "Pass1-qat-notop",
     ]
     assert all(isinstance(r, Record) for r in found)
     assert [(r.status, r.label) for r in found] == [
@@ -53,6 +53,23 @@ def test_it_prints_a_line_per_application_and_returns_the_records(
     assert lines[1].startswith("fail     Nested0  transform: nested model - ValueError: Quantizing")
     assert re.fullmatch(r"ok       Pass0    \d+\.\d s", lines[2])
     assert "\033" not in "".join(lines)
+
+
+def test_what_is_returned_shows_as_a_line_each(
+    fake_keras: FakeKeras, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_keras(Pass=1, Garbage=1)
+    found = call(runtime=RUNTIME)
+    printed = capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdout", Terminal())  # a notebook shows no colour
+    assert f"{found!r}\n" == printed
+    assert len(repr(found).splitlines()) == 2
+    assert [repr(record) for record in found] == [
+        "<Record Garbage0-qat-notop: fail in transform: unclassified>",
+        "<Record Pass0-qat-notop: pass>",
+    ]
+    assert len(repr(found[:])) < 120
+    assert repr(type(found)()) == "no records"
 
 
 def test_it_takes_names_a_technique_a_variant_and_a_stage(

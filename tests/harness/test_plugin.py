@@ -6,6 +6,7 @@ A run in processes of its own costs seconds, so each here is looked at from many
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import errno
 import os
 import re
@@ -578,6 +579,16 @@ def test_cases_that_only_an_earlier_run_has_were_not_run(
     assert code is Exit.HARNESS_FAILED
     assert "run --only-failed --results results" in told
     assert ended.conclude([old, *two], PLANNED)[0] is Exit.AS_EXPECTED
+
+
+def test_records_that_another_run_replaced_are_not_called_cases_that_were_not_run(
+    ended: Ended, two: list[Record]
+) -> None:
+    others = [dataclasses.replace(record, run_id="now, or later") for record in two]
+    code, told = ended.conclude(others, PLANNED)
+    assert code is Exit.HARNESS_FAILED
+    assert "another run has begun in results/ meanwhile and has taken the place of 2 of" in told
+    assert "were not run" not in told
 
 
 def test_a_regression_weighs_more_than_cases_that_were_not_run(

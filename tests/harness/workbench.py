@@ -66,11 +66,14 @@ class Bench:
         return self
 
     def options(self) -> list[str]:
+        self.expectations.touch()
+        reference = self.root / "reference.jsonl"
+        reference.touch()
         return [
             "--runtime=fake_runtime",
             f"--results={self.results}",
             f"--expectations={self.expectations}",
-            f"--reference={self.root / 'reference.jsonl'}",
+            f"--reference={reference}",
             *("-p", "no:cacheprovider"),
             *("-p", "no:hypothesispytest"),  # importing it would cost more than the run
         ]

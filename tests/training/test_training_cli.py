@@ -100,6 +100,11 @@ def test_an_interrupt_costs_only_what_was_running(tmp_path: Path) -> None:
             break
         time.sleep(0.1)
     time.sleep(0.5)  # now the third is asleep
+    second = subprocess.run(
+        command("--quick"), cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert second.returncode == 2
+    assert f"a run (process {process.pid}, since " in second.stderr
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130

@@ -151,12 +151,14 @@ def test_x_ends_the_run_at_the_first_failure(bench: Bench) -> None:
     assert bench.left_behind() == []
 
 
-def test_what_the_environment_adds_to_pytest_does_not_start_workers(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    "variable", ["PYTEST_ADDOPTS=-n 3", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTEST_PLUGINS=xdist"]
+)
+def test_what_the_environment_says_to_pytest_changes_no_run(bench: Bench, variable: str) -> None:
     bench.has(Pass=1)
     command = [sys.executable, "-m", "harness", "run", *bench._cli(("--techniques=float",))]
-    environment = {**bench.environment, "PYTEST_ADDOPTS": "-n 3"}
+    name, _, value = variable.partition("=")
+    environment = {**bench.environment, name: value}
     done = subprocess.run(
         command, env=environment, cwd=bench.root, capture_output=True, text=True, timeout=60
     )
@@ -178,7 +180,9 @@ def test_a_host_that_dies_costs_one_case(bench: Bench) -> None:
 # --- usage --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [("-k", "Pass and"), ("-m", "prune or or")])
+@pytest.mark.parametrize(
+    "words", [("-k", "Pass and"), ("-k", "no or Pass0(x=1)"), ("-m", "prune or or")]
+)
 @pytest.mark.parametrize("code", [2, 4])  # ours, and pytest's own
 def test_an_expression_that_does_not_read_is_one_sentence(
     bench: Bench, words: tuple[str, str], code: int

@@ -249,8 +249,8 @@ def test_no_command_but_a_run_writes_a_key(
     merged, published = tmp_path / "merged.jsonl", tmp_path / "published"
     published.mkdir()
     for words in (
-        ["relabel", str(run), "--expectations", expectations],
         ["accept", str(run), "--expectations", expectations],
+        ["relabel", str(run), "--expectations", expectations],
         ["merge", str(run), "-o", str(merged)],
         ["publish", str(run), "-o", str(published), "--partial"],
         ["report", str(run), "-o", str(tmp_path / "pages")],
