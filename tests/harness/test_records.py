@@ -39,7 +39,6 @@ def full(make_record: MakeRecord) -> Record:
         blocker="math.reduce_mean",
         blocker_name="tf.math.reduce_mean_3",
         fingerprint="ValueError: _ is not supported @ tf_keras/x.py:call",
-        remedy="unsupported-op",
         stages=(StageResult("build", "pass", 1.5, 2.25), StageResult("transform", "fail", 0.25)),
         failure=Failure(
             type="ValueError",
