@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from optim._keras import keras, tf, tfmot
+from optim._keras import check_model, keras, tf, tfmot
 from optim.errors import ConfigError
 from optim.models.batches import Inputs, as_batches
 from optim.quantization.calibration.observers import METHODS, Observer
@@ -65,9 +65,11 @@ def calibrate(
         The same model.
 
     Raises:
+        KerasModelError: not a model of the chosen Keras module.
         ConfigError: unknown method, no data, data that never ends, or a batch that does not fit
             the model.
     """
+    check_model(model, "calibrate")
     if method not in METHODS:
         raise ConfigError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
     batches = _Batches(model, data, steps, passes=1 + batch_norm)
