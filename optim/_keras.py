@@ -183,8 +183,21 @@ def _check(thing: object, what: str, article: str, caller: str) -> None:
     if not isinstance(thing, wanted):
         raise KerasModelError(
             f"{caller}: expected {article} of {DEFAULT_KERAS_MODULE}, "
-            f"got {type(thing).__module__}.{type(thing).__qualname__}."
+            f"got {type(thing).__module__}.{type(thing).__qualname__}{_instead(thing, article)}."
         )
+
+
+def _instead(thing: object, article: str) -> str:
+    """What to give instead of something that is often taken for a model or a layer."""
+    if isinstance(thing, type):
+        return f": {thing.__name__} is a class; give {article} made of it"
+    if isinstance(thing, (str, os.PathLike)):
+        return ": load it with optim.load_model"
+    if hasattr(thing, "_keras_history") or hasattr(thing, "type_spec"):
+        model = "keras.Model(inputs, outputs)"
+        layer = "" if article == "a model" else ", or the layer before it is called"
+        return f", what a layer gives when it is called: give the model, {model}{layer}"
+    return ""
 
 
 select_keras()

@@ -33,6 +33,9 @@ def in_files(cls: _Class) -> _Class:
     classes. Any other is registered with Keras, under the package `optim`.
     """
     _CLASSES[cls.__name__] = cls
+    # Copies and pickles are read by Keras itself, which has no scope around it; one that is
+    # there still goes first.
+    keras.utils.get_custom_objects().setdefault(cls.__name__, cls)
     return cls
 
 

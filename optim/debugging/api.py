@@ -134,7 +134,7 @@ def debug(
     if steps is not None and steps < 1:
         raise ConfigError(f"steps={steps}: at least 1, or None for all batches")
     io = declared_interface(model)
-    batches = list(islice(read_batches(data, io, "data"), steps))
+    batches = list(islice(read_batches(data, io, "data", steps), steps))
     if not quantizers_of(model):
         structured = [tf.nest.pack_sequence_as(io.structure, batch) for batch in batches]
         model = quantize_model(model, scheme=scheme, calibration_data=structured)

@@ -65,9 +65,9 @@ def export(
         representative_data: inputs to take ranges from, for `optimize="int8"` and "int16x8",
             and for quantization-aware models of scheme "int16x8", whose ranges the converter
             does not take over: an array, a list or generator of batches, or a
-            `tf.data.Dataset`. A batch has the batch axis first and, for several inputs, is a
-            list in their order or a dict by name; an `(inputs, targets)` tuple counts as its
-            inputs.
+            `tf.data.Dataset` that ends. A batch has the batch axis first and, for several
+            inputs, is a list in their order or a dict by name; an `(inputs, targets)` tuple
+            counts as its inputs.
         optimize: post-training quantization of a float model: "dynamic" (int8 weights),
             "int8" (weights and activations), "int16x8" (int16 activations, int8 weights),
             "float16" (weights). None: a float file, or the scheme of a quantization-aware

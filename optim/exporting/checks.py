@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from optim.errors import ConfigError, ExportError, Problem
+from optim.errors import ConfigError, ExportError
 from optim.exporting.convert import Feeds
 from optim.exporting.modes import FLOAT, IO_DTYPES, PTQ, QAT, Mode
+from optim.models.finite import not_finite
 from optim.models.samples import read_batches
 from optim.models.signature import Interface
+
+_OTHERS = (".keras", ".h5", ".hdf5", ".pb", ".onnx", ".pt", ".ckpt", ".json", ".zip")
+"""What files of other formats are named: whoever loads one by its name would be misled."""
 
 
 def check_mode(qat_bits: int, optimize: str | None) -> Mode:
@@ -62,7 +65,8 @@ def check_path(path: str | os.PathLike[str] | None) -> Path | None:
     """Refuse a path that cannot be written before the work is done.
 
     Raises:
-        ConfigError: it is a folder, or its folder does not exist.
+        ConfigError: it is a folder, its folder does not exist, or the name is that of another
+            format.
     """
     if path is None:
         return None
@@ -71,6 +75,11 @@ def check_path(path: str | os.PathLike[str] | None) -> Path | None:
         raise ConfigError(f"path {str(target)!r} is a folder; give the name of a file")
     if not target.parent.is_dir():
         raise ConfigError(f"path: there is no folder {str(target.parent)!r}")
+    if target.suffix.lower() in _OTHERS:
+        raise ConfigError(
+            f"path {str(target)!r}: export writes a LiteRT file, so name it "
+            f"{target.with_suffix('.tflite').name!r}; model.save writes Keras' formats"
+        )
     return target
 
 
@@ -82,26 +91,14 @@ def check_values(model: Any, mode: Mode) -> None:
     Raises:
         ExportError: naming all layers that have some.
     """
-    found: dict[str, str] = {}
-    for layer in model._flatten_layers(include_self=False):
-        for weight in layer._trainable_weights + layer._non_trainable_weights:
-            if not weight.dtype.is_floating or not weight.shape.num_elements():
-                continue
-            value = weight.numpy()
-            low, high = float(value.min()), float(value.max())
-            if math.isnan(low):
-                found.setdefault(layer.name, "NaN")
-            elif mode is not FLOAT and not (math.isfinite(low) and math.isfinite(high)):
-                found.setdefault(layer.name, "infinite")
-    if found:
-        remedy = "training diverged: go back to earlier weights, with a smaller learning rate"
-        raise ExportError(
-            (
-                Problem(layer, f"has {what} weights or ranges", remedy)
-                for layer, what in found.items()
-            ),
-            "a model with values that are no numbers cannot be exported",
+    problems = list(
+        not_finite(
+            model._flatten_layers(include_self=False),
+            lambda x: [] if mode is FLOAT else x._trainable_weights + x._non_trainable_weights,
         )
+    )
+    if problems:
+        raise ExportError(problems, "a model with values that are no numbers cannot be exported")
 
 
 def check_data(data: Any, io: Interface, mode: Mode) -> Feeds | None:

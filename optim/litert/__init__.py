@@ -1,5 +1,6 @@
 """LiteRT files, without TensorFlow: read, described, changed and run."""
 
+from optim.litert.damage import damage_refused
 from optim.litert.ends import TensorDetails, ends
 from optim.litert.flatbuffer import (
     Content,
@@ -18,6 +19,7 @@ __all__ = [
     "Latency",
     "Runtime",
     "TensorDetails",
+    "damage_refused",
     "dtype_name",
     "ends",
     "integer_range",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from optim.litert.damage import damage_refused
 from optim.litert.flatbuffer import dtype_name, parse
 
 
@@ -45,6 +46,7 @@ class TensorDetails:
         return (self.scale * (stored.astype(np.float32) - self.zero_point)).astype(np.float32)
 
 
+@damage_refused()
 def ends(source: Any) -> tuple[list[TensorDetails], list[TensorDetails]]:
     """Return inputs and outputs of a file, without running it.
 
@@ -52,7 +54,7 @@ def ends(source: Any) -> tuple[list[TensorDetails], list[TensorDetails]]:
         source: its content, or its root table from `parse`.
 
     Raises:
-        ModelFileError: not a LiteRT model.
+        ModelFileError: not a LiteRT model, or a damaged one.
     """
     model = source if hasattr(source, "SubgraphsLength") else parse(source)
     graph = model.Subgraphs(0)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from optim.errors import MissingPackageError, ModelFileError
+from optim.litert.damage import check_tables, damage_refused
 
 _IDENTIFIER = b"TFL3"
 
@@ -124,17 +125,11 @@ def parse(content: Content) -> Any:
     """Return the root table (`schema().Model`) of a file's content.
 
     Raises:
-        ModelFileError: not a LiteRT model, or a truncated one.
+        ModelFileError: not a LiteRT model, or a damaged one.
     """
-    model = schema().Model.GetRootAs(mapped(content), 0)
-    try:
-        if model.SubgraphsLength() < 1:
-            raise ValueError("no subgraph")
-        graph = model.Subgraphs(0)
-        for i in range(graph.TensorsLength()):
-            graph.Tensors(i).Name()
-        for i in range(model.BuffersLength()):
-            model.Buffers(i).DataAsNumpy()
-    except Exception as error:  # struct.error, IndexError, ...: a damaged flatbuffer
-        raise ModelFileError(f"the LiteRT model is damaged or cut off ({error})") from error
+    data = mapped(content)
+    tables = schema().Model
+    with damage_refused():
+        model = tables.GetRootAs(data, 0)
+        check_tables(model, len(data))
     return model

@@ -12,6 +12,7 @@ import numpy as np
 
 from optim.errors import ModelFileError
 from optim.litert import flatbuffer
+from optim.litert.damage import damage_refused
 
 SIGNATURE = "serving_default"
 ENTRY = "optim"  # name of the entry in the file's metadata
@@ -118,6 +119,7 @@ def _set_entry(schema: Any, model: Any, name: str, data: bytes) -> None:
     model.metadata = [*kept, entry]
 
 
+@damage_refused()
 def read_metadata(model: Any) -> dict[str, Any]:
     """Return the JSON entry of a file; empty if `optim.export` did not write it.
 
@@ -135,7 +137,25 @@ def read_metadata(model: Any) -> dict[str, Any]:
         if entry.Name() == ENTRY.encode():
             data = model.Buffers(entry.Buffer()).DataAsNumpy()
             try:
-                return dict(json.loads(bytes(data)))
-            except (TypeError, ValueError) as error:
-                raise ModelFileError(f"the entry {ENTRY!r} of the file is damaged") from error
+                return _checked(json.loads(bytes(data)))
+            except (TypeError, ValueError, RecursionError) as error:
+                raise ModelFileError(
+                    f"the entry {ENTRY!r} of the file is damaged: make or fetch the file again"
+                ) from error
     return {}
+
+
+def _checked(entry: Any) -> dict[str, Any]:
+    """The entry, if what others rely on has the types that they rely on."""
+    facts = dict(entry)
+    rows = [dict(row) for row in (*facts.get("inputs", []), *facts.get("outputs", []))]
+    words = [facts.get(name, "") for name in ("model", "scheme", "io_dtype")]
+    words += [*facts.get("techniques", []), *dict(facts.get("versions", {})).values()]
+    words += [row.get("name") for row in rows]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("a name that is no text")
+    for row in rows:
+        low, high = row.get("range") or (0, 0)
+        if not all(isinstance(end, (int, float)) for end in (low, high)):
+            raise TypeError("a range that is no pair of numbers")
+    return facts

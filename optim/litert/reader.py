@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optim.litert import flatbuffer
+from optim.litert.damage import damage_refused
 from optim.litert.layer_names import layer_of
 from optim.litert.operators import macs, operator
 
@@ -79,6 +80,7 @@ class Subgraph:
     outputs: tuple[int, ...]
 
 
+@damage_refused()
 def read_subgraphs(model: Any, model_name: str, output_names: Iterable[str]) -> list[Subgraph]:
     """Read all operations and tensors.
 
@@ -86,6 +88,9 @@ def read_subgraphs(model: Any, model_name: str, output_names: Iterable[str]) -> 
         model: root table, from `litert.parse`.
         model_name: name of the Keras model, the outermost scope of the names; may be empty.
         output_names: names of the outputs of the first subgraph; may be empty.
+
+    Raises:
+        ModelFileError: what is in the tables does not go together: a damaged file.
     """
     constant = [
         model.Buffers(i).DataLength() > 0 or model.Buffers(i).Offset() > 1

@@ -67,6 +67,7 @@ class Runtime:
         content = mapped(source)
         # The runtime maps a file by itself; content, it copies.
         given = {"model_content": content} if isinstance(content, bytes) else {"model_path": source}
+        self.inputs, self.outputs = ends(content)  # before native code believes the file
         loaded = [_delegate(interpreter, one) for one in delegates]
         try:
             self.interpreter = interpreter.Interpreter(
@@ -81,7 +82,6 @@ class Runtime:
             self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"the LiteRT runtime cannot run the model: {error}") from error
-        self.inputs, self.outputs = ends(content)
 
     def run(self, inputs: Any, *, raw: bool = False) -> list[np.ndarray]:
         """Run the model.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from optim._keras import keras
 from optim.errors import ConfigError
 from optim.models.clone import walk
-from optim.models.selectors import as_list, check, check_names, choose, is_name, label, matches
+from optim.models.selectors import as_list, check, check_names, choose, label, matches
 
 __all__ = ["Overrides", "Skip"]
 
@@ -30,12 +31,12 @@ class Skip:
         return any(matches(wish, layer, (layer.name, path)) for wish in self.wishes)
 
     def check(self, model: Any) -> None:
-        """Refuse a name (a pattern may match nothing) that no layer has.
+        """Refuse a name or pattern that no layer has.
 
         Raises:
             ConfigError: naming the nearest.
         """
-        check_names(filter(is_name, self.wishes), _names(model), "skip", model.name)
+        check_names(self.wishes, _names(model), "skip", model.name, _inputs(model))
 
 
 class Overrides:
@@ -83,8 +84,13 @@ class Overrides:
         Raises:
             ConfigError: naming the nearest.
         """
-        check_names(self.entries, _names(model), "overrides", model.name)
+        check_names(self.entries, _names(model), "overrides", model.name, _inputs(model))
 
 
 def _names(model: Any) -> set[str]:
     return {name for layer, path in walk(model) for name in (layer.name, path)}
+
+
+def _inputs(model: Any) -> set[str]:
+    layers = model._flatten_layers(include_self=False)
+    return {layer.name for layer in layers if isinstance(layer, keras.layers.InputLayer)}

@@ -14,15 +14,16 @@ from optim.models.batches import Inputs, as_batches
 from optim.models.signature import Interface
 
 
-def read_batches(data: Any, io: Interface, argument: str) -> Iterator[list[np.ndarray]]:
+def read_batches(
+    data: Any, io: Interface, argument: str, steps: int | None = None
+) -> Iterator[list[np.ndarray]]:
     """Return the batches, each a list of arrays in the flat order of the inputs.
 
     Args:
-        data: one batch as an array, tensor or dict by input name; a list, generator or
-            `tf.data.Dataset` of batches; or a function that returns one of those. An
-            `(inputs, targets)` tuple counts as its inputs.
+        data: as `as_batches` takes it. An `(inputs, targets)` tuple counts as its inputs.
         io: the inputs of the model.
         argument: name of the argument, for messages.
+        steps: number of batches that the caller takes; None: all.
 
     Raises:
         ConfigError: no data, or a batch of a wrong structure, shape or dtype. Raised at
@@ -31,7 +32,7 @@ def read_batches(data: Any, io: Interface, argument: str) -> Iterator[list[np.nd
     inputs = Inputs(tf.nest.map_structure(_of_any_size, io.structure), io.input_names, argument)
 
     def exact() -> Iterator[list[np.ndarray]]:
-        for arrays in inputs.read(as_batches(data, argument)):
+        for arrays in inputs.read(as_batches(data, argument, steps)):
             yield [
                 _exact(array, spec, f"{argument} for input {name!r}")
                 for array, spec, name in zip(arrays, io.specs, io.input_names, strict=True)

@@ -11,7 +11,7 @@ from optim._keras import keras
 from optim.errors import ConfigError
 from optim.models.class_tables import nearest
 
-__all__ = ["Which", "as_list", "check", "check_names", "choose", "is_name", "label", "matches"]
+__all__ = ["Which", "as_list", "check", "check_names", "choose", "label", "matches"]
 
 Which = str | type | Callable[[Any], bool]
 """Which layers: a name pattern (`"head_*"`), a layer class, or a predicate of a layer."""
@@ -76,23 +76,40 @@ def choose(table: Mapping[Any, Any], layer: Any, names: Iterable[str]) -> Any:
     return nearest(table, type(layer).__mro__)
 
 
-def is_name(which: Any) -> bool:
-    """Whether it is a name, not a pattern, which may be meant for several models."""
-    return isinstance(which, str) and not set(which) & set("*?[")
+def check_names(
+    wishes: Iterable[Any],
+    layers: Iterable[str],
+    option: str,
+    model: str,
+    inputs: Iterable[str] = (),
+) -> None:
+    """Refuse names and patterns that match none of the layers.
 
-
-def check_names(wishes: Iterable[Any], known: Iterable[str], option: str, model: str) -> None:
-    """Refuse names and patterns that match none of the known names.
+    Args:
+        wishes: names and patterns, among others.
+        layers: all names of layers.
+        option: that it was given for, and
+        model: name of the model, for the message.
+        inputs: names of inputs, of which there is nothing to choose.
 
     Raises:
         ConfigError: naming the nearest; a typing error would change the wrong layer.
     """
-    known = set(known)
+    layers, inputs = set(layers), set(inputs)
     for name in wishes:
-        if isinstance(name, str) and not matches(name, None, known):
-            near = get_close_matches(name, sorted(known), n=3)
-            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise ConfigError(f"{option}: {model!r} has no layer {name!r}{hint}")
+        if not isinstance(name, str) or matches(name, None, layers):
+            continue
+        if matches(name, None, inputs):
+            raise ConfigError(
+                f"{option}: {name!r} is an input of {model!r}, not a layer: name those that take it"
+            )
+        near = get_close_matches(name.strip("*?"), sorted(layers | inputs), n=3)
+        some = sorted(x for x in layers if "/" not in x)[:_NAMED]
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {some}"
+        raise ConfigError(f"{option}: {model!r} has no layer {name!r}; {hint}")
+
+
+_NAMED = 8  # layers that a message names if none is near
 
 
 def label(which: Any) -> str:

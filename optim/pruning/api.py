@@ -110,8 +110,6 @@ def prune_low_magnitude(
         TypeError: unknown options.
     """
     settings = {name: options.pop(name) for name in _SETTINGS & set(options)}
-    if settings.get("pruning_schedule", 0) is None:
-        del settings["pruning_schedule"]
     if {"schedule", "pruning_schedule"} <= set(settings):
         raise ConfigError("schedule and pruning_schedule: two words for one thing, give one")
     if policy is not None and pruning_policy is not None:

@@ -135,7 +135,10 @@ class Settings:
 
 def _check_object(schedule: Any, given: Mapping[str, Any], m_by_n: Any) -> Any:
     if not isinstance(schedule, tfmot.sparsity.keras.PruningSchedule):
-        raise ConfigError(f"schedule: {schedule!r} is neither a name nor a tfmot PruningSchedule")
+        raise ConfigError(
+            f"schedule: {schedule!r} is neither a name nor a tfmot PruningSchedule; leave it out "
+            "to prune 50 % all the time"
+        )
     extra = sorted(set(given) - ({"sparsity"} if m_by_n else set()))
     if extra:
         raise ConfigError(f"{', '.join(extra)}: set in the schedule object that is given")
@@ -151,11 +154,14 @@ def _number(name: str, value: Any) -> float:
     """Return the value of a word about the schedule as a number of Python.
 
     Raises:
-        ConfigError: it is no number, or a number of steps with a fraction.
+        ConfigError: it is no number, a share out of range, or a number of steps with a fraction.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ConfigError(f"{name}={value!r}: must be a number")
     number = float(value)
+    if name in _SHARES and not 0 <= number < 1:
+        hint = f": for {number:g} % say {number / 100:g}" if 1 < number < 100 else ""
+        raise ConfigError(f"{name}={value!r}: a share of zeros, from 0 to less than 1{hint}")
     if name not in _STEPS:
         return number
     if not number.is_integer():
@@ -186,6 +192,7 @@ def _polynomial(
     )
 
 
+_SHARES = ("sparsity", "initial_sparsity")
 _STEPS = ("begin_step", "end_step", "frequency")
 _WORDS = ("sparsity", "initial_sparsity", *_STEPS, "power")
 

@@ -177,6 +177,12 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         kwargs.setdefault("activity_regularizer", layer.activity_regularizer)
         name = kwargs.pop("name", None)
         super().__init__(layer, *args, **kwargs)
+        if isinstance(self.pruning_schedule, str):  # all that Keras found of an unknown class
+            raise ConfigError(
+                f"{layer.name}: the class {self.pruning_schedule} of its pruning schedule is not "
+                "known here; read or copy the model within optim.custom_object_scope("
+                f"{{{self.pruning_schedule!r}: ...}})"
+            )
         if name:
             self._name = name  # tfmot makes one of its own whatever it is given
         height, width = self.block_size

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from optim._keras import check_model
+from optim.models.finite import check_finite
 from optim.quantization.building.builder import build
 from optim.quantization.building.grid_chains import tied
 from optim.quantization.calibration.calibrate import calibrate, set_weight_ranges
@@ -52,8 +54,11 @@ def quantize_model(
         ConfigError: no such scheme; `skip`, `configs` or `preserve` make no sense; a
             calibration batch does not fit the model.
         UnsupportedModelError: what cannot be quantized: all of it, with remedies; or a model
-            that still has wrappers of pruning or clustering, or is quantized already.
+            that still has wrappers of pruning or clustering, is quantized already, or has weights
+            that are NaN or infinite.
     """
+    check_model(model, "quantize_model")
+    check_finite(model._flatten_layers(include_self=False), "quantize_model")
     decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
     quantized = build(decided.graph, tied(decided))
     if preserve is not None:

@@ -28,33 +28,39 @@ def kernels(
     """Yield what is known of each constant kernel, operations in file order, each once.
 
     Raises:
-        ModelFileError: no such file, or not a LiteRT model.
+        ModelFileError: no such file, not a LiteRT model, or a damaged one.
     """
     content = litert.mapped(source)
     model = litert.parse(content)
-    for number in range(model.SubgraphsLength()):
-        graph = model.Subgraphs(number)
-        origin: dict[int, int] = {}  # tensor -> the constant that it is a float copy of
-        seen: set[int] = set()
-        for i in range(graph.OperatorsLength()):
-            operator = graph.Operators(i)
-            name = _operation(model, operator)
-            known = operators.operator(name)
-            if name == "DEQUANTIZE":
-                origin[operator.Outputs(0)] = operator.Inputs(0)
-            for operand, axis in known.kernels.items():
-                if operand >= operator.InputsLength() or operator.Inputs(operand) < 0:
-                    continue
-                index = operator.Inputs(operand)
-                index = origin.get(index, index)
-                tensor = graph.Tensors(index)
-                data = _data(model, tensor, content)
-                if index in seen or data is None or tensor.ShapeLength() < 2:
-                    continue
-                seen.add(index)
-                kernel = name.lower() if operand < 2 else f"{name.lower()} {operand}"
-                layer = _layer(graph.Tensors(operator.Outputs(0)), tensor)
-                yield _measured(layer, kernel, tensor, data, (axis, known.channels), m_by_n)
+    with litert.damage_refused():
+        for number in range(model.SubgraphsLength()):
+            yield from _of_graph(model, model.Subgraphs(number), content, m_by_n)
+
+
+def _of_graph(
+    model: Any, graph: Any, content: litert.Content, m_by_n: tuple[int, int]
+) -> Iterator[KernelSparsity]:
+    origin: dict[int, int] = {}  # tensor -> the constant that it is a float copy of
+    seen: set[int] = set()
+    for i in range(graph.OperatorsLength()):
+        operator = graph.Operators(i)
+        name = _operation(model, operator)
+        known = operators.operator(name)
+        if name == "DEQUANTIZE":
+            origin[operator.Outputs(0)] = operator.Inputs(0)
+        for operand, axis in known.kernels.items():
+            if operand >= operator.InputsLength() or operator.Inputs(operand) < 0:
+                continue
+            index = operator.Inputs(operand)
+            index = origin.get(index, index)
+            tensor = graph.Tensors(index)
+            data = _data(model, tensor, content)
+            if index in seen or data is None or tensor.ShapeLength() < 2:
+                continue
+            seen.add(index)
+            kernel = name.lower() if operand < 2 else f"{name.lower()} {operand}"
+            layer = _layer(graph.Tensors(operator.Outputs(0)), tensor)
+            yield _measured(layer, kernel, tensor, data, (axis, known.channels), m_by_n)
 
 
 def _layer(output: Any, kernel: Any) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from optim._keras import check_layer, keras
 from optim.errors import Problem, UnsupportedModelError
 from optim.models.clone import Copier, clone_model, is_network, walk
 from optim.models.compile_state import copy_compile_state
+from optim.models.finite import check_finite
 from optim.models.layer_options import Overrides, Skip
 from optim.saving import custom_object_scope
 from optim.wrapping.kinds import Kind, check_unwrapped
@@ -73,7 +74,8 @@ class Rules(ABC):
 
         Raises:
             KerasModelError: not something of tf_keras.
-            UnsupportedModelError: the model cannot be copied, or has other wrappers.
+            UnsupportedModelError: the model cannot be copied, has other wrappers, or weights
+                that are NaN or infinite.
             ConfigError: a name that no layer has.
             TypeError: arguments for a model.
         """
@@ -81,6 +83,7 @@ class Rules(ABC):
         for layer in to_wrap if several else [to_wrap]:
             check_layer(layer, self.function)
             check_unwrapped(layer, self.kind)
+            check_finite(self._looked_at(layer), self.function, skip=True)
         if several or not isinstance(to_wrap, keras.Model):
             layers = list(to_wrap) if several else [to_wrap]
             self._check_wrapped((layer, layer.name) for layer in layers)
@@ -110,6 +113,12 @@ class Rules(ABC):
 
     def _is_own(self, layer: Any) -> bool:
         return isinstance(layer, self.kind.classes)
+
+    def _looked_at(self, layer: Any) -> Iterator[Any]:
+        """The layers in a model, or in a layer, that are not left alone."""
+        for one, path in walk(layer) if is_network(layer) else [(layer, layer.name)]:
+            if not is_network(one) and not self.skip(one, path):
+                yield from one._flatten_layers(include_self=not isinstance(one, keras.Model))
 
     def _check_wrapped(self, layers: Iterable[tuple[Any, str]]) -> None:
         """Refuse what is wrapped already, but otherwise than is asked for.

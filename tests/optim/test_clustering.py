@@ -248,12 +248,19 @@ def test_kernels_without_finite_numbers_are_named(keras):
         kernel = layer.kernel.numpy()
         kernel[0, 0] = value
         layer.kernel.assign(kernel)
-    with pytest.raises(UnsupportedModelError, match=r"2 problem.*") as caught:
+    with pytest.raises(UnsupportedModelError, match="no numbers") as caught:
         cluster_weights(model, 4)
     assert [problem.layer for problem in caught.value.problems] == ["large", "small"]
-    assert "kernel that are no finite numbers" in str(caught.value)
+    assert "leave it out (`skip`)" in str(caught.value)
     model.layers[1].set_weights([np.ones((200, 3)), np.ones(3)])
     assert names(cluster_weights(model, 4, skip="large")) == ["small"]
+
+
+def test_kernels_without_finite_numbers_are_named_when_they_are_built(keras):
+    clustered = cluster_weights(keras.layers.Dense(3, kernel_initializer="zeros", name="late"), 4)
+    clustered.layer.kernel_initializer = keras.initializers.Constant(np.nan)
+    with pytest.raises(UnsupportedModelError, match=r"late: .*kernel that are no finite numbers"):
+        clustered.build((None, 2))
 
 
 def test_networks_inside_layers_are_clustered_and_the_rest_is_named(keras, rng, reloaded):

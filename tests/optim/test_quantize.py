@@ -93,11 +93,36 @@ def test_options_without_sense_are_refused_at_once(given, message):
         Quantize(**given)
 
 
-def test_a_name_of_no_layer_is_refused_and_a_pattern_is_not(conv_model):
-    for given in ({"skip": ["conv", "cnov"]}, {"configs": {"cnov": NoOpQuantizeConfig}}):
-        with pytest.raises(ConfigError, match="has no layer 'cnov'; did you mean 'conv'"):
-            optim.plan(conv_model, **given)
-    assert optim.plan(conv_model, skip="head_*").floats == []
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("cnov", "has no layer 'cnov'; did you mean 'conv'"),
+        ("cnov*", r"has no layer 'cnov\*'; did you mean 'conv'"),
+        ("photo", "'photo' is an input of 'small', not a layer: name those that take it"),
+        ("phot?", r"'phot\?' is an input of 'small'"),
+        ("photos", "has no layer 'photos'; did you mean 'photo'"),
+        ("head_*", r"has no layer 'head_\*'; there are \['add', 'bn', 'conv', 'depthwise', "),
+    ],
+)
+def test_a_name_or_pattern_of_no_layer_is_refused(conv_model, name, hint):
+    conv_model.layers[0]._name = "photo"
+    for function, options in (
+        (optim.plan, {"skip": ["conv", name]}),
+        (optim.plan, {"configs": {name: NoOpQuantizeConfig}}),
+        (optim.quantize_model, {"skip": name}),
+        (optim.prune_low_magnitude, {"skip": ["conv", name]}),
+        (optim.prune_low_magnitude, {"overrides": {name: {"sparsity": 0.3}}}),
+        (optim.cluster_weights, {"skip": name}),
+        (optim.cluster_weights, {"overrides": {name: {"number_of_clusters": 3}}}),
+    ):
+        (option,) = options
+        with pytest.raises(ConfigError, match=f"^{option}: .*{hint}"):
+            function(conv_model, **options)
+
+
+def test_a_pattern_may_match_inputs_besides_layers(conv_model):
+    conv_model.layers[0]._name = "gate_input"
+    assert [e.node.path for e in optim.plan(conv_model, skip="gate*").floats] == ["gate"]
 
 
 def test_names_go_before_classes_and_derived_classes_before_their_bases(keras, conv_model):

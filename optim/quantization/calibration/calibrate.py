@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from optim._keras import keras, tf, tfmot
+from optim._keras import check_model, keras, tf, tfmot
 from optim.errors import ConfigError
 from optim.models.batches import Inputs, as_batches
 from optim.quantization.calibration.observers import METHODS, Observer
@@ -50,9 +50,10 @@ def calibrate(
     Args:
         model: from `quantize_model`, or from tfmot's. Modified in place.
         data: batches of inputs: one array, a list of arrays, any iterable,
-            `tf.data.Dataset`, or a function that returns one; an `(inputs, targets)` tuple
-            counts as its inputs. What can be iterated again is, once per pass; of an iterator
-            the batches are kept.
+            `tf.data.Dataset`, `Sequence`, or a function that returns one; an
+            `(inputs, targets)` tuple counts as its inputs, whole arrays or a batch. What never
+            ends is refused unless there are `steps`; so is, after a thousand batches, what does
+            not say how many it has.
         method: "minmax", the range of what was seen; "percentile", without the tails;
             "mse", the range with the least squared quantization error.
         steps: number of batches to use; None for all.
@@ -65,11 +66,14 @@ def calibrate(
         The same model.
 
     Raises:
-        ConfigError: unknown method, no data, or a batch that does not fit the model.
+        KerasModelError: not a model of the chosen Keras module.
+        ConfigError: unknown method, no data, data that never ends, or a batch that does not fit
+            the model.
     """
+    check_model(model, "calibrate")
     if method not in METHODS:
         raise ConfigError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
-    batches = _Batches(model, data, steps)
+    batches = _Batches(model, data, steps, passes=1 + batch_norm)
     seen: dict[int, Observer] = {}
 
     def watch(quantizer: Any, x: Any, variables: dict[str, Any]) -> None:
@@ -192,13 +196,13 @@ def _watching(model: Any, watch: Watch) -> Iterator[None]:
 class _Batches:
     """The batches of calibration data, checked, as often as they are asked for."""
 
-    def __init__(self, model: Any, data: Any, steps: int | None) -> None:
+    def __init__(self, model: Any, data: Any, steps: int | None, passes: int) -> None:
         self.structure = model._nested_inputs
         specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), self.structure)
         self.inputs = Inputs(specs, model.input_names, "calibration data")
         self.steps = steps
-        self.data = as_batches(data, "calibration data")
-        if isinstance(self.data, Iterator):  # can be read once only
+        self.data = as_batches(data, "calibration data", steps)
+        if passes > 1 and isinstance(self.data, Iterator):  # can be read once only
             self.data = list(itertools.islice(self.data, steps))
 
     def __len__(self) -> int:

@@ -14,7 +14,6 @@ from optim.models.selectors import (
     check,
     check_names,
     choose,
-    is_name,
     label,
     matches,
 )
@@ -64,14 +63,14 @@ def mark(graph: Graph, skip: Skip | Iterable[Skip], configs: Configs | None) -> 
     """Note on the nodes of an unlowered graph which ones the caller wants left alone.
 
     Raises:
-        ConfigError: an entry of either makes no sense, or a plain name is that of no layer.
+        ConfigError: an entry of either makes no sense, or a name or pattern is that of no layer.
     """
     wishes, given = check_skip(skip), check_configs(configs)
     nodes = [node for node in graph.nodes if not is_input(node)]
     names = {name for node in nodes for name in _names(node)}
+    inputs = {name for node in graph.nodes if is_input(node) for name in _names(node)}
     for option, wanted in (("skip", wishes), ("configs", given)):
-        # A pattern may be meant for several models; a name without a layer is a typing error.
-        check_names(filter(is_name, wanted), names, option, graph.source.name)
+        check_names(wanted, names, option, graph.source.name, inputs)
     for node in nodes:
         if any(matches(which, node.layer, _names(node)) for which in wishes):
             node.skip = SKIPPED
