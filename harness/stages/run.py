@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.stages import latency
@@ -29,11 +28,12 @@ def run(bench: Bench) -> None:
     if report.flex or report.custom:
         names = ", ".join({**report.flex, **report.custom})
         raise FlexOpError(f"the file needs operations that LiteRT does not have: {names}")
-    runtime = litert.Runtime(bench.file, threads=THREADS)
+    parsed = litert.parse(litert.mapped(bench.file))
+    runtime = litert.Runtime(bench.file, threads=THREADS, parsed=parsed)
     bench.found = runtime.run(bench.samples)
     if not all(np.isfinite(one).all() for one in bench.found):
         raise NotFiniteError("the output of the file is not finite")
-    time(bench, runtime)
+    time(bench, runtime, operations(parsed))
     del runtime
     bench.metrics.update(bench.technique.inspect(bench.file, bench.metrics))
     compare_sizes(bench.metrics)
@@ -41,16 +41,22 @@ def run(bench: Bench) -> None:
         check_int8(report)
 
 
-def time(bench: Bench, runtime: Runtime) -> None:
-    """Take the times of the file, in turns with the float model's."""
+def time(bench: Bench, runtime: Runtime, done: list[tuple[str, str]]) -> None:
+    """Take the times of the file, in turns with the float model's.
+
+    Args:
+      runtime: with the file.
+      done: the operations of the file.
+    """
     from optim import litert
 
     base, equal = None, False
     file = None if bench.technique.id == CONTROL else bench.foundation.float_file(bench)
     if file is not None:
         bench.metrics["float_file_bytes"] = file.stat().st_size
-        base = litert.Runtime(file, threads=THREADS)
-        equal = operations(bench.file) == operations(file)
+        parsed = litert.parse(litert.mapped(file))
+        base = litert.Runtime(file, threads=THREADS, parsed=parsed)
+        equal = done == operations(parsed)
     one = bench.first_sample()
     for fed in (runtime, base):
         if fed is not None:
@@ -58,11 +64,14 @@ def time(bench: Bench, runtime: Runtime) -> None:
     bench.metrics.update(latency.figures(runtime, base, equal, THREADS))
 
 
-def operations(file: Path) -> list[tuple[str, str]]:
-    """Return what a file does: each operation and the type of its output, in their order."""
+def operations(model: Any) -> list[tuple[str, str]]:
+    """Return what a file does: each operation and the type of its output, in their order.
+
+    Args:
+      model: its root table, from `litert.parse`.
+    """
     from optim import litert
 
-    model = litert.parse(litert.mapped(file))
     graph = model.Subgraphs(0)
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     kinds = [litert.operator_name(max(c.BuiltinCode(), c.DeprecatedBuiltinCode())) for c in codes]

@@ -31,7 +31,7 @@ def check_runs(content: bytes, model_name: str) -> None:
     if any(-1 in one.shape or not _is_number(one.dtype) for one in inputs):
         return
     try:
-        litert.Runtime(content, threads=1).latency(repeats=1, warmup=0)
+        litert.Runtime(content, threads=1, parsed=model).latency(repeats=1, warmup=0)
     except (ModelFileError, RuntimeError, ValueError) as error:
         graphs = read_subgraphs(model, model_name, ())
         found = [

@@ -43,6 +43,7 @@ class Runtime:
         kernels: "default" (with the XNNPACK delegate), "builtin" (without), "reference".
         delegates: shared libraries of delegates, each a path or a pair (path, options).
         keep_tensors: keep the values of all tensors for `tensor`.
+        parsed: root table of the same file, from `parse`, for who has it already.
 
     Raises:
         ModelFileError: not a LiteRT model, or one that this runtime cannot run.
@@ -58,6 +59,7 @@ class Runtime:
         kernels: str = "default",
         delegates: Sequence[str | tuple[str, Mapping[str, str]]] = (),
         keep_tensors: bool = False,
+        parsed: Any = None,
     ) -> None:
         if kernels not in _KERNELS:
             raise ConfigError(f"kernels={kernels!r}: choose one of {', '.join(_KERNELS)}")
@@ -67,7 +69,8 @@ class Runtime:
         content = mapped(source)
         # The runtime maps a file by itself; content, it copies.
         given = {"model_content": content} if isinstance(content, bytes) else {"model_path": source}
-        self.inputs, self.outputs = ends(content)  # before native code believes the file
+        # Before native code believes the file.
+        self.inputs, self.outputs = ends(content if parsed is None else parsed)
         loaded = [_delegate(interpreter, one) for one in delegates]
         try:
             self.interpreter = interpreter.Interpreter(

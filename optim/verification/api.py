@@ -58,5 +58,5 @@ def verify(
     )
     if not references:
         return report
-    runtime = litert.Runtime(source, threads=threads, kernels=kernels)
+    runtime = litert.Runtime(source, threads=threads, kernels=kernels, parsed=model)
     return replace(report, comparisons=tuple(compare(runtime, references, data, report.steps)))
