@@ -1,4 +1,4 @@
-"""CPU cost of `optim.quantization.quantize_model`, with both sides measured in one run.
+"""CPU cost of `optim.quantize_model`, with both sides measured in one run.
 
     python speed/quantize.py                      # every section
     python speed/quantize.py tfmot clone          # some

@@ -9,9 +9,9 @@ A *unit* is one application, one technique and one seed. It runs in a process of
 (`harness.execution.runner`) and leaves one record (`harness.records`); page and CSV are
 functions of the records.
 
-    applications, techniques, settings, units   what is run: tables and keys
-    data, steps, fit, measure, runtime          one unit; these import TensorFlow
-    schedule                                    all units: workers, order, resuming
-    figures, targets, plots, page, table        from records to the page and the CSV
-    command                                     `python -m harness bench`
+    definition   what is run: tables and keys
+    execution    one unit, which imports TensorFlow, and all of them: workers, order, resuming
+    report       from records to the page and the CSV
+
+The command is `harness bench` (`harness.cli.bench`).
 """

@@ -1,0 +1,1 @@
+"""Keys of records: what an outcome depends on, and whether that is still so."""

@@ -1,4 +1,4 @@
-"""Export to LiteRT: checks -> trace -> freeze -> convert -> metadata -> file.
+"""Export to LiteRT: checks -> freeze -> convert -> passes over the file -> metadata -> a trial.
 
 Importing this package imports TensorFlow; the name is that of `optim` itself.
 """

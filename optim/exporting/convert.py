@@ -74,7 +74,7 @@ def _converter_class() -> Any:
             return frozen.handed_over(), frozen.inputs, frozen.outputs, frozen
 
         def _optimize_tflite_model(self, *args: Any, **kwargs: Any) -> bytes:
-            # Not the pass that shares equal constants: see `flatbuffer.share_equal`.
+            # Not the pass that shares equal constants: see `writer.share_equal`.
             self._experimental_use_buffer_offset = True
             try:
                 return bytes(super()._optimize_tflite_model(*args, **kwargs))

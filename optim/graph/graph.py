@@ -1,4 +1,4 @@
-"""The graph that every step of the engine reads and writes: nodes, and typed edges.
+"""The graph that every step of quantization reads and writes: nodes, and typed edges.
 
 A `Node` is one call of a Keras layer. Its arguments are the very structure the layer was
 called with, positional and keyword, with a `Value` wherever a tensor stood. A `Value` is

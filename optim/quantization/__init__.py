@@ -1,4 +1,5 @@
 """Quantization-aware training: read -> lower -> plan -> build -> calibrate.
 
-`optim.quantize_model` goes that way; each step is a package or module of its name.
+`optim.quantize_model` goes that way: from `optim.graph`, through the packages `lowering`,
+`planning`, `building` and `calibration` here.
 """

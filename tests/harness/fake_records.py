@@ -109,13 +109,13 @@ _TFMOT = "site-packages/tensorflow_model_optimization/python/core/quantization/k
 def _frames(technique: str, label: str, depth: int) -> tuple[dict[str, object], ...]:
     head = [
         {
-            "file": "harness/stages.py",
+            "file": "harness/stages/transform.py",
             "line": 88,
             "function": "run_stage",
             "code": "stage.run(case)",
         },
         {
-            "file": "harness/techniques.py",
+            "file": "harness/techniques/quantization.py",
             "line": 41,
             "function": "transform",
             "code": "return quantize_model(model)",

@@ -28,7 +28,7 @@ def repair_equal(file: Any) -> int:
     own bias is zero: all get the number that is right for the first channel.
 
     Args:
-        file: from `flatbuffer.unpack`. Modified in place.
+        file: from `writer.unpack`. Modified in place.
 
     Returns:
         How many were wrong.
@@ -58,7 +58,7 @@ def settle(file: Any) -> int:
     a kernel is put back into the steps of its training.
 
     Args:
-        file: from `flatbuffer.unpack`, all biases right in the steps they are in. Modified in
+        file: from `writer.unpack`, all biases right in the steps they are in. Modified in
             place.
 
     Returns:

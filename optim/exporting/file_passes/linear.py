@@ -58,7 +58,7 @@ def linear(file: Any, graph: Any) -> Iterator[Linear]:
     """Yield the operations with a kernel.
 
     Args:
-        file: from `flatbuffer.unpack`.
+        file: from `writer.unpack`.
         graph: one of its subgraphs.
     """
     for operation in graph.operators:

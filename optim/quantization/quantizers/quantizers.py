@@ -1,4 +1,4 @@
-"""Weight quantizer and quantize config of the engine, in tfmot's own interfaces."""
+"""Weight quantizers and the quantize config, in tfmot's own interfaces."""
 
 from __future__ import annotations
 
