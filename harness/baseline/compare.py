@@ -152,12 +152,12 @@ def _unselected(a: Mapping[str, Record], b: Mapping[str, Record]) -> set[str]:
     """Return the cases of ``a`` that ``b`` did not ask for; what else it has not is removed.
 
     Records do not say what was selected. A column without a case was not. In one with cases, an
-    application without any is gone if most of the column is there, else it was not selected.
+    application without any is gone if half of the column is there, else it was not selected.
     """
     rows, columns = {r.application for r in b.values()}, {_column(r) for r in b.values()}
     before = Counter(_column(record) for record in a.values())
     both = Counter(_column(a[case]) for case in a.keys() & b.keys())
-    covered = {column for column in before if 2 * both[column] > before[column]}
+    covered = {column for column in before if 2 * both[column] >= before[column]}
     return {
         case
         for case, record in a.items()

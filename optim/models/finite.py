@@ -10,6 +10,7 @@ from typing import Any
 from optim._keras import keras
 from optim.errors import Problem, UnsupportedModelError
 from optim.models.clone import plain_variable
+from optim.models.vocabularies import variables
 
 __all__ = ["check_finite", "not_finite"]
 
@@ -51,7 +52,7 @@ def not_finite(layers: Iterable[Any], bounded: Callable[[Any], list[Any]]) -> It
     for layer in layers:
         finite = {id(weight) for weight in bounded(layer)}
         found = ""
-        for weight in layer._trainable_weights + layer._non_trainable_weights:
+        for weight in variables(layer._trainable_weights + layer._non_trainable_weights):
             if not weight.dtype.is_floating or not weight.shape.num_elements():
                 continue
             value = keras.backend.get_value(plain_variable(weight))
