@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -37,6 +38,7 @@ Reads records and sources, writes nothing, and needs no TensorFlow.
 examples:
   harness status                     the published run
   harness status .harness            what the last run left
+  harness status --covers qat        which files the keys of a technique cover
   harness status --json              {"columns": [{"technique", "variant", "records", "hold",
                                      "lapsed", "because", "seconds"}]}; seconds: of a run of
                                      the lapsed ones
@@ -55,6 +57,11 @@ def add_options(sub: argparse.ArgumentParser) -> None:
         "package)",
     )
     sub.add_argument("--json", action="store_true", help="print columns as JSON, nothing else")
+    sub.add_argument(
+        "--covers",
+        metavar="TECHNIQUE",
+        help="print the files that the keys of a technique cover, and of each how many definitions",
+    )
 
 
 def run(given: argparse.Namespace) -> Exit:
@@ -64,6 +71,9 @@ def run(given: argparse.Namespace) -> Exit:
     from harness.provenance.codebase import here
     from harness.records.kinds import of_matrix
 
+    if given.covers:
+        print("\n".join(covered(given.covers)))
+        return Exit.AS_EXPECTED
     found = records.latest(of_matrix([given.results])).values()
     gone = status.lapsed(found, lock.read(given.results), here())
     workers = environment.worker_count()
@@ -73,6 +83,26 @@ def run(given: argparse.Namespace) -> Exit:
     else:
         print(text(rows, gone, workers))
     return Exit.AS_EXPECTED
+
+
+def covered(technique: str) -> list[str]:
+    """Return the files that the keys of a technique cover, a line each.
+
+    Raises:
+      UsageError: there is no such technique.
+    """
+    from harness import techniques
+    from harness.provenance.codebase import here
+
+    (one,) = techniques.select([technique])
+    code = here()
+    count = Counter(statement.module for statement in code.everything(one).statements)
+    lines = []
+    for module, definitions in sorted(count.items()):
+        source = code.code.sources.read(module)
+        ending = "/__init__.py" if source is not None and source.is_package else ".py"
+        lines.append(f"{definitions:>4}  {module.replace('.', '/')}{ending}")
+    return lines
 
 
 def text(rows: Sequence[Column], gone: Sequence[Lapsed], workers: int) -> str:

@@ -61,6 +61,16 @@ class Provenance:
             found |= self.closure(name)
         return found
 
+    def everything(self, technique: Any) -> Closure:
+        """Return all that the keys of a technique cover: its own, its components, its stages."""
+        cls = type(technique)
+        found = self.covered(technique.components, technique.stages)
+        name = cls.__qualname__.partition(".")[0]
+        code = self.code_of(cls)
+        if code.attribute(cls.__module__, name) is not None:
+            found |= code.closure([f"{cls.__module__}:{name}"])
+        return found
+
     def of_case(self, technique: Any, tried: Collection[str]) -> dict[str, str]:
         """Digest the components that decide an outcome, by name."""
         return self.components(of_case(technique.components, tried))

@@ -134,3 +134,17 @@ def test_it_writes_nothing_and_imports_no_tensorflow(run: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert {file: file.read_bytes() for file in run.glob("*.json*")} == before
+
+
+def test_it_tells_the_files_that_a_key_covers(capsys: pytest.CaptureFixture[str]) -> None:
+    def files(technique: str) -> set[str]:
+        assert main.main(["status", "--covers", technique]) == 0
+        return {line.split()[1] for line in capsys.readouterr().out.splitlines()}
+
+    qat, prune = files("qat"), files("prune")
+    assert "harness/techniques/quantization.py" in qat - prune
+    assert "optim/quantization/planning/planner.py" in qat - prune
+    assert "harness/techniques/pruning.py" in prune - qat
+    assert "optim/exporting/api.py" in qat & prune
+    assert main.main(["status", "--covers", "qatt"]) == 2
+    assert "did you mean qat" in capsys.readouterr().err
