@@ -27,7 +27,7 @@ from typing import Any
 from measuring import Kept
 
 HERE = Path(__file__).resolve().parent
-ENGINE_TESTS = HERE.parent / "tests" / "engine"
+ENGINE_TESTS = HERE.parent / "tests" / "optim" / "quantization"
 sys.path[:0] = [str(HERE.parent), str(ENGINE_TESTS)]
 
 LIMIT = 1e-4  # of the largest value

@@ -81,7 +81,7 @@ class Scheme:
         return KernelQuantizer(num_bits=self.weight_bits, axes=axes)
 
 
-# Found by running one file per layer and function; tests/engine/test_int16.py does it again.
+# Found by running one file per layer and function, which test_int16.py does again.
 _INT16_MISSING = (
     ("HARD_SWISH", "HardSwish"),
     ("PRELU", "PReLU"),

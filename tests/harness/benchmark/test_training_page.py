@@ -25,7 +25,7 @@ from optim.sparsity.distinct import MANY
 MakeRecord = Callable[..., Record]
 
 #: The records of the reference run.
-REFERENCE = Path(__file__).parents[2] / "reports" / "bench"
+REFERENCE = Path(__file__).parents[3] / "reports" / "bench"
 
 
 @pytest.fixture

@@ -443,7 +443,7 @@ def test_a_file_is_read_in_a_process_that_knows_load_model_only(dense, rng, tmp_
         "import numpy as np, optim; model = optim.load_model('model.h5'); "
         "np.save('y.npy', model(np.load('x.npy')))"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), clustered(x))

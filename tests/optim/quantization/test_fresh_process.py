@@ -19,7 +19,7 @@ from optim.quantization.quantizers.quantizers import ChannelQuantizer, KernelQua
 from optim.quantization.quantizers.wrappers import QuantizeLayer, QuantizeWrapper
 
 K = keras.layers
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 FORMATS = ("keras", "h5")
 
 # toy -> scheme: every kind of layer, wrapper and quantizer at least once

@@ -85,7 +85,7 @@ def test_a_fresh_process_reads_the_file_to_the_bit(tmp_path: Path, outputs: Any)
         "x, y = np.load('x.npy'), np.load('y.npy')\n"
         "sys.exit(not np.array_equal(load_model('m.keras')(x, training=False), y))"
     )
-    env_path = str(Path(__file__).parents[2])
+    env_path = str(Path(__file__).parents[3])
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {env_path!r})\n{code}"],
         cwd=tmp_path,
