@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -221,11 +223,11 @@ def _first_line(error: Exception) -> str:
 
 def _told(error: Exception) -> str:
     """What was raised, and at which line of the code that is neither Keras nor TensorFlow."""
+    # By where they are: a folder of the user's may have the name of one of them.
     libraries = ("tensorflow", "tf_keras", "optim")
+    places = tuple(f"{path}{os.sep}" for name in libraries for path in sys.modules[name].__path__)
     frames = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if not any(f"/{name}/" in f.filename.replace("\\", "/") for name in libraries)
+        f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(places)
     ]
     place = f" in line {frames[-1].lineno} of {frames[-1].name}()" if frames else ""
     return f"its call raises {type(error).__name__}{place}: {_first_line(error)}"
