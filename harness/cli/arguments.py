@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.paths import REPORTS
+
 
 def add_table(
     sub: argparse.ArgumentParser | argparse._ArgumentGroup, table: Mapping[str, Mapping[str, Any]]
@@ -15,11 +17,17 @@ def add_table(
         sub.add_argument(name, **settings)
 
 
+_RESULTS = "a results.jsonl, or a folder that holds one"
+
+
 def add_results(sub: argparse.ArgumentParser, *, many: bool) -> None:
+    nargs = "+" if many else None
+    sub.add_argument("results", nargs=nargs, type=Path, metavar="RESULTS", help=_RESULTS)
+
+
+def add_published(sub: argparse.ArgumentParser) -> None:
+    """Add the records that a command looks at: unless said otherwise, the published ones."""
+    where = f"{_RESULTS} (default: reports/ beside the harness package)"
     sub.add_argument(
-        "results",
-        nargs="+" if many else None,
-        type=Path,
-        metavar="RESULTS",
-        help="a results.jsonl, or a folder that holds one",
+        "results", nargs="?", type=Path, default=REPORTS, metavar="RESULTS", help=where
     )

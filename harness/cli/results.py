@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.cli.arguments import add_published
 from harness.paths import REPORTS
 from harness.vocabulary import Exit, UsageError
 
@@ -25,15 +26,7 @@ examples:
 
 def add_options(sub: argparse.ArgumentParser) -> None:
     """Give a parser the options of the command."""
-    sub.add_argument(
-        "results",
-        nargs="?",
-        type=Path,
-        default=REPORTS,
-        metavar="RESULTS",
-        help="a results.jsonl, or a folder that holds one (default: reports/ beside the harness "
-        "package)",
-    )
+    add_published(sub)
     sub.add_argument("--check", action="store_true", help="write nothing, compare")
     sub.add_argument(
         "-o",

@@ -7,9 +7,8 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from harness.paths import REPORTS
+from harness.cli.arguments import add_published
 from harness.provenance.status import Column, Lapsed, duration_of
 from harness.runs.progress import duration
 from harness.vocabulary import Exit
@@ -47,15 +46,7 @@ examples:
 
 def add_options(sub: argparse.ArgumentParser) -> None:
     """Give a parser the options of the command."""
-    sub.add_argument(
-        "results",
-        nargs="?",
-        type=Path,
-        default=REPORTS,
-        metavar="RESULTS",
-        help="a results.jsonl, or a folder that holds one (default: reports/ beside the harness "
-        "package)",
-    )
+    add_published(sub)
     sub.add_argument("--json", action="store_true", help="print columns as JSON, nothing else")
     sub.add_argument(
         "--covers",

@@ -236,20 +236,20 @@ class Graph:
                 continue
             if any(value.uses for value in node.outputs):
                 continue
-            del self._nodes[node]
-            self.layer_uses[id(node.layer)] -= 1
-            for value in node.inputs:
-                value.uses.pop(node, None)
-                stack.append(value.node)
+            self._remove(node)
+            stack += [value.node for value in node.inputs]
 
     def drop_unneeded(self) -> None:
         """Remove what no output depends on, such as what computes a loss."""
         needed = set(self.nodes)
         for node in [node for node in self._nodes if node not in needed]:
-            del self._nodes[node]
-            self.layer_uses[id(node.layer)] -= 1
-            for value in node.inputs:
-                value.uses.pop(node, None)
+            self._remove(node)
+
+    def _remove(self, node: Node) -> None:
+        del self._nodes[node]
+        self.layer_uses[id(node.layer)] -= 1
+        for value in node.inputs:
+            value.uses.pop(node, None)
 
     def alive(self, node: Node) -> bool:
         return node in self._nodes

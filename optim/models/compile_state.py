@@ -12,7 +12,6 @@ from optim._keras import keras
 _KEYED = ("loss", "metrics", "weighted_metrics", "loss_weights")
 _PLAIN = ("steps_per_execution", "pss_evaluation_shards")
 
-
 #: What a model of one's own may do otherwise in training than Keras does.
 _STEPS = (
     "train_step",

@@ -33,14 +33,9 @@ def hierarchy(layer: Any) -> list[type]:
     return classes
 
 
-def kernel_attribute(layer: Any) -> str:
-    """Attribute that holds the kernel of a linear layer; '' if it is not one."""
-    known = linear_kernel(hierarchy(layer))
-    return known.linear if known else ""
-
-
 def is_linear(node: Node) -> bool:
-    return bool(kernel_attribute(node.layer))
+    """Whether the layer is one linear map by a kernel."""
+    return linear_kernel(hierarchy(node.layer)) is not None
 
 
 def has_plain_call(node: Node) -> bool:
