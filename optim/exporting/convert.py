@@ -11,6 +11,7 @@ from typing import Any
 from optim import litert
 from optim._keras import tf
 from optim.errors import ExportError, OptimError, Problem
+from optim.exporting import states
 from optim.exporting.converter_errors import explain
 from optim.exporting.freeze import Frozen
 from optim.exporting.modes import Mode
@@ -63,10 +64,14 @@ def _converter_class() -> Any:
 
     class Converter(tf.lite.TFLiteConverter):  # type: ignore[misc, name-defined]
         def __init__(self, frozen: Frozen) -> None:
-            super().__init__([frozen], _NoDebugInfo())
+            functions, owner = [frozen], _NoDebugInfo()
+            if frozen.states is not None:
+                functions, owner = states.as_module(frozen)
+            super().__init__(functions, owner)
             self._frozen = frozen
             self._loops = frozen.loops
-            self.experimental_lower_to_saved_model = False
+            # Variables get to the file by way of a SavedModel alone.
+            self.experimental_lower_to_saved_model = frozen.states is not None
             self.exclude_conversion_metadata = True  # ours says more
 
         def _freeze_concrete_function(self) -> tuple[Any, list[Any], list[Any], Any]:

@@ -163,7 +163,11 @@ def _operation(
     shapes = [tensors[i].shape if i >= 0 else () for i in operands]
     return Operation(
         name,
-        _layer([(tensors[i].name, output_names.get(i, "")) for i in outputs], model_name),
+        # What assigns a variable has no outputs: it is named by what it assigns.
+        _layer(
+            [(tensors[i].name, output_names.get(i, "")) for i in outputs or inputs[::-1]],
+            model_name,
+        ),
         kind,
         macs(name, operator, shapes, [tensors[i].shape for i in outputs]),
         custom,
