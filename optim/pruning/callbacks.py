@@ -48,9 +48,27 @@ def get_pruning_callbacks(
 
 
 class UpdatePruningStep(tfmot.sparsity.keras.UpdatePruningStep):  # type: ignore[misc, name-defined]
-    """tfmot's, for models that `fit` builds at the first batch too."""
+    """tfmot's, for models that `fit` builds at the first batch, and for frozen backbones too.
+
+    A wrapper takes its training step in a call that says that it is one of training. Where the
+    model calls a layer with `training=False` throughout, this takes the step instead.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._supports_tf_logs = True  # it has no use for them
+        self._steps = 0
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        steps = int(self.model.optimizer.iterations)
+        for wrapper in self.prunable_layers:
+            if isinstance(wrapper, PruneLowMagnitude) and not wrapper.hears_of_training:
+                for _ in range(steps - self._steps):
+                    wrapper.train_step()
+        self._steps = steps
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._steps = int(self.model.optimizer.iterations)
         wrappers = pruned_layers(self.model)
         late = [wrapper for wrapper in wrappers if not wrapper.built]
         if not late:

@@ -90,13 +90,26 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
 
     It has the name of the layer. The variables of the layer stay the layer's; the
     wrapper owns those of the quantizers only.
+
+    Args:
+        layer, quantize_config, name_prefix, kwargs: see tfmot's.
+        layer_training: what the layer is told of training whatever the model does, as in a
+            backbone that is called with `training=False`. The quantizers go by the model.
     """
 
-    def __init__(self, layer: Any, quantize_config: Any, name_prefix: str = "", **kwargs: Any):
+    def __init__(
+        self,
+        layer: Any,
+        quantize_config: Any,
+        name_prefix: str = "",
+        layer_training: bool | None = None,
+        **kwargs: Any,
+    ):
         # Inputs are to be cast as the layer would cast them.
         kwargs.setdefault("dtype", layer._dtype_policy)
         super().__init__(layer, quantize_config, name_prefix, **kwargs)
         self.supports_masking = layer.supports_masking
+        self.layer_training = layer_training
         # Of the layer, only `call` is called, which knows nothing of it.
         self._activity_regularizer = layer._activity_regularizer
 
@@ -124,7 +137,8 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
     def call(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         training = training_phase(training)
         if self.layer._expects_training_arg:
-            kwargs["training"] = training
+            told_layer = self.layer_training
+            kwargs["training"] = training if told_layer is None else told_layer
         if not self.layer._expects_mask_arg:
             kwargs.pop("mask", None)  # Keras offers it to whatever takes any argument
         with self._quantized(training):
@@ -192,7 +206,10 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
         # registered class when an `.h5` file is read.
         config = keras.layers.Layer.get_config(self)
         pack = keras.utils.legacy.serialize_keras_object
-        return {**config, "layer": pack(self.layer), "quantize_config": pack(self.quantize_config)}
+        config.update(layer=pack(self.layer), quantize_config=pack(self.quantize_config))
+        if self.layer_training is not None:
+            config["layer_training"] = self.layer_training
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> QuantizeWrapper:
