@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from optim._keras import keras, tf
+from optim._keras import keras
 from optim.errors import ConfigError
 from optim.models.clone import plain_variable
+from optim.models.distribution import at_home
 from optim.models.kernels import (
     Slot,
     built_slots,
@@ -122,24 +122,13 @@ def _names_own_weights(layer: Any) -> bool:
 
 
 def _aside(function: Callable[[], Any], variable: Any) -> Callable[[], Any]:
-    """Return `function` run outside all gradient tapes, and where its variables are at home.
-
-    Mirrored variables can be assigned under their own strategy only: a model that was made
-    under one may be called outside of it.
-    """
+    """Return `function` run outside all gradient tapes, where `variable` can be assigned."""
 
     def run() -> Any:
-        with stop_recording(), _home(variable):
+        with stop_recording(), at_home(variable):
             return function()
 
     return run
-
-
-def _home(variable: Any) -> AbstractContextManager[Any]:
-    strategy = getattr(variable, "distribute_strategy", None)
-    if strategy is None or tf.distribute.has_strategy():
-        return nullcontext()
-    return strategy.scope()  # type: ignore[no-any-return]
 
 
 @in_files
@@ -265,7 +254,7 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         For layers that are called with `training=False` even in training, as those of a
         backbone in transfer learning.
         """
-        with stop_recording(), _home(self.pruning_step):
+        with stop_recording(), at_home(self.pruning_step):
             self.pruning_step.assign_add(1)
         self.pruning_obj.conditional_mask_update()
         self.pruning_obj.weight_mask_op()

@@ -22,6 +22,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware
 )
 
 from optim._keras import keras, tf
+from optim.models.distribution import at_home
 from optim.quantization.building.signatures import told
 from optim.quantization.quantizers.quantizers import TensorQuantizeConfig, unpack
 
@@ -47,7 +48,8 @@ def quantize(quantizer: Any, x: Any, training: Any, variables: Any) -> Any:
     def apply(flag: bool) -> Any:
         return lambda: quantizer(wide, flag, weights=variables)
 
-    y = smart_cond(training, apply(True), apply(False))
+    with at_home(next(iter(tf.nest.flatten(variables)), None)):
+        y = smart_cond(training, apply(True), apply(False))
     return y if x.dtype == tf.float32 else tf.cast(y, x.dtype)
 
 
@@ -204,7 +206,7 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         # The same form in `.h5` and `.keras`; the newer one loses the package of a
         # registered class when an `.h5` file is read.
-        config = keras.layers.Layer.get_config(self)
+        config: dict[str, Any] = keras.layers.Layer.get_config(self)
         pack = keras.utils.legacy.serialize_keras_object
         config.update(layer=pack(self.layer), quantize_config=pack(self.quantize_config))
         if self.layer_training is not None:
