@@ -22,6 +22,7 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
         ("litert", "models"),
         ("graph",),
         ("saving", "wrapping"),
+        ("files",),
         ("pruning", "clustering", "annotation", "quantization", "sparsity"),
         ("exporting", "verification"),
         ("debugging",),

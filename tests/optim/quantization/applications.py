@@ -22,7 +22,7 @@ from optim.quantization.api import quantize_model
 from optim.quantization.building.builder import build
 from optim.quantization.lowering.driver import lower
 from optim.quantization.planning.planner import plan
-from optim.saving import load_model
+from optim.files.api import load_model
 
 NAMES = sorted(
     name

@@ -14,7 +14,7 @@ from optim._keras import keras
 from optim.quantization.api import quantize_model
 from optim.quantization.planning.planner import _Planner, plan
 from optim.quantization.quantizers.wrappers import ChainQuantizeLayer
-from optim.saving import load_model
+from optim.files.api import load_model
 
 K = keras.layers
 

@@ -19,7 +19,7 @@ from optim._keras import keras, tf
 from optim.errors import ExportError, UnsupportedModelError
 from optim.quantization.planning.schemes import SCHEMES
 from optim.quantization.quantizers.quantizers import FixedRangeQuantizer
-from optim.saving import load_model
+from optim.files.api import load_model
 
 K = keras.layers
 INT16 = SCHEMES["int16x8"]
