@@ -151,7 +151,8 @@ def sparsity_report(
         return _of_litert("LiteRT model", bytes(model_or_file), m_by_n)
     if isinstance(model_or_file, (str, os.PathLike)):
         path = Path(model_or_file)
-        if detect(path) is LITERT:
+        found = detect(path)
+        if found is LITERT or (path.suffix == ".tflite" and not found.is_model):
             return _of_litert(path.name, path, m_by_n)
         from optim.files.api import load_model
 
