@@ -46,7 +46,7 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
         ("benchmark.report",),
         ("execution",),
         ("runs",),
-        ("cluster", "benchmark"),
+        ("cluster", "benchmark", "checking"),
         ("pytest_plugin",),
         ("plugin", "test_matrix", "cli"),
         ("__main__",),

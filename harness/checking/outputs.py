@@ -30,10 +30,10 @@ def write(asked: Asked, found: Found, verdict: Verdict) -> Iterator[str]:
     """Write what was asked for, and yield a line on each part."""
     if asked.out is None:
         return
-    from harness.checking import page
+    from harness.checking.page import html
 
     records.write(asked.out / records.RESULTS_NAME, found.records)
-    records.replace_text(asked.out / PAGE_NAME, page.html(asked, found, verdict))
+    records.replace_text(asked.out / PAGE_NAME, html(asked, found, verdict))
     yield ""
     yield f"page: {shown(asked.out / PAGE_NAME)}"
     if asked.save:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checking.asked import Asked
@@ -13,6 +13,9 @@ from harness.failures.facts import headline
 from harness.records import Record
 
 _WIDTH = 96
+
+#: Float islands that are named.
+_NAMED = 3
 
 
 def head(asked: Asked) -> str:
@@ -36,15 +39,40 @@ def about(record: Record) -> list[str]:
     ]
 
 
-def line(record: Record, width: int) -> list[str]:
-    """Return the lines of a technique that has ended."""
+def line(record: Record, facts: Mapping[str, Any], width: int) -> list[str]:
+    """Return the lines of a technique that has ended.
+
+    Args:
+      record: of it.
+      facts: what is known beside the record.
+      width: of the longest name.
+    """
     name = f"  {record.technique:<{width}}"
     if record.passed:
-        return [f"{name}  pass   {'  '.join(figures(record))}".rstrip()]
+        first = f"{name}  pass   {'  '.join(figures(record))}".rstrip()
+        return [first, *_indented(islands(facts))]
     label = f" ({record.label})" if record.label else ""
     return [
         f"{name}  {record.status} at {record.stage}{label}",
-        *(f"      {one}" for text in reasons(record) for one in textwrap.wrap(text, _WIDTH - 6)),
+        *_indented(reasons(record)),
+    ]
+
+
+def _indented(texts: list[str]) -> list[str]:
+    return [f"      {one}" for text in texts for one in textwrap.wrap(text, _WIDTH - 6)]
+
+
+def islands(facts: Mapping[str, Any]) -> list[str]:
+    """Say where a file leaves int8, and what to do."""
+    found = facts.get("islands", [])
+    if not found:
+        return []
+    named = ", ".join(", ".join(one["layers"]) or "?" for one in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return [
+        f"{len(found)} float {'island' if len(found) == 1 else 'islands'} in it: {named}{more}. "
+        "Each costs two conversions and runs in float: replace the layer by one that LiteRT has "
+        "in int8."
     ]
 
 

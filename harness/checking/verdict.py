@@ -16,6 +16,14 @@ from harness.vocabulary import CONTROL
 #: tenth of the signal.
 GOOD_DB = 20.0
 
+#: The product of size and time, as shares of float's, from which on nothing is gained.
+GAIN = 0.9
+
+_NO_GAIN = (
+    "Stay with float: no technique makes this model smaller or faster by a tenth. A model as small "
+    "as this is nothing but what a file has besides its weights."
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -61,6 +69,8 @@ def judge(records: Iterable[Record], asked: Asked) -> Verdict:
     good = [r for r in passed if number(r.metrics["sqnr_float_db"]) >= GOOD_DB]
     if not passed:
         return Verdict("", tuple(_nothing(found, control)), {}, (), rough)
+    if good and min(map(_size_and_time, good)) >= GAIN:
+        return Verdict(CONTROL, (_NO_GAIN,), {}, tuple(written(CONTROL, asked)), rough)
     if good:
         best = min(good, key=lambda r: (_size_and_time(r), r.technique))
         says = [f"Take {best.technique}: {RECIPES[best.technique].what}.", _told(best)]

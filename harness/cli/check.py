@@ -118,7 +118,8 @@ def run(given: argparse.Namespace) -> Exit:
         assert isinstance(record, Record)
         lines = terminal.about(record) if first else []
         first = False
-        for line in [*lines, *terminal.line(record, width)]:
+        facts = checking.found.facts.get(record.technique, {})
+        for line in [*lines, *terminal.line(record, facts, width)]:
             write(line)
 
     found = checking.run(ended)
