@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,15 @@ class Checking:
     Args:
       asked: for.
       beat: says what is at work, after a while of silence.
+      runner: of processes; by default one for this check alone.
     """
 
-    def __init__(self, asked: Asked, beat: Callable[[str], None]) -> None:
+    def __init__(
+        self, asked: Asked, beat: Callable[[str], None], runner: Runner | None = None
+    ) -> None:
         self._asked = asked
         self._beat = beat
+        self._runner = runner
         self._run_id = new_run_id()
         self.found = Found()
 
@@ -89,7 +94,7 @@ class Checking:
         try:
             with (
                 tempfile.TemporaryDirectory(prefix="tfmot-matrix-check-") as folder,
-                Runner(self._asked.runtime, self._asked.limits) as runner,
+                self._running() as runner,
             ):
                 for technique in self._asked.techniques:
                     heartbeat.started(technique)
@@ -106,6 +111,11 @@ class Checking:
         finally:
             heartbeat.close()
         return self.found
+
+    def _running(self) -> AbstractContextManager[Runner]:
+        if self._runner is not None:
+            return nullcontext(self._runner)
+        return Runner(self._asked.runtime, self._asked.limits)
 
     def _technique(self, technique: str, runner: Runner, folder: Path) -> Record:
         case = self._case(technique)
