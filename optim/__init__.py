@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from optim.debugging.api import debug as debug
     from optim.exporting import export as export
     from optim.files.api import load_model as load_model
+    from optim.keras3.api import from_keras3 as from_keras3
     from optim.pruning.api import prune_low_magnitude as prune_low_magnitude
     from optim.pruning.api import sparsify as sparsify
     from optim.pruning.api import unprune as unprune
@@ -61,6 +62,7 @@ _PUBLIC: dict[str, str] = {
     "custom_object_scope": "optim.saving",
     "debug": "optim.debugging.api",
     "export": "optim.exporting.api",
+    "from_keras3": "optim.keras3.api",
     "get_pruning_callbacks": "optim.pruning.callbacks",
     "load_model": "optim.files.api",
     "prune_low_magnitude": "optim.pruning.api",

@@ -21,7 +21,7 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
         ("errors", "_keras"),
         ("litert", "models"),
         ("graph",),
-        ("saving", "wrapping"),
+        ("saving", "wrapping", "keras3"),
         ("files",),
         ("pruning", "clustering", "annotation", "quantization", "sparsity"),
         ("exporting", "verification"),

@@ -31,7 +31,7 @@ def _twin(model: Any) -> Any:
     from optim._keras import check_model, is_keras_3
 
     if is_keras_3(model):
-        from optim.keras3 import from_keras3
+        from optim import from_keras3
 
         return from_keras3(model)
     check_model(model, "check")

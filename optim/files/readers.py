@@ -177,7 +177,7 @@ def _by_keras3(path: Path, loading: Loading) -> Any:
             f"cannot load a model from {str(path)!r}: it is of Keras 3, which is not installed -> "
             "pip install keras"
         ) from error
-    from optim.keras3 import from_keras3
+    from optim.keras3.api import from_keras3
 
     model = keras3.models.load_model(
         path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 
 import numpy as np
@@ -12,10 +11,6 @@ import optim
 from optim.files import formats
 from optim.files.detection import detect
 from optim.files.readers import READERS
-
-KERAS3 = pytest.mark.skipif(
-    importlib.util.find_spec("optim.keras3") is None, reason="needs optim.keras3"
-)
 
 WRITTEN = {
     "two.keras": formats.KERAS2_ARCHIVE,
@@ -27,7 +22,6 @@ WRITTEN = {
     "plain": formats.SAVED_MODEL,
 }
 
-LOADED = [pytest.param(n, marks=[KERAS3] if n.startswith("three") else []) for n in WRITTEN]
 GRAPHS = [name for name, found in WRITTEN.items() if found is formats.SAVED_MODEL]
 
 
@@ -44,7 +38,7 @@ def test_the_content_tells_the_format(files, tmp_path, name):
     assert detect(source) is detect(other) is WRITTEN[name]
 
 
-@pytest.mark.parametrize("name", LOADED)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_the_model_computes_what_was_written(files, images, tmp_path, name):
     source, other = files / name, tmp_path / "model.bin"
     (shutil.copytree if source.is_dir() else shutil.copyfile)(source, other)
@@ -81,13 +75,13 @@ def test_a_plain_graph_is_for_quantization_after_training_only(files, name, use)
         use(optim.load_model(files / name))
 
 
-@pytest.mark.parametrize("name", LOADED)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_reference_of_verify_is_a_file_of_any_format(files, images, name):
     report = optim.verify(files / "two.tflite", files / name, images)
     assert report.comparisons[0].sqnr > 80
 
 
-@pytest.mark.parametrize("name", ["two.keras", "two.h5", "two_saved", "two.tflite"])
+@pytest.mark.parametrize("name", ["two.keras", "two.h5", "two_saved", "three.keras", "two.tflite"])
 def test_sparsity_is_measured_of_files(files, name):
     report = optim.sparsity_report(files / name)
     assert sum(k.size for k in report.kernels) == 3 * 3 * 3 * 4 + 4 * 4

@@ -15,11 +15,11 @@ import toys
 
 from optim._keras import keras, tf, tfmot
 from optim.errors import UnsupportedModelError
+from optim.files.api import load_model
 from optim.quantization.api import quantize_model
 from optim.quantization.building.builder import build
 from optim.quantization.planning.planner import plan
 from optim.quantization.quantizers.wrappers import QuantizeWrapper
-from optim.files.api import load_model
 
 K = keras.layers
 
