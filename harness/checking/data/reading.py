@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,20 +77,39 @@ def _kind(wanted: Wanted) -> str:
 def _npy(wanted: Wanted) -> Inputs:
     import numpy as np
 
-    array = np.load(wanted.path, mmap_mode="r", allow_pickle=False)
-    return _fitting(wanted, [np.asarray(array[: wanted.count])])
+    try:
+        array = np.load(wanted.path, mmap_mode="r", allow_pickle=False)
+        return _fitting(wanted, [np.asarray(array[: wanted.count])])
+    except (ValueError, OSError, EOFError, IndexError) as error:
+        raise _unreadable(wanted, error) from error
 
 
 def _npz(wanted: Wanted) -> Inputs:
     """By the names of the inputs; without these, in order: what is over is left out."""
     import numpy as np
 
-    with np.load(wanted.path, allow_pickle=False) as file:
-        names = list(wanted.io.input_names)
-        if not set(names) <= set(file.files):
-            names = file.files[: len(names)]
-        arrays = [file[name][: wanted.count] for name in names]
+    names = list(wanted.io.input_names)
+    try:
+        with np.load(wanted.path, allow_pickle=False) as file:
+            if not set(names) <= set(file.files):
+                names = file.files[: len(names)]
+            arrays = [file[name][: wanted.count] for name in names]
+    except (ValueError, OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
+        raise _unreadable(wanted, error) from error
+    if len(arrays) < len(wanted.io.specs):
+        raise UsageError(
+            f"--data {wanted.given['word']}: {len(arrays)} arrays in it, and the model has "
+            f"{len(wanted.io.specs)} inputs: {', '.join(wanted.io.input_names)}"
+        )
     return _fitting(wanted, arrays)
+
+
+def _unreadable(wanted: Wanted, error: Exception) -> Exception:
+    from optim.errors import OptimError
+
+    if isinstance(error, OptimError):
+        return error
+    return UsageError(f"--data {wanted.given['word']}: {error}")
 
 
 def _function(wanted: Wanted) -> Inputs:
