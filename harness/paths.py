@@ -20,6 +20,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 #: The committed baseline.
 EXPECTATIONS = Path(__file__).resolve().parent / "baseline" / "expectations.txt"
 
+#: The baseline of a user's own applications: beside their code, in the current folder.
+OWN_EXPECTATIONS = Path("harness-expectations.txt")
+
 #: The committed reference run, and what a full run publishes.
 REPORTS = PROJECT / "reports"
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from optim.debugging.api import DebugResult as DebugResult
     from optim.debugging.api import debug as debug
     from optim.exporting import export as export
+    from optim.files.api import load_model as load_model
+    from optim.keras3.api import from_keras3 as from_keras3
     from optim.pruning.api import prune_low_magnitude as prune_low_magnitude
     from optim.pruning.api import sparsify as sparsify
     from optim.pruning.api import unprune as unprune
@@ -40,7 +42,6 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from optim.quantization.options import Quantize as Quantize
     from optim.quantization.planning.planner import plan as plan
     from optim.saving import custom_object_scope as custom_object_scope
-    from optim.saving import load_model as load_model
     from optim.sparsity.report import SparsityReport as SparsityReport
     from optim.sparsity.report import sparsity_report as sparsity_report
     from optim.verification import Report as Report
@@ -61,8 +62,9 @@ _PUBLIC: dict[str, str] = {
     "custom_object_scope": "optim.saving",
     "debug": "optim.debugging.api",
     "export": "optim.exporting.api",
+    "from_keras3": "optim.keras3.api",
     "get_pruning_callbacks": "optim.pruning.callbacks",
-    "load_model": "optim.saving",
+    "load_model": "optim.files.api",
     "prune_low_magnitude": "optim.pruning.api",
     "register_prunable": "optim.pruning.wrapper",
     "sparsity_report": "optim.sparsity.report",

@@ -21,6 +21,7 @@ __all__ = [
     "OptimError",
     "Problem",
     "UnsupportedModelError",
+    "UntrustedFileError",
 ]
 
 
@@ -66,6 +67,32 @@ class Problem:
     def __str__(self) -> str:
         text = f"{self.layer}: {self.reason}"
         return f"{text} -> {self.remedy}" if self.remedy else text
+
+
+class UntrustedFileError(ModelFileError):
+    """A model file brings code, or asks for more than layers, and was not said to be trusted.
+
+    Args:
+        path: the file.
+        problems: what it would have run, imported or opened; at least one.
+
+    Attributes:
+        path, problems: the same, problems as a tuple of `Problem`.
+    """
+
+    def __init__(self, path: str, problems: Iterable[Problem]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        count = len(self.problems) - 1
+        more = f"; so {'does one more' if count == 1 else f'do {count} more'}" if count else ""
+        super().__init__(
+            f"{path!r} is not loaded: {first.layer} {first.reason}{more} -> {first.remedy}; or, if "
+            "you trust the file, load it with optim.load_model(..., safe_mode=False)"
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[Problem, ...]]]:
+        return type(self), (self.path, self.problems)
 
 
 class UnsupportedModelError(OptimError, ValueError):

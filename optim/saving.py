@@ -1,21 +1,16 @@
-"""Custom objects, and loading of what this package writes."""
+"""Custom objects: the classes that files may name, and what they are read within."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import cache
-from importlib import import_module
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from optim._keras import keras, tfmot
-from optim.errors import ModelFileError
 
-__all__ = ["application_objects", "custom_object_scope", "default_custom_objects", "load_model"]
+__all__ = ["LOADING", "application_objects", "custom_object_scope", "default_custom_objects"]
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -23,7 +18,7 @@ _Class = TypeVar("_Class", bound=type)
 _CLASSES: dict[str, type] = {"SpectralNormalization": keras.layers.SpectralNormalization}
 
 #: What a model is made within when it is read from a file.
-_LOADING: list[Callable[[], AbstractContextManager[None]]] = []
+LOADING: list[Callable[[], AbstractContextManager[None]]] = []
 
 
 def in_files(cls: _Class) -> _Class:
@@ -41,7 +36,7 @@ def in_files(cls: _Class) -> _Class:
 
 def while_loading(context: Callable[[], AbstractContextManager[None]]) -> Any:
     """Have `load_model` make models within a context; a decorator."""
-    _LOADING.append(context)
+    LOADING.append(context)
     return context
 
 
@@ -93,63 +88,3 @@ def custom_object_scope(custom_objects: Mapping[str, Any] | None = None) -> Any:
     return keras.utils.custom_object_scope(
         *tfmot_objects, default_custom_objects(), dict(custom_objects or {})
     )
-
-
-def load_model(
-    path: str | os.PathLike[str],
-    custom_objects: Mapping[str, Any] | None = None,
-    compile: bool = True,
-) -> Any:
-    """Load a model from `.h5`, `.keras` or a SavedModel folder.
-
-    Args:
-        path: the file, or the folder of a SavedModel.
-        custom_objects: objects by name, besides those of `custom_object_scope`.
-        compile: whether to restore the compile state.
-
-    Returns:
-        A `tf_keras.Model`.
-
-    Raises:
-        ModelFileError: there is no such file, or it cannot be loaded; the message says
-            why, and the original error is its `__cause__`.
-    """
-
-    path = Path(path)
-    if not path.exists():
-        raise ModelFileError(f"no model file at {str(path)!r}")
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(custom_object_scope(custom_objects))
-            for context in (_archive_unpacked, *_LOADING):
-                stack.enter_context(context())
-            return keras.models.load_model(path, compile=compile)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ModelFileError(f"cannot load a model from {str(path)!r}: {reason}") from error
-
-
-@contextmanager
-def _archive_unpacked() -> Iterator[None]:
-    """Let Keras read the weights of a `.keras` archive from a file of their own.
-
-    It reads the HDF5 file inside the archive through a zip stream, which starts again from
-    the front whenever HDF5 seeks backwards: 38 s for a ResNet50, against 2 s from a file. Not
-    from memory, where it would be as large as the model, masks included.
-    """
-    library: Any = import_module("tf_keras.src.saving.saving_lib")
-    original = library.H5IOStore
-    with TemporaryDirectory(prefix="optim-") as folder:
-
-        class UnpackedStore(original):  # type: ignore[misc, valid-type]  # found at run time
-            def __init__(self, root_path: str, archive: Any = None, mode: str = "r") -> None:
-                if archive is not None and mode == "r":
-                    super().__init__(archive.extract(root_path, folder), mode=mode)
-                else:
-                    super().__init__(root_path, archive, mode)
-
-        library.H5IOStore = UnpackedStore
-        try:
-            yield
-        finally:
-            library.H5IOStore = original

@@ -17,6 +17,7 @@ from harness.cli import (
     accept,
     bench,
     case,
+    check,
     diff,
     explain,
     list_words,
@@ -52,6 +53,7 @@ class Command(Protocol):
 
 #: In the order of `harness --help`. A new command is a module, and a word here.
 COMMANDS: tuple[Command, ...] = (
+    check,
     list_words,
     run,
     case,

@@ -28,16 +28,15 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> Exit:
     from harness import records
-    from harness.baseline import expectations
-    from harness.baseline.marking import compared
+    from harness.baseline.baselines import Baselines
     from harness.failures import classify
     from harness.runs import results_lock
 
     path = given.results / records.RESULTS_NAME if given.results.is_dir() else given.results
-    baseline = expectations.read(given.expectations)
+    baselines = Baselines(given.expectations)
     with results_lock.alone(path.parent):
         found = of_matrix([path])
-        fresh = [compared(classify.apply(r), baseline) for r in found]
+        fresh = [baselines.mark(classify.apply(r)) for r in found]
         records.write(path, fresh)
     changed = [(a, b) for a, b in zip(found, fresh, strict=True) if a.label != b.label]
     for a, b in changed:

@@ -27,7 +27,7 @@ from typing import Any
 from harness import techniques
 from harness.execution import variables
 from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, keras_module
-from harness.stages import numerics, options_from, stage, up_to
+from harness.stages import Stage, numerics, options_from, stage, up_to
 from harness.stages.foundation import Foundation
 from harness.stages.workbench import Bench
 from harness.vocabulary import UsageError
@@ -126,12 +126,16 @@ def group(request: Mapping[str, Any]) -> str:
 _foundation: Foundation | None = None
 
 
-def _foundation_of(request: Mapping[str, Any], stages: tuple[str, ...]) -> Foundation:
-    """Return what the cases of an application have in common in this process."""
+def foundation_of(key: tuple[Any, ...], folder: Path) -> Foundation:
+    """Return what the cases of an application have in common in this process.
+
+    Args:
+      key: of all that decides how the application is built; another means another foundation.
+      folder: for files that last as long as the process.
+    """
     global _foundation
-    key = (group(request), "export" in stages)
     if _foundation is None or _foundation.key != key:
-        _foundation = Foundation(key, Path(request["shared"]))
+        _foundation = Foundation(key, folder)
     return _foundation
 
 
@@ -142,11 +146,7 @@ def kept_bytes() -> int:
 
 def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     """Run one case stage by stage; an exception means the stage failed."""
-    import tensorflow as tf
-
-    _bound_memory(_ROOMY)
-    tf.config.threading.set_intra_op_parallelism_threads(request["threads"])
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    set_up(request["threads"])
     technique = techniques.registry()[request["technique"]]
     stages = up_to(request["until"], technique.stages)
     bench = Bench(
@@ -156,20 +156,40 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
         technique=technique,
         options=options_from(request["options"]),
         scratch=Path(request["scratch"]),
-        foundation=_foundation_of(request, stages),
+        foundation=foundation_of((group(request), "export" in stages), Path(request["shared"])),
         stages=stages,
     )
+    go_through(bench, report)
+    return bench.metrics
+
+
+def set_up(threads: int) -> None:
+    """Prepare a process for a case, before TensorFlow has computed anything."""
+    import tensorflow as tf
+
+    _bound_memory(_ROOMY)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def go_through(bench: Bench, report: Report, stage: Callable[[str], Stage] = stage) -> None:
+    """Go through the stages of a case, and let go of what it worked with.
+
+    Args:
+      bench: with the case.
+      report: told of each stage.
+      stage: returns the function that runs one.
+    """
     try:
-        _go(bench, report)
+        _go(bench, report, stage)
     finally:
         bench.model = None
         gc.collect()
         bench.foundation.settle()
         _trim()
-    return bench.metrics
 
 
-def _go(bench: Bench, report: Report) -> None:
+def _go(bench: Bench, report: Report, stage: Callable[[str], Stage]) -> None:
     """Go through the stages, and tell of each."""
     for name in bench.stages:
         report({"event": "start", "stage": name})

@@ -20,9 +20,6 @@ from harness.failures.labels import LABELS
 from harness.records import Failure, Record
 from harness.vocabulary import Status, unknown
 
-#: The option of `harness case` that says where a constructor of one's own is.
-OWN = "--applications"
-
 BY_NAME: Mapping[str, Label] = {label.name: label for label in LABELS}
 
 
@@ -89,7 +86,7 @@ def apply(record: Record) -> Record:
         record.failure,
         status=record.status,
         stage=record.stage,
-        constructor=_constructor(record),
+        constructor=record.constructor,
     )
     return replace(
         record,
@@ -99,14 +96,6 @@ def apply(record: Record) -> Record:
         blocker=found.blocker,
         blocker_name=found.blocker_name,
     )
-
-
-def _constructor(record: Record) -> str:
-    """Return where the constructor of an application of one's own is, as its command says."""
-    words = record.repro.split()
-    if OWN not in words[:-1]:
-        return ""
-    return words[words.index(OWN) + 1]
 
 
 #: Where frames of our own are.

@@ -47,6 +47,24 @@ LABELS: tuple[Label, ...] = (
         rules=(Rule(When.DEATH, status="crash"),),
     ),
     Label(
+        "untrusted-file",
+        "file that brings code",
+        cause="The model file has Python code in it, or names modules, files or operations that "
+        "are not layers: to load it is to run what it brings.",
+        remedy="Replace a Lambda by a layer class, and give or register your own classes "
+        "(`--custom`, `custom_objects`). If you trust whoever made the file: `--trust`, or "
+        "`safe_mode=False`.",
+        rules=(Rule(When.BUILD, type="UntrustedFileError"),),
+    ),
+    Label(
+        "model-file",
+        "model file that cannot be read",
+        cause="The file is damaged, of a format that is not known, or holds no whole model.",
+        remedy="Save the model again with `model.save`, or copy the file again; the message says "
+        "what it is.",
+        rules=(Rule(When.BUILD, stage="build", type="ModelFileError"),),
+    ),
+    Label(
         "weights-unavailable",
         "weights unavailable",
         cause="The trained weights that were asked for are not there.",

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, keras_module
+
+#: Packages whose constructors are Keras' own, whichever of them is chosen.
+_KERAS = (DEFAULT_KERAS_MODULE, "keras")
+
 
 @dataclass(frozen=True)
 class Application:
@@ -26,4 +31,9 @@ class Application:
     @property
     def is_discovered(self) -> bool:
         """Whether it comes from a Keras package rather than from a user's own module."""
-        return self.module.endswith(".applications")
+        return self.module in {f"{package}.applications" for package in (*_KERAS, keras_module())}
+
+    @property
+    def reference(self) -> str:
+        """How a command names it where it is a user's own: ``package.module:function``."""
+        return f"{self.module}:{self.function}"

@@ -43,14 +43,17 @@ def parameters(found: list[Case]) -> list[Any]:
 
 def _choose(config: pytest.Config) -> list[Case]:
     """Return the cases of this run, in the order they should start."""
-    from harness.baseline import expectations
+    from harness.baseline.baselines import Baselines
 
     picked = selection(config).cases()
-    baseline = expectations.read(config.option.expectations)
-    _refuse_stale(config, baseline)
+    baselines = Baselines(config.option.expectations)
+    _refuse_stale(config, baselines.of(own=False))
     reference = references.load(config.option.reference)
     if config.option.smoke:
-        rows = {c.application.name: baseline.row(c.application.name) for c in picked}
+        rows = {
+            one.name: baselines.of(own=not one.is_discovered).row(one.name)
+            for one in {c.application for c in picked}
+        }
         small = cases.smoke(picked, rows, reference.sizes())
         picked = [c for c in picked if c.application.name in small]
     seconds = reference.seconds(picked)

@@ -18,6 +18,11 @@ class RecordError(ValueError):
     """A record file cannot be used; the message says which line and why."""
 
 
+#: The option of ``harness case`` that says where a constructor of one's own is, and the command
+#: that has it, or a file, as its first word.
+OWN, CHECK = "--applications", "check"
+
+
 @dataclass(frozen=True)
 class StageResult:
     """One stage of one attempt. Seconds are wall clock and CPU (all threads)."""
@@ -126,6 +131,19 @@ class Record:
     def fails_anew(self) -> bool:
         """Whether it does not pass, and the baseline said nothing of this case."""
         return not self.passed and self.expectation in (None, Expectation.NEW.value)
+
+    @property
+    def constructor(self) -> str:
+        """Where the model of one's own comes from, as its command says; empty for ours.
+
+        ``package.module:function``; of a check perhaps a file.
+        """
+        words = self.repro.split()
+        if CHECK in words[:-1]:
+            return words[words.index(CHECK) + 1]
+        if OWN in words[:-1]:
+            return words[words.index(OWN) + 1]
+        return ""
 
     def outcome(self) -> tuple[str, str, str | None]:
         """What a baseline pins: status, stage and label."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness import records
+from harness.baseline.baselines import file_of
 from harness.paths import REPORTS, interpreter, shown
 from harness.provenance import lock, reference
 from harness.records import Record
@@ -91,7 +92,9 @@ def _if_right(run: Settings, found: Iterable[Record], code: Exit) -> list[str]:
             f"{interpreter()} -m harness publish {folder}"
         )
     if code in (Exit.REGRESSION, Exit.NEWLY_PASSING) and not all(r.disagrees for r in found):
-        lines.append(f"if this is right: {run.accept()}")
+        files = {file_of(run.expectations, own=bool(r.constructor)) for r in found}
+        where = ", ".join(sorted(shown(one) for one in files))
+        lines.append(f"if this is right: {run.accept()} (writes {where})")
     return lines
 
 

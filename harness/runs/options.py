@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.execution.attempt import Limits
-from harness.paths import EXPECTATIONS, REPORTS
+from harness.paths import EXPECTATIONS, OWN_EXPECTATIONS, REPORTS
 from harness.records import RESULTS_NAME
 from harness.runs.sample import DEFAULT_BUDGET
 from harness.runs.settings import DEFAULT_RUNTIME
@@ -126,8 +126,8 @@ CASE: Mapping[str, Mapping[str, Any]] = {
         "type": _weights,
         "default": Options().weights,
         "metavar": "KIND",
-        "help": "conditioned or random ones, imagenet, or a folder of files named "
-        "APPLICATION_VARIANT.weights.h5 (default: %(default)s)",
+        "help": f"{'; '.join(f'{word}: {tells}' for word, tells in WEIGHTS.items())}; or a folder "
+        "of files named APPLICATION_VARIANT.weights.h5 (default: %(default)s)",
     },
     "--save-format": {
         "choices": ("h5", "keras"),
@@ -205,7 +205,8 @@ RUN: Mapping[str, Mapping[str, Any]] = {
         "type": file_there,
         "default": EXPECTATIONS,
         "metavar": "FILE",
-        "help": "the baseline to compare with (default: harness/baseline/expectations.txt)",
+        "help": "the baseline to compare with (default: harness/baseline/expectations.txt; for "
+        f"applications of your own {OWN_EXPECTATIONS} in the current folder)",
     },
     "--allow-removed": {
         "action": "store_true",

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from harness import environment, records
-from harness.baseline import expectations
 from harness.baseline.agreement import disagreements
-from harness.baseline.marking import compared
+from harness.baseline.baselines import Baselines
 from harness.execution.attempt import Outcome
 from harness.failures import classify
 from harness.matrix.cases import Case
@@ -21,6 +20,7 @@ from harness.records import Record
 from harness.runs.from_outcome import from_outcome
 from harness.runs.history import FileHistory, MemoryHistory
 from harness.runs.settings import Settings
+from harness.stages.inputs.weights import settled
 from harness.vocabulary import CONTROL, Status
 
 
@@ -45,7 +45,8 @@ class Recorder:
         self.settings = settings
         self.reference = reference or references.load(settings.reference)
         self._history = history or FileHistory(settings.file)
-        self._baseline = expectations.read(settings.expectations)
+        self._baselines = Baselines(settings.expectations)
+        self._baselines.of(own=False)  # what cannot be read is told of before anything is run
         self._code = lock.note(settings.results, settings.reference)
 
     def reused(self, case: Case) -> Record | None:
@@ -62,7 +63,7 @@ class Recorder:
         record = dataclasses.replace(
             known, run_id=self.settings.run_id, repro=self.settings.repro(case)
         )
-        return compared(classify.apply(record), self._baseline)
+        return self._baselines.mark(classify.apply(record))
 
     def blocked(self, case: Case) -> Outcome | None:
         """Return the outcome of a case whose control is known to have failed in this run."""
@@ -71,16 +72,12 @@ class Recorder:
         controls = self._history.of(case.control)
         if not controls or controls[-1].passed or controls[-1].status == Status.ERROR:
             return None
-        control = controls[-1]
-        failure = {
-            "type": "Blocked",
-            "message": f"the control {control.case} ended as {control.status} "
-            f"({control.label}) at {control.stage}",
-        }
-        return Outcome(Status.BLOCKED, [{"name": control.stage, "status": "blocked"}], {}, failure)
+        return blocked_by(controls[-1])
 
     def request(self, case: Case) -> dict[str, Any]:
         """Return what the runtime is told of a case."""
+        options = self.settings.options
+        wanted = settled(options.weights, of_keras=case.application.is_discovered)
         return {
             "case": case.id,
             "module": case.application.module,
@@ -88,7 +85,7 @@ class Recorder:
             "technique": case.technique.id,
             "variant": case.variant,
             "until": self.settings.until,
-            "options": asdict(self.settings.options),
+            "options": {**asdict(options), "weights": wanted},
             "threads": self.settings.threads,
         }
 
@@ -126,7 +123,7 @@ class Recorder:
         known = self.reference.lookup(case, until, given)
         if known is not None:
             record = dataclasses.replace(record, disagrees=disagreements(record, known))
-        return compared(record, self._baseline)
+        return self._baselines.mark(record)
 
     def append(self, record: Record) -> Record:
         """Write a record down.
@@ -137,3 +134,13 @@ class Recorder:
         records.append(self.settings.file, record)
         self._history.add(record)
         return record
+
+
+def blocked_by(control: Record) -> Outcome:
+    """Return the outcome of a case whose control has failed."""
+    failure = {
+        "type": "Blocked",
+        "message": f"the control {control.case} ended as {control.status} "
+        f"({control.label}) at {control.stage}",
+    }
+    return Outcome(Status.BLOCKED, [{"name": control.stage, "status": "blocked"}], {}, failure)

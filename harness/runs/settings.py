@@ -51,7 +51,7 @@ class Settings:
         """Return the command that runs ``case`` exactly as this run does."""
         words = [f"python -m harness case {case.id}"]
         if not case.application.is_discovered:
-            words.append(f"--applications {case.application.module}:{case.application.function}")
+            words.append(f"--applications {case.application.reference}")
         if self.until != STAGES[-1]:
             words.append(f"--until {self.until}")
         words += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from harness.stages.inputs import weights
@@ -32,10 +33,15 @@ _FEWER_PIXELS = 32
 
 def run(bench: Bench) -> None:
     """Give a case its model; an earlier one of the same process may have built it."""
+    give(bench, build)
+
+
+def give(bench: Bench, builds: Callable[[Bench], None]) -> None:
+    """Give a case its model, built as told if no earlier one of the same process has built it."""
     if bench.foundation.laid:
         bench.metrics["shared_build"] = True
     else:
-        build(bench)
+        builds(bench)
         bench.foundation.lay(bench)
     bench.foundation.lend(bench)
 
@@ -67,6 +73,8 @@ def arguments(bench: Bench) -> dict[str, Any]:
     given = dict(ARGUMENTS[bench.variant])
     if bench.options.weights == "imagenet":
         given["weights"] = "imagenet"
+    elif bench.options.weights == "own":
+        del given["weights"]  # a constructor that takes some knows which
     if bench.exports:
         given["classifier_activation"] = None
     return given

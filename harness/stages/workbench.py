@@ -26,8 +26,7 @@ class Options:
       samples: images that ranges are taken from and outputs are compared on.
       save_format: ``h5`` or ``keras``.
       seed: of weights and images.
-      weights: ``conditioned`` (see :mod:`harness.stages.inputs.conditioning`), ``random``,
-        ``imagenet``, or a folder of weight files.
+      weights: one of :data:`harness.stages.inputs.weights.WORDS`, or a folder of weight files.
     """
 
     input_size: int = 96
@@ -35,7 +34,7 @@ class Options:
     samples: int = 8
     save_format: str = "h5"
     seed: int = 2021
-    weights: str = "conditioned"
+    weights: str = "auto"
 
 
 @dataclass

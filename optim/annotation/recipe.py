@@ -13,10 +13,11 @@ from optim.annotation.configs import (
     QuantizeConfig,
 )
 from optim.errors import ConfigError
+from optim.files.api import load_model
 from optim.models.class_tables import lookup
 from optim.models.clone import clone_model
 from optim.models.compile_state import copy_compile_state
-from optim.saving import custom_object_scope, default_custom_objects, load_model, own_classes
+from optim.saving import custom_object_scope, default_custom_objects, own_classes
 
 __all__ = ["AnnotateRecipe"]
 

@@ -15,6 +15,7 @@ from optim.graph import masks
 from optim.graph.graph import Graph, Structure, Value
 from optim.graph.parameter import Parameter
 from optim.graph.tracer import Tracer, Untraceable, with_training
+from optim.models.sealed import check_open
 from optim.models.shared_weights import Tied, tied
 
 
@@ -34,6 +35,7 @@ def read(model: Any) -> Graph:
         UnsupportedModelError: the model has no graph: not built, or cannot be traced.
     """
     check_model(model, "read")
+    check_open(model)
     graph = Graph(model)
     reader = Reader(graph)
     try:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from optim.annotation.recipe import AnnotateRecipe
+from optim.files.api import load_model
 from optim.quantization.api import quantize_model
 from optim.quantization.planning.plan import Plan
 from optim.quantization.planning.planner import plan
 from optim.quantization.planning.requests import Configs, Skip, check_configs, check_skip
 from optim.quantization.planning.schemes import Scheme, get_scheme
 from optim.quantization.quantizers.preserving import check_preserve
-from optim.saving import custom_object_scope, default_custom_objects, load_model, own_classes
+from optim.saving import custom_object_scope, default_custom_objects, own_classes
 
 __all__ = ["Quantize"]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from optim.errors import ConfigError
+from optim.files.detection import detect
+from optim.files.formats import LITERT
 from optim.models.integers import pair
 from optim.sparsity.distinct import MANY
 from optim.sparsity.measure import KernelSparsity
@@ -120,16 +122,17 @@ def sparsity_report(
     *,
     m_by_n: tuple[int, int] = (2, 4),
     custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
 ) -> SparsityReport:
     """Measure the zeros, the m-by-n pattern and the different values of all kernels.
 
     Args:
         model_or_file: a Keras model, with the wrappers of `prune_low_magnitude` or
-            `cluster_weights` or without; the path of a `.h5` or `.keras` file or of a
-            SavedModel folder; or the path or the content of a LiteRT file. Masks and clusters
-            of wrappers are taken into account, as `unprune` and `uncluster` would.
+            `cluster_weights` or without; the path of a model file that `optim.load_model`
+            reads; or the path or the content of a LiteRT file. Masks and clusters of wrappers
+            are taken into account, as `unprune` and `uncluster` would.
         m_by_n: the pattern to look for where the wrapper does not name one.
-        custom_objects: for loading a Keras file, as for `optim.load_model`.
+        custom_objects, safe_mode: for loading a Keras file, as for `optim.load_model`.
 
     Returns:
         A `SparsityReport`. A file's quantized values are zero where they equal their
@@ -138,7 +141,7 @@ def sparsity_report(
     Raises:
         KerasModelError: not a model of tf_keras, nor a path or bytes.
         ModelFileError: a file that is missing or cannot be read.
-        UnsupportedModelError: the model is not built.
+        UnsupportedModelError: the model is not built, or has no layers (a plain SavedModel).
         ConfigError: bad `m_by_n`.
     """
     m, n = m_by_n = pair(m_by_n, "m_by_n")
@@ -148,11 +151,13 @@ def sparsity_report(
         return _of_litert("LiteRT model", bytes(model_or_file), m_by_n)
     if isinstance(model_or_file, (str, os.PathLike)):
         path = Path(model_or_file)
-        if _is_litert(path):
+        found = detect(path)
+        if found is LITERT or (path.suffix == ".tflite" and not found.is_model):
             return _of_litert(path.name, path, m_by_n)
-        from optim.saving import load_model
+        from optim.files.api import load_model
 
-        return _of_keras(load_model(path, custom_objects, compile=False), path.name, m_by_n)
+        loaded = load_model(path, custom_objects, compile=False, safe_mode=safe_mode)
+        return _of_keras(loaded, path.name, m_by_n)
     from optim._keras import check_model
     from optim.models.clone import check_built
 
@@ -161,18 +166,11 @@ def sparsity_report(
     return _of_keras(model_or_file, model_or_file.name, m_by_n)
 
 
-def _is_litert(path: Path) -> bool:
-    if path.suffix == ".tflite":
-        return True
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(8)[4:] == b"TFL3"
-
-
 def _of_keras(model: Any, name: str, m_by_n: tuple[int, int]) -> SparsityReport:
+    from optim.models.sealed import check_open
     from optim.sparsity.keras_model import kernels
 
+    check_open(model)
     return SparsityReport(name, tuple(kernels(model, m_by_n)))
 
 

@@ -26,9 +26,10 @@ def verify(
 
     Args:
         source: the file, or its content as `optim.export` returns it.
-        reference: what to compare its outputs with: a Keras model, the expected outputs
-            (an array or a list of arrays), another LiteRT file; or a dict of such by name,
-            as in `{"simulation": qat_model, "float": model}`.
+        reference: what to compare its outputs with: a Keras model, or the path of a file that
+            `optim.load_model` reads; the expected outputs (an array or a list of arrays);
+            another LiteRT file; or a dict of such by name, as in
+            `{"simulation": qat_model, "float": "model.keras"}`.
         data: inputs for the comparison, float values: an array of shape (samples, ...), a
             list of arrays in the order of the inputs, or a dict by input name.
         threads, kernels: for running the file, as `optim.litert.Runtime` takes them.
@@ -37,7 +38,8 @@ def verify(
         A `Report`; `print` it, or take `to_dict()`.
 
     Raises:
-        ModelFileError: no such file, or not a LiteRT model.
+        ModelFileError: no such file, or not a LiteRT model; a reference that cannot be loaded,
+            or brings code (load it yourself then, with `safe_mode=False`).
         ConfigError: reference without data or the reverse, or ones that do not fit the file.
         MissingPackageError: `ai-edge-litert` is not installed.
     """

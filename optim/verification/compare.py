@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from optim.errors import ConfigError
+from optim.files.detection import detect
 from optim.litert import Runtime, TensorDetails
 
 _BATCH = 32  # samples that a reference model gets at a time, unless it takes just so many
@@ -78,8 +80,8 @@ def check_references(reference: Any, data: Any) -> dict[str, Any]:
     for name, value in references.items():
         if not (callable(value) or isinstance(value, (bytes, str, os.PathLike, *_ARRAYS))):
             raise ConfigError(
-                f"reference {name!r}: expected a model, a LiteRT file or its content, or arrays "
-                f"of outputs, got {type(value).__name__}"
+                f"reference {name!r}: expected a model, the path of a model file or a LiteRT file, "
+                f"the content of one, or arrays of outputs, got {type(value).__name__}"
             )
     return references
 
@@ -97,8 +99,8 @@ def compare(
 
     Args:
         runtime: the file.
-        references: name -> Keras model (or any function of a batch), LiteRT file, or the
-            expected outputs.
+        references: name -> Keras model (or any function of a batch), the path of one that
+            `optim.load_model` reads, LiteRT file, or the expected outputs.
         data: an array, a list in the order of the inputs, or a dict by input name; batch
             axis first.
         steps: output name -> size of its quantization step, where it has one.
@@ -166,6 +168,10 @@ def _outputs(reference: Any, data: Any) -> list[np.ndarray]:
         return [reference]
     if isinstance(reference, (list, tuple)):
         return [np.asarray(x) for x in reference]
+    if isinstance(reference, (str, os.PathLike)) and detect(Path(reference)).is_model:
+        from optim.files.api import load_model
+
+        reference = load_model(reference, compile=False)
     if isinstance(reference, (bytes, str, os.PathLike)):
         return Runtime(reference).run(data)
     return _in_batches(reference, data)

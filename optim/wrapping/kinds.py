@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optim.errors import Problem, UnsupportedModelError
+from optim.models.sealed import check_open
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
 from tensorflow_model_optimization.python.core.clustering.keras import (  # isort: skip
@@ -66,7 +67,7 @@ def known(kind: Kind) -> Kind:
 
 
 def check_unwrapped(model: Any, *allowed: Kind) -> None:
-    """Refuse a model, or a layer, that has wrappers.
+    """Refuse a model, or a layer, that has wrappers, or no layers to wrap.
 
     Args:
         model: a model or layer of tf_keras.
@@ -75,6 +76,7 @@ def check_unwrapped(model: Any, *allowed: Kind) -> None:
     Raises:
         UnsupportedModelError: it has others; with what to do first.
     """
+    check_open(model)
     layers = list(model._flatten_layers())
     problems = [
         Problem(model.name, kind.reason, kind.remedy)

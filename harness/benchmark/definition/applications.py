@@ -145,4 +145,4 @@ def _others(pattern: str) -> tuple[Application, ...]:
 def _plain(application: Application) -> Member:
     if application.is_discovered:
         return Member(application.name)
-    return Member(application.name, reference=f"{application.module}:{application.function}")
+    return Member(application.name, reference=application.reference)

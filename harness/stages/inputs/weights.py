@@ -9,7 +9,13 @@ if TYPE_CHECKING:
     from harness.stages.workbench import Bench
 
 #: What `--weights` takes besides a folder.
-WORDS = ("conditioned", "random", "imagenet")
+WORDS = {
+    "auto": "conditioned for a constructor of keras.applications, own for any other",
+    "conditioned": "random ones under which figures mean something, whatever the model had",
+    "own": "what the constructor gives its model",
+    "random": "as Keras initializes them",
+    "imagenet": "the trained ones that Keras downloads",
+}
 
 #: Names a weight file may have, by preference; `{variant}` is `top` or `notop`.
 FILES = (
@@ -22,6 +28,21 @@ FILES = (
 
 class WeightsMissingError(FileNotFoundError):
     """The folder of weight files has none for an application."""
+
+
+def settled(wanted: str, *, of_keras: bool) -> str:
+    """Return what to do for one application.
+
+    Only what Keras builds without weights is conditioned unasked: in a person's model are
+    weights, trained ones perhaps, and figures are to be of these.
+
+    Args:
+      wanted: of the run.
+      of_keras: whether the constructor is one of `keras.applications`.
+    """
+    if wanted == "auto":
+        return "conditioned" if of_keras else "own"
+    return wanted
 
 
 def give(bench: Bench) -> None:

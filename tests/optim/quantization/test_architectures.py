@@ -16,12 +16,12 @@ import toys
 from architectures import ARCHITECTURES
 
 from optim._keras import keras, tf
+from optim.files.api import load_model
 from optim.graph.reader import read
 from optim.quantization.api import quantize_model
 from optim.quantization.building.builder import build
 from optim.quantization.lowering.driver import lower
 from optim.quantization.planning.planner import plan
-from optim.saving import load_model
 
 LEAST_DB = 15.0  # far below what a right model has, far above what a wrongly wired one has
 

@@ -11,10 +11,10 @@ import toys
 
 import optim
 from optim._keras import keras
+from optim.files.api import load_model
 from optim.quantization.api import quantize_model
 from optim.quantization.planning.planner import _Planner, plan
 from optim.quantization.quantizers.wrappers import ChainQuantizeLayer
-from optim.saving import load_model
 
 K = keras.layers
 

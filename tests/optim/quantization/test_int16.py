@@ -17,9 +17,9 @@ import optim
 from optim import litert
 from optim._keras import keras, tf
 from optim.errors import ExportError, UnsupportedModelError
+from optim.files.api import load_model
 from optim.quantization.planning.schemes import SCHEMES
 from optim.quantization.quantizers.quantizers import FixedRangeQuantizer
-from optim.saving import load_model
 
 K = keras.layers
 INT16 = SCHEMES["int16x8"]

@@ -15,11 +15,11 @@ import toys
 
 from optim._keras import keras, tf, tfmot
 from optim.errors import UnsupportedModelError
+from optim.files.api import load_model
 from optim.quantization.api import quantize_model
 from optim.quantization.building.builder import build
 from optim.quantization.planning.planner import plan
 from optim.quantization.quantizers.wrappers import QuantizeWrapper
-from optim.saving import load_model
 
 K = keras.layers
 
@@ -81,7 +81,7 @@ def test_a_fresh_process_reads_the_file_to_the_bit(tmp_path: Path, outputs: Any)
     np.save(tmp_path / "y.npy", outputs(quantized, batch)[0])
     quantized.save(tmp_path / "m.keras")
     code = (
-        "import numpy as np, optim, sys; from optim.saving import load_model\n"
+        "import numpy as np, optim, sys; from optim.files.api import load_model\n"
         "x, y = np.load('x.npy'), np.load('y.npy')\n"
         "sys.exit(not np.array_equal(load_model('m.keras')(x, training=False), y))"
     )

@@ -1,0 +1,1 @@
+"""A check: how one model fares under each technique, and what to do with it."""

@@ -1,0 +1,47 @@
+"""How much memory a description may ask for: no more than its file has weights for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from optim._keras import tf
+from optim.errors import ModelFileError
+
+#: Bytes of variables for each byte of weights in the file: optimizers keep two more of each, and
+#: files may hold half-precision numbers.
+_SHARE = 8
+
+#: ... and in any case: what is made without a weight, such as random seeds.
+_ALWAYS = 64 << 20
+
+
+@contextmanager
+def variables_within(stored: int) -> Iterator[None]:
+    """Refuse variables that together are far larger than what a file holds.
+
+    Args:
+        stored: bytes of the values in the file.
+
+    Raises:
+        ModelFileError: where one is made, before it takes memory.
+    """
+    most, made = _SHARE * stored + _ALWAYS, 0
+
+    def creator(make: Any, **given: Any) -> Any:
+        nonlocal made
+        shape = given.get("shape")
+        if shape is None and hasattr(given.get("initial_value"), "shape"):
+            shape = given["initial_value"].shape
+        count = tf.TensorShape(shape).num_elements() if shape is not None else 0
+        made += (count or 0) * tf.as_dtype(given.get("dtype") or "float32").size
+        if made > most:
+            raise ModelFileError(
+                f"its layers want {made} bytes of weights, and the file holds {stored} -> the "
+                "description does not belong to these weights; save the model again"
+            )
+        return make(**given)
+
+    with tf.variable_creator_scope(creator):
+        yield

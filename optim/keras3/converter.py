@@ -1,0 +1,326 @@
+"""Twins: the model of tf_keras for a model of Keras 3, nested ones included."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from optim._keras import keras, tf
+from optim.errors import Problem, UnsupportedModelError
+from optim.graph.parameter import Parameter
+from optim.keras3 import weights
+from optim.keras3.builder import Builder, Names
+from optim.keras3.equals import NoEqual, entry_of, is_network, make_equal, scope_name
+from optim.keras3.signature import inputs_of, output_names_of
+from optim.keras3.table import Equal, Refused, Traced
+from optim.keras3.tracing import Call, Inherited, Trace, trace
+
+After = Callable[[Any], Any]
+
+
+def _unchanged(x: Any) -> Any:
+    return x
+
+
+@dataclass
+class Twin:
+    """A model of tf_keras that computes what one of Keras 3 does.
+
+    Attributes:
+        model: of tf_keras.
+        pairs: `(variable of Keras 3, weight of tf_keras)`, each variable once.
+        lost: what the twin does not do, one sentence each.
+    """
+
+    model: Any
+    pairs: list[weights.Pair]
+    lost: list[str] = field(default_factory=list)
+
+
+def make_twin(model: Any) -> Twin:
+    """Make the twin of a model; its weights have the values of the model's.
+
+    Raises:
+        UnsupportedModelError: there is none: all reasons, with remedies.
+    """
+    converter = _Converter()
+    made = converter.network(model)
+    pairs = converter.pairs()
+    weights.copy(pairs)
+    for layer, array in converter.constants:
+        layer.value.assign(array)
+    for equal in converter.equals.values():
+        if equal is not None:
+            equal[1].finalize_state()  # Normalization derives constants from its weights
+    return Twin(made, pairs, converter.lost)
+
+
+class _Converter:
+    """Makes twins. A layer that is called in several places has one equal.
+
+    Attributes:
+        equals: by `id` of the layer: the layer and its equal; None: it is traced.
+        parameters: by `id` of the variable: the variable and the layer that holds it.
+        constants: layers that hold large constants, and what these are.
+        lost: what the twin does not do.
+    """
+
+    def __init__(self) -> None:
+        self.equals: dict[int, tuple[Any, Any] | None] = {}
+        self.networks: dict[int, tuple[Any, Any]] = {}
+        self.after: dict[int, After] = {}
+        self.parameters: dict[int, tuple[Any, Parameter]] = {}
+        self.constants: list[tuple[Parameter, np.ndarray]] = []
+        self.lost: list[str] = []
+        self.masks: dict[str, Any] = {}
+
+    def pairs(self) -> list[weights.Pair]:
+        """Pair variables and weights."""
+        found: dict[int, weights.Pair] = {}
+        for pair in self.equals.values():
+            if pair is not None:
+                for variable, weight in weights.pairs_of(*pair):
+                    found.setdefault(id(weight), (variable, weight))
+        for variable, layer in self.parameters.values():
+            found.setdefault(id(layer.value), (variable, layer.value))
+        return list(found.values())
+
+    # -- models -------------------------------------------------------------------------
+
+    def network(self, model: Any) -> Any:
+        """Return the twin of a model."""
+        if id(model) in self.networks:
+            return self.networks[id(model)][1]
+        _check_built(model)
+        specs = inputs_of(model)
+        traced = trace(model, specs, self.known)
+        if traced.asked:
+            self.lost.append(
+                f"{model.name!r}: code of its own asks whether it is training; the twin does what "
+                "it does in inference"
+            )
+        names = Names()
+        twin = self._sequential(model, traced, specs, names)
+        if twin is None:
+            twin = self._functional(model, traced, specs, names)
+        twin._trainable = model.trainable
+        self.networks[id(model)] = (model, twin)
+        return twin
+
+    def _feeds(self, specs: Any, names: Names) -> Any:
+        return tf.nest.map_structure(
+            lambda s: keras.Input(
+                batch_shape=s.shape, dtype=s.dtype, name=names(scope_name(s.name or "input"))
+            ),
+            specs,
+        )
+
+    def _functional(self, model: Any, traced: Trace, specs: Any, names: Names) -> Any:
+        feeds = self._feeds(specs, names)
+        wanted = output_names_of(model)
+        builder = Builder(traced, tf.nest.flatten(feeds), self.call, self.parameter(names), names)
+        builder.name_outputs(wanted)
+        outputs = builder.outputs()
+        self.constants += builder.constants
+        return keras.Model(feeds, outputs, name=scope_name(model.name))
+
+    def _sequential(self, model: Any, traced: Trace, specs: Any, names: Names) -> Any:
+        """A Sequential model of the equals, if the trace is a chain of them; else None."""
+        if not isinstance(model, import_module("keras").Sequential):
+            return None
+        calls = list({id(call): call for call, _ in traced.calls.values()}.values())
+        if [call.target for call in calls] != list(model.layers):
+            return None
+        before = traced.inputs
+        for call in calls:
+            others = [v for k, v in call.kwargs.items() if v is not None and k != "training"]
+            explicit = not isinstance(call.kwargs.get("training"), (Inherited, type(None)))
+            if len(call.args) != 1 or call.args[0] is not before or others or explicit:
+                return None
+            before = call.outputs
+        if before is not traced.outputs or id(model.layers[-1]) in self.after:
+            return None
+        chain = [self.twin_of(layer) for layer in model.layers]
+        (spec,) = tf.nest.flatten(specs)
+        first = keras.layers.InputLayer(
+            batch_input_shape=spec.shape, dtype=spec.dtype, name=names(scope_name(spec.name))
+        )
+        return keras.Sequential([first, *chain], name=scope_name(model.name))
+
+    # -- layers -------------------------------------------------------------------------
+
+    def known(self, layer: Any, args: Any, kwargs: Any) -> After | None:
+        """Return what is left to do after the call of a layer's equal; None: it is traced."""
+        masked = any(
+            x is not None
+            for k, v in kwargs.items()
+            if k.endswith("mask")
+            for x in tf.nest.flatten(v)
+        )
+        if is_network(layer):
+            inputs = tf.nest.flatten(args)
+            return None if masked or any(map(_mask, inputs)) else _unchanged
+        _name, entry = entry_of(layer)
+        if isinstance(entry, Equal) and entry.unmasked and masked:
+            return None
+        if self.equal(layer) is None:
+            return None
+        after: After = self.after.get(id(layer), _unchanged)
+        return after
+
+    def equal(self, layer: Any) -> Any:
+        """Return the equal of a layer, unbuilt; None: it is to be traced.
+
+        Raises:
+            UnsupportedModelError: it can be neither.
+        """
+        if id(layer) not in self.equals:
+            made = self._make_equal(layer)
+            self.equals[id(layer)] = None if made is None else (layer, made)
+        pair = self.equals[id(layer)]
+        return None if pair is None else pair[1]
+
+    def _make_equal(self, layer: Any) -> Any:
+        name, entry = entry_of(layer)
+        if isinstance(entry, Refused):
+            raise UnsupportedModelError(
+                [Problem(layer.name, f"a {name} {entry.reason}", entry.remedy)]
+            )
+        if isinstance(entry, Traced):
+            if entry.untrained:
+                self.lost.append(
+                    f"{layer.name!r}, a {name}: in training {entry.untrained}, its twin does "
+                    "not. Apply it in the input pipeline"
+                )
+            return None
+        try:
+            return make_equal(layer, entry, name)
+        except NoEqual:
+            pass
+        activation = getattr(layer, "activation", None)
+        if activation is None or hasattr(layer, "cell") or layer.activity_regularizer is not None:
+            return None
+        try:  # with the activation behind it
+            linear = import_module("keras").activations.linear
+            layer.activation = linear
+            try:
+                made = make_equal(layer, entry, name)
+            finally:
+                layer.activation = activation
+        except NoEqual:
+            return None
+        self.after[id(layer)] = activation
+        return made
+
+    def twin_of(self, layer: Any) -> Any:
+        return self.network(layer) if is_network(layer) else self.equal(layer)
+
+    def parameter(self, names: Names) -> Callable[[Any], Parameter]:
+        def make(variable: Any) -> Parameter:
+            if id(variable) not in self.parameters:
+                path = [scope_name(part) for part in variable.path.split("/")]
+                wish = "_".join(path[-2:])
+                layer = Parameter(
+                    variable.shape,
+                    variable.dtype,
+                    variable.trainable,
+                    name=names(wish, "_".join(path)),
+                    trainable=variable.trainable,
+                    dtype=variable.dtype,
+                )
+                self.parameters[id(variable)] = (variable, layer)
+            return self.parameters[id(variable)][1]
+
+        return make
+
+    # -- calls --------------------------------------------------------------------------
+
+    def call(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the equal of a layer as the layer was called; return what it returns."""
+        layer = call.target
+        twin = self.twin_of(layer)
+        first, rest = _arguments(layer, args, kwargs)
+        training = rest.pop("training", None)
+        if training is not None and not isinstance(training, Inherited):
+            rest["training"] = bool(training)
+        if is_network(layer):
+            rest = {k: v for k, v in rest.items() if k == "training"}
+        else:
+            first = self._masked(twin, call, first, rest)
+        results = twin(first, **rest)
+        before = [x for x in tf.nest.flatten(call.outputs) if tf.is_tensor(x)]
+        for old, new in zip(before, tf.nest.flatten(results), strict=True):
+            mask, implied = _mask(old), _mask(new)
+            if mask is not None and implied is not None:
+                self.masks.setdefault(mask.name, implied)
+        return results
+
+    def _masked(self, twin: Any, call: Call, first: Any, rest: dict[str, Any]) -> Any:
+        """Let the equal see the masks that the layer sees; return its first argument."""
+        given = {
+            k: rest.pop(k)
+            for k in list(rest)
+            if k == "mask" or (k.endswith("_mask") and k != "attention_mask")
+        }
+        sought = _arguments(call.target, call.args, call.kwargs)[1].get("mask")
+        before, now = tf.nest.flatten(sought), tf.nest.flatten(first)
+        implied = [_mask(x) for x in now]
+        if all(m is None for m in before):
+            if any(m is not None for m in implied):
+                return tf.nest.map_structure(_without_mask, first)
+            return first
+        same = len(before) == len(implied) and all(
+            (m is None and i is None) or (m is not None and self.masks.get(m.name) is i)
+            for m, i in zip(before, implied, strict=True)
+        )
+        if not same:
+            rest["mask"] = given["mask"]
+        return first
+
+
+def _mask(x: Any) -> Any:
+    return getattr(x, "_keras_mask", None)
+
+
+def _without_mask(x: Any) -> Any:
+    return x if _mask(x) is None else tf.identity(x)
+
+
+def _arguments(layer: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
+    """The first argument of a call, and the others by name, defaults left out."""
+    bound = layer._call_signature.bind(*args, **kwargs)
+    arguments = dict(bound.arguments)
+    extra = arguments.pop("kwargs", {})
+    first = next(iter(layer._call_signature.parameters))
+    value = arguments.pop(first)
+    rest = {
+        name: given
+        for name, given in arguments.items()
+        if given is not None and not _is_default(layer, name, given)
+    }
+    return value, {**rest, **{k: v for k, v in extra.items() if v is not None}}
+
+
+def _is_default(layer: Any, name: str, given: Any) -> bool:
+    default = layer._call_signature.parameters[name].default
+    return isinstance(given, (bool, int, float, str)) and name != "training" and given == default
+
+
+def _check_built(model: Any) -> None:
+    if not model.built:
+        problem = Problem(
+            model.name,
+            "is not built, and so has no weights yet",
+            "build the model first: model.build(input_shape), or call it on a batch",
+        )
+        raise UnsupportedModelError([problem], f"from_keras3: {model.name!r} cannot be converted")
+
+
+def warn_of(lost: list[str]) -> None:
+    for sentence in dict.fromkeys(lost):
+        warnings.warn(f"from_keras3: {sentence}", stacklevel=4)

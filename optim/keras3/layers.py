@@ -1,0 +1,108 @@
+"""Layers and functions that twins have where tf_keras has no equal.
+
+All are registered, so that a saved twin loads wherever `optim` has been imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optim._keras import keras, tf
+
+register = keras.utils.register_keras_serializable(package="optim")
+
+
+def run_operation(kind: str, inputs: list[Any], attributes: dict[str, Any]) -> Any:
+    """Run an operation of TensorFlow by its type.
+
+    Args:
+        kind: its type, as graphs have it: `MatMul`.
+        inputs: its arguments, in the order of its definition; a list for one that takes several.
+        attributes: its other arguments, by name.
+
+    Returns:
+        What it returns: a tensor, or several.
+    """
+    names = [argument.name for argument in _definition(kind).input_arg]
+    function = getattr(tf.raw_ops, kind)
+    return function(**dict(zip(names, inputs, strict=True)), **attributes)
+
+
+def _definition(kind: str) -> Any:
+    from tensorflow.python.framework import op_def_registry
+
+    return op_def_registry.get(kind)
+
+
+@register
+class Operation(keras.layers.Layer):  # type: ignore[misc]  # tf_keras is untyped
+    """One operation of TensorFlow for which there is no function that Keras can write to a file.
+
+    Args:
+        kind: type of the operation, as graphs have it.
+        attributes: its attributes by name, dtypes by their names.
+        constants: place of an argument -> its value, for those that are no tensors.
+        lists: number of tensors of each argument that takes several, by its place.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        attributes: dict[str, Any],
+        constants: dict[str, Any] | None = None,
+        lists: dict[str, int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.kind = kind
+        self.attributes = dict(attributes)
+        self.constants = dict(constants or {})
+        self.lists = dict(lists or {})
+
+    def call(self, inputs: Any) -> Any:
+        given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        arguments: list[Any] = []
+        for place, argument in enumerate(_definition(self.kind).input_arg):
+            if str(place) in self.constants:
+                value, dtype = self.constants[str(place)]
+                arguments.append(tf.constant(value, dtype))
+            elif argument.number_attr or argument.type_list_attr:
+                count = self.lists[str(place)]
+                arguments.append([given.pop(0) for _ in range(count)])
+            else:
+                arguments.append(given.pop(0))
+        attributes = {
+            name: tf.as_dtype(value[6:])
+            if isinstance(value, str) and value.startswith("dtype:")
+            else value
+            for name, value in self.attributes.items()
+        }
+        result = run_operation(self.kind, arguments, attributes)
+        return tuple(result) if isinstance(result, tuple) else result
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "attributes": self.attributes,
+            "constants": self.constants,
+            "lists": self.lists,
+        }
+
+
+@register
+def hard_sigmoid(x: Any) -> Any:
+    """`relu6(x + 3) / 6`, as in Keras 3; tf_keras' own has another slope."""
+    return tf.nn.relu6(x + 3.0) / 6.0
+
+
+@register
+def hard_silu(x: Any) -> Any:
+    """`x * relu6(x + 3) / 6`."""
+    return x * hard_sigmoid(x)
+
+
+@register
+def gelu_tanh(x: Any) -> Any:
+    """GELU, approximated by a hyperbolic tangent."""
+    return tf.nn.gelu(x, approximate=True)
