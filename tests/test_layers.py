@@ -40,6 +40,7 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
         ("environment",),
         ("baseline",),
         ("failures", "report"),
+        ("changes",),
         ("provenance",),
         ("benchmark.definition",),
         ("benchmark.report",),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.records import Record, replace_text
 
 if TYPE_CHECKING:
+    from harness.report.news import News
     from harness.report.overview import Explanations
 
 TITLE = "Keras applications × model optimization"
@@ -27,6 +28,7 @@ def write(
     *,
     title: str = TITLE,
     explanations: Explanations | None = None,
+    news: News | None = None,
 ) -> list[Path]:
     """Write ``matrix.csv``, ``index.html`` and ``summary.md`` into ``out_dir``.
 
@@ -35,6 +37,7 @@ def write(
       out_dir: created if it does not exist.
       title: the heading of page and summary.
       explanations: causes and remedies by label; the classifier's own by default.
+      news: what changed since an earlier run, if there is one to compare with.
 
     Returns:
       The files written.
@@ -49,7 +52,7 @@ def write(
         PAGE_NAME: page.html(
             records, title=title, explanations=known, pages=pages.beside(out_dir / PAGE_NAME)
         ),
-        SUMMARY_NAME: summary.markdown(records, title=title, explanations=known),
+        SUMMARY_NAME: summary.markdown(records, title=title, explanations=known, news=news),
     }
     out_dir.mkdir(parents=True, exist_ok=True)
     for name, content in written.items():
