@@ -38,7 +38,7 @@ NUMBERS: Mapping[str, Any] = {
 
 
 def one(name: str = "VGG16", **numbers: Any) -> Record:
-    found = record(name, "vgg16", "prune")
+    found = record(name, "prune", family="vgg16")
     return dataclasses.replace(found, metrics={**NUMBERS, **numbers})
 
 
