@@ -23,6 +23,7 @@ DISTRIBUTIONS: dict[str, str] = {
     "numpy": "numpy",
     "h5py": "h5py",
     "ai_edge_litert": "ai-edge-litert",
+    "ai_edge_quantizer": "ai-edge-quantizer",
 }
 
 #: What must agree before records of several machines may be joined into one run.

@@ -41,6 +41,7 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
         ("baseline",),
         ("failures", "report"),
         ("changes",),
+        ("history", "stacks"),
         ("provenance",),
         ("benchmark.definition",),
         ("benchmark.report",),

@@ -91,7 +91,7 @@ class CaseChange:
             found.add(REMOVED)
         else:
             found |= {STATUS} if self.before[0] != self.after[0] else set()
-            found |= {LABEL} if self.before[1:] != self.after[1:] and not _passes(self) else set()
+            found |= {LABEL} if self.kind is Expectation.CHANGED_LABEL else set()
         return tuple(word for word in WORDS if word in found)
 
     @property
@@ -118,10 +118,6 @@ class CaseChange:
 
 #: A new case with one of these has not failed.
 _NO_FAILURE = (Status.PASS.value, Status.SKIPPED.value)
-
-
-def _passes(change: CaseChange) -> bool:
-    return change.after is not None and change.after[0] == Status.PASS
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ def run(given: argparse.Namespace) -> Exit:
     from harness.runs.session import Session
     from harness.runs.settings import Settings
     from harness.runs.stamps import new_run_id
+    from harness.techniques.peers import interpreters
 
+    interpreters.name(given.peer_python)
     case = cases.parse(given.id, options.split([given.applications]))
     cases.check_stage(given.until)
     prepare.check_runtime(given.runtime)

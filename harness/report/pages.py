@@ -9,6 +9,7 @@ from pathlib import Path
 PAGES: Mapping[str, str] = {
     "index.html": "The matrix: which technique works on which application",
     "bench.html": "Training benchmark: what a technique costs in accuracy",
+    "history.html": "History: what changed night by night",
 }
 
 

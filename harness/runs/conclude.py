@@ -151,7 +151,8 @@ def publish(run: Iterable[Record], target: Path, sources: Iterable[Path] = ()) -
     """
     from harness import report
 
-    found = {record.case: record for record in run}
+    # What was skipped for want of a package says nothing, and takes no other record's place.
+    found = {record.case: record for record in run if record.status != Status.SKIPPED}
     try:
         others = [r for r in records.read(target).records if r.case not in found]
     except records.RecordError:

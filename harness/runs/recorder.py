@@ -21,7 +21,7 @@ from harness.records import Record
 from harness.runs.from_outcome import from_outcome
 from harness.runs.history import FileHistory, MemoryHistory
 from harness.runs.settings import Settings
-from harness.vocabulary import CONTROL, Status
+from harness.vocabulary import CONTROL, STAGES, Status
 
 
 class Recorder:
@@ -64,8 +64,19 @@ class Recorder:
         )
         return compared(classify.apply(record), self._baseline)
 
-    def blocked(self, case: Case) -> Outcome | None:
-        """Return the outcome of a case whose control is known to have failed in this run."""
+    def foregone(self, case: Case) -> Outcome | None:
+        """Return the outcome of a case that need not be run to know it.
+
+        What it works with is not installed; or its control is known to have failed in this run.
+        """
+        unavailable = getattr(case.technique, "unavailable", lambda: None)()
+        if unavailable:
+            failure = {"type": "NotInstalled", "message": unavailable}
+            stages = [{"name": STAGES[0], "status": str(Status.SKIPPED)}]
+            return Outcome(Status.SKIPPED, stages, {}, failure)
+        return self._blocked(case)
+
+    def _blocked(self, case: Case) -> Outcome | None:
         if case.technique.id == CONTROL:
             return None
         controls = self._history.of(case.control)

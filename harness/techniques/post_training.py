@@ -20,6 +20,7 @@ class PtqInt8(Ptq):
 
     id = "ptq-int8"
     title = 'optim.export(model, optimize="int8", representative_data=...)'
+    answers: tuple[str, ...] = ("ptq-tflite", "ptq-aeq")
     optimize = "int8"
     int8 = True
     parity: Mapping[str, float] = {"float": 15}
@@ -30,6 +31,7 @@ class PtqDynamic(Ptq):
 
     id = "ptq-dynamic"
     title = 'optim.export(model, optimize="dynamic")'
+    answers: tuple[str, ...] = ("ptq-aeq-dynamic",)
     optimize = "dynamic"
     parity: Mapping[str, float] = {"float": 20}
 

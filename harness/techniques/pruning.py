@@ -57,6 +57,7 @@ class Prune(ByOptim, Pruned):
 
     id = "prune"
     title = "optim.prune_low_magnitude(model, frequency=1)"
+    answers: tuple[str, ...] = ("prune-tfmot",)
     components = ("loading", "pruning", "sparsity")
 
     def transform(self, model: Any) -> Any:
