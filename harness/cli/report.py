@@ -27,12 +27,15 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> Exit:
-    from harness import report
+    from harness import records, report
+    from harness.provenance import lock, status
 
     found = of_matrix(given.results)
+    states = {name: one for folder in given.results for name, one in lock.read(folder).items()}
+    lapsed = status.why_lapsed(records.latest(found).values(), states)
     try:
         given.output.mkdir(parents=True, exist_ok=True)
-        report.write(found, given.output)
+        report.write(found, given.output, lapsed=lapsed)
     except OSError as error:
         raise UsageError(f"cannot write to {given.output}: {error.strerror}") from error
     print(f"{given.output / 'index.html'}")
