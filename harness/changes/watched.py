@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.records import Record
-from harness.report import metrics
+from harness.report import metrics, origins
 from harness.report.metrics import NOISY
 
 
@@ -139,8 +139,9 @@ WORDS: tuple[str, ...] = tuple(
     dict.fromkeys((STATUS, LABEL, *(one.word for one in WATCHED), NEW, REMOVED))
 )
 
-#: What records say of the machine.
-MACHINE = ("platform", "processor", "cores", "memory_gib")
+#: What records say of the machine: as `harness.report.origins` has it, but for the runtime, which
+#: is among what may change.
+MACHINE = tuple(name for name in origins.MACHINE if name != "ai_edge_litert")
 
 
 def machine(record: Record) -> Mapping[str, object]:

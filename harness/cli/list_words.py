@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from harness.cli.arguments import add_table
 from harness.runs import options
 from harness.vocabulary import STAGES, VARIANTS, Exit
+
+if TYPE_CHECKING:
+    from harness.techniques import Technique
 
 NAME = "list"
 SUMMARY = "show the cases a run would have"
@@ -24,7 +28,6 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> Exit:
-    from harness import techniques
     from harness.matrix import selection
     from harness.matrix.cases import Selection
 
@@ -42,7 +45,7 @@ def run(given: argparse.Namespace) -> Exit:
         else:
             rows = list(dict.fromkeys(a.family for a in chosen))
     elif given.what == "techniques":
-        rows = [f"{t.id:<14} {t.owner:<10} {t.title}" for t in techniques.select(words[1])]
+        rows = [f"{t.id:<15} {t.owner:<17} {t.title}" for t in _columns(words[1])]
     elif given.what == "variants":
         rows = [f"{name:<6} {meaning}" for name, meaning in VARIANTS.items()]
     elif given.what == "stages":
@@ -53,3 +56,10 @@ def run(given: argparse.Namespace) -> Exit:
         rows = [f"{e.name:<24} {e.cause}" for e in BY_NAME.values()]
     print("\n".join(rows))
     return Exit.AS_EXPECTED
+
+
+def _columns(words: tuple[str, ...]) -> tuple[Technique, ...]:
+    """Return the columns that words name; without any, also those that a run has on request."""
+    from harness import techniques
+
+    return techniques.select(words or techniques.registry())

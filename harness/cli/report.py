@@ -62,6 +62,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> Exit:
     from harness import records, report
     from harness.changes import compare, news
+    from harness.provenance import lock, status
 
     if given.exit_code != "none" and given.against is None:
         raise UsageError("--exit-code is about --against OLD, which is not given")
@@ -72,9 +73,11 @@ def run(given: argparse.Namespace) -> Exit:
         changes = compare.between(before, records.latest(found))
         told = news.news(changes, before.values())
         code = compare.exit_code(changes, given.exit_code)
+    states = {name: one for folder in given.results for name, one in lock.read(folder).items()}
+    lapsed = status.why_lapsed(records.latest(found).values(), states)
     try:
         given.output.mkdir(parents=True, exist_ok=True)
-        report.write(found, given.output, news=told)
+        report.write(found, given.output, lapsed=lapsed, news=told)
     except OSError as error:
         raise UsageError(f"cannot write to {given.output}: {error.strerror}") from error
     if told is not None:

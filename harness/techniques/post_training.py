@@ -11,6 +11,7 @@ class Ptq(Float):
     """Post-training quantization: the float model, quantized by the converter."""
 
     owner = "LiteRT"
+    group = "ours"  # the converter's arithmetic, by way of our export
     leaves_model = True
     stages = ("build", "export", "run", "parity")
 
