@@ -43,6 +43,7 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
         ("changes",),
         ("history", "stacks"),
         ("provenance",),
+        ("evidence",),
         ("benchmark.definition",),
         ("benchmark.report",),
         ("execution",),

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import techniques
+from harness.evidence.keep import keep
 from harness.execution import variables
 from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, keras_module
 from harness.stages import numerics, options_from, stage, up_to
@@ -162,6 +163,8 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     try:
         _go(bench, report)
     finally:
+        if request.get("keep"):
+            keep(bench, Path(request["keep"]))
         bench.model = None
         gc.collect()
         bench.foundation.settle()

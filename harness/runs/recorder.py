@@ -101,6 +101,7 @@ class Recorder:
             "until": self.settings.until,
             "options": asdict(self.settings.options),
             "threads": self.settings.threads,
+            **({"keep": str(self.settings.keep)} if self.settings.keep else {}),
         }
 
     def record(

@@ -74,6 +74,9 @@ class Prune(ByOptim, Pruned):
 class Prune2x4(Treated, Prune):
     """Two zeros in four weights: the pattern that sparse matrix units take."""
 
+    #: It gives up weights besides: no answer to one that does not.
+    answers: tuple[str, ...] = ()
+
     id = "prune-2x4"
     title = "optim.prune_low_magnitude(model, sparsity_m_by_n=(2, 4))"
     promise = Promise(m_by_n=(2, 4))
