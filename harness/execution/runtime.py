@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import techniques
+from harness.evidence.keep import keep
 from harness.execution import variables
 from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, keras_module
 from harness.stages import Stage, numerics, options_from, stage, up_to
@@ -183,6 +184,8 @@ def go_through(bench: Bench, report: Report, stage: Callable[[str], Stage] = sta
     try:
         _go(bench, report, stage)
     finally:
+        if request.get("keep"):
+            keep(bench, Path(request["keep"]))
         bench.model = None
         gc.collect()
         bench.foundation.settle()
