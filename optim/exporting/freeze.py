@@ -209,12 +209,12 @@ def _freeze_by_tensorflow(model: Any, io: Interface) -> tuple[Any, Any, list[Any
 
     specs = [tf.TensorSpec(s.shape, s.dtype, _op_name(s.name)) for s in io.specs]
 
-    def run(*feeds: Any) -> list[Any]:
+    def export(*feeds: Any) -> list[Any]:  # what layers know the graph by (`is_exported`)
         return _call(model, tf.nest.pack_sequence_as(io.structure, feeds))
 
     with unchanged(model):
         _in_full_precision(model)
-        traced = tf.function(run, autograph=False).get_concrete_function(*specs)
+        traced = tf.function(export, autograph=False).get_concrete_function(*specs)
     frozen, graph_def = convert_variables_to_constants_v2_as_graph(traced, lower_control_flow=False)
     inputs = [t for t in frozen.inputs if t.dtype != tf.resource]
     return frozen.graph, graph_def, inputs, list(frozen.outputs)
