@@ -18,6 +18,7 @@ from optim.clustering.api import uncluster
 from optim.clustering.wrapper import clustered_layers
 from optim.errors import UnsupportedModelError
 from optim.exporting import checks, passes
+from optim.exporting.agreement import check_agreement, float_kernels, planned
 from optim.exporting.convert import convert
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.exporting.trial import check_runs
@@ -102,13 +103,14 @@ def export(
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
     with settled(model):
-        known = passes.Known(tuple(kept_numbers(model)))
+        plan = planned(model) if qat_bits else {}
+        known = passes.Known(tuple(kept_numbers(model)), tuple(float_kernels(model, plan)))
         frozen = _freeze(model, pruned, clustered, mode.lowers, io)
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
         frozen = without_fake_quant(frozen)
-    content = convert(frozen, mode, io_dtype, feeds)
+    content = convert(frozen, mode, io_dtype, feeds, plan)
     file = unpack(content)
     for file_pass in passes.FILE_PASSES:
         file_pass(file, known)
@@ -120,6 +122,7 @@ def export(
     }
     annotate(file, io.input_names, frozen.output_names, facts)
     content = pack(file)
+    check_agreement(content, frozen.model_name, frozen.output_names, plan)
     check_runs(content, frozen.model_name)
     if target is not None:
         _write(target, content)

@@ -232,12 +232,12 @@ def _freeze_with_states(
 def _as_function(model: Any, io: Interface) -> Any:
     specs = [tf.TensorSpec(s.shape, s.dtype, _op_name(s.name)) for s in io.specs]
 
-    def run(*feeds: Any) -> list[Any]:
+    def export(*feeds: Any) -> list[Any]:  # what layers know the graph by (`is_exported`)
         return _call(model, tf.nest.pack_sequence_as(io.structure, feeds))
 
     with unchanged(model):
         _in_full_precision(model)
-        return tf.function(run, autograph=False).get_concrete_function(*specs)
+        return tf.function(export, autograph=False).get_concrete_function(*specs)
 
 
 def _freeze_by_tensorflow(model: Any, io: Interface) -> tuple[Any, Any, list[Any], list[Any]]:

@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from optim.exporting.file_passes import bias_scales, clustered_kernels
+from optim.exporting.file_passes import (
+    bias_scales,
+    clustered_kernels,
+    float_edges,
+    float_kernels,
+)
 from optim.exporting.graph_passes import dead_channels, transposed_bias
 from optim.litert import writer
 
@@ -22,9 +27,11 @@ class Known:
 
     Attributes:
         kernels: the numbers of those that keep few values, as training left them.
+        floats: the kernels of layers that are to be float in a quantized file.
     """
 
     kernels: Sequence[np.ndarray] = ()
+    floats: Sequence[np.ndarray] = ()
 
 
 GraphPass = Callable[[Any, Any], object]
@@ -39,6 +46,8 @@ GRAPH_PASSES: tuple[GraphPass, ...] = (
 )
 
 FILE_PASSES: tuple[FilePass, ...] = (
+    lambda file, known: float_edges.close(file),
+    lambda file, known: float_kernels.restore(file, known.floats),
     lambda file, known: writer.share_equal(file),
     # Before kernels change their steps: it goes by those that the converter had.
     lambda file, known: bias_scales.repair_equal(file),

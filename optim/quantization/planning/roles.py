@@ -139,6 +139,7 @@ BY_CLASS: dict[type, Assignment] = _table(
 _CONSTANT = Assignment(Role.SAME, "the same number everywhere: scale of what it meets")
 _NO_INT8 = _float("LiteRT has no int8 kernel for this function")
 _DIVISION = _float("divides by data, which int8 could turn into zero")
+_CLIPPED = _float("LiteRT's int8 kernel clips it at -15.94")
 _NO_KERNEL = _float("LiteRT has no kernel at all for this function")
 
 # What functions do, by public name; every one is free of side effects and randomness.
@@ -186,6 +187,7 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
         "one_hot linspace range eye",
     ),
     (_DIVISION, "math.truediv math.divide compat.v1.div realdiv math.divide_no_nan"),
+    (_CLIPPED, "nn.log_softmax"),
     (_NO_KERNEL, "math.erf math.erfc math.cumprod math.atan math.tan math.sinh math.cosh"),
 )
 BY_SYMBOL: dict[str, Assignment] = {
@@ -261,6 +263,11 @@ def assign(node: Node) -> Assignment:
         return _float(node.note)
     what = "with weights" if layer.weights else "without weights"
     return _float(f"no rule for a {type(layer).__name__} {what}")
+
+
+def is_idle(node: Node) -> bool:
+    """Whether the layer hands its input on unchanged in inference."""
+    return assign(node) is _IDENTITY
 
 
 def _linear(node: Node) -> Assignment:

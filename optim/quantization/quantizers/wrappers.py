@@ -24,6 +24,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware
 from optim._keras import keras, tf
 from optim.models.distribution import at_home
 from optim.quantization.building.signatures import told
+from optim.quantization.quantizers.keep_float import is_exported
 from optim.quantization.quantizers.quantizers import TensorQuantizeConfig, unpack
 
 # Ranges are float32 whatever the policy of the layer: TensorFlow's op takes no other.
@@ -176,7 +177,7 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
     def _kernel(self, weight: Any, quantizer: Any, training: Any, variables: Any) -> Any:
         """The quantized weight; for a file, its value at once if it is too large to be folded."""
         size = weight.shape.num_elements() * weight.dtype.size
-        if size <= FOLDED_BYTES or not _is_exported():
+        if size <= FOLDED_BYTES or not is_exported():
             return quantize(quantizer, _read(weight, self.layer), training, variables)
         with tf.init_scope():
             return quantize(quantizer, _read(weight, self.layer), False, variables)
@@ -238,11 +239,6 @@ def _is_foreign(quantizer: Any) -> bool:
     return quantizer is not None and type(quantizer).__module__.split(".")[0] not in _KNOWN
 
 
-def _is_exported() -> bool:
-    """Whether this is the graph that `optim.export` makes, whose variables become constants."""
-    return getattr(tf.compat.v1.get_default_graph(), "name", "") == "export"
-
-
 def _read(weight: Any, layer: Any) -> Any:
     return tf.cast(tf.convert_to_tensor(weight), layer.compute_dtype)
 
@@ -293,7 +289,8 @@ class ChainQuantizeLayer(QuantizeLayer):
     Args:
         quantizer: a `GridQuantizer`.
         length: number of tensors. Each passes by in a call of its own, with its `position`;
-            the last one's range gives the grid.
+            the last one's range gives the grid. A part of a tensor that `follows` gets the steps
+            of the whole, whose range it does not move.
     """
 
     def __init__(self, quantizer: Any, length: int, **kwargs: Any) -> None:
@@ -307,9 +304,11 @@ class ChainQuantizeLayer(QuantizeLayer):
             self.quantizer_vars = [{**one, **grid} for one in own]
         keras.layers.Layer.build(self, input_shape)
 
-    def call(self, inputs: Any, training: Any = None, position: int = -1) -> Any:
-        variables = self.quantizer_vars[position]
-        return quantize(self.quantizer, inputs, training_phase(training), variables)
+    def call(
+        self, inputs: Any, training: Any = None, position: int = -1, follows: bool = False
+    ) -> Any:
+        phase = False if follows else training_phase(training)
+        return quantize(self.quantizer, inputs, phase, self.quantizer_vars[position])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "length": self.length}
