@@ -31,6 +31,7 @@ from optim.quantization.building.builder import build
 from optim.quantization.calibration.uncalibrated import warn_if_uncalibrated
 from optim.quantization.lowering.driver import lower
 from optim.quantization.quantizers.preserving import kept_numbers, settled
+from optim.quantization.recurrent.placeholder import collecting
 
 _LARGE = 1 << 28  # bytes of weights
 
@@ -101,14 +102,14 @@ def export(
     checks.check_values(model, mode)
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
-    with settled(model):
-        known = passes.Known(tuple(kept_numbers(model)))
+    with settled(model), collecting() as recurrent:
+        known = passes.Known(tuple(kept_numbers(model)), recurrent)
         frozen = _freeze(model, pruned, clustered, mode.lowers, io)
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
         frozen = without_fake_quant(frozen)
-    content = convert(frozen, mode, io_dtype, feeds)
+    content = convert(frozen, mode, io_dtype, feeds, custom=bool(recurrent))
     file = unpack(content)
     for file_pass in passes.FILE_PASSES:
         file_pass(file, known)

@@ -21,7 +21,9 @@ from optim.litert.reader import read_subgraphs
 Feeds = Callable[[], Iterable[list[Any]]]
 
 
-def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> bytes:
+def convert(
+    frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None, custom: bool = False
+) -> bytes:
     """Convert a frozen graph.
 
     Args:
@@ -30,6 +32,7 @@ def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> b
         io_dtype: dtype of the floating-point inputs and outputs in the file.
         feeds: for modes that calibrate: a function that returns the samples, each a list
             of arrays in input order.
+        custom: whether there are operations in it that stand for others.
 
     Returns:
         The file.
@@ -41,6 +44,7 @@ def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> b
     converter.optimizations = [tf.lite.Optimize.DEFAULT] if mode.quantizes else []
     converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, name) for name in mode.ops]
     converter.target_spec.supported_types = [tf.as_dtype(t) for t in mode.types]
+    converter.allow_custom_ops = custom
     if feeds is not None:
         converter.representative_dataset = feeds
     if io_dtype != "float32":
