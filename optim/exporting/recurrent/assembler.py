@@ -39,6 +39,9 @@ class Tensor:
     dtype: str = "float32"
 
 
+_NOTHING = Tensor(-1, ())
+
+
 class Assembler:
     """Adds to a graph.
 
@@ -80,6 +83,11 @@ class Assembler:
         self.graph.tensors.append(made)
         return Tensor(len(self.graph.tensors) - 1, tuple(made.shape), grid, dtype)
 
+    def like(self, one: Tensor, shape: Sequence[int] | None = None, name: str = "") -> Tensor:
+        """Add a tensor of the type and the grid of one, perhaps of another graph."""
+        known = one.dtype if one.grid is None else ""
+        return self.tensor(one.shape if shape is None else shape, one.grid, known, name=name)
+
     def constant(
         self, values: np.ndarray, grid: Grid8 | None = None, steps: Any = None, axis: int = 0
     ) -> Tensor:
@@ -119,7 +127,7 @@ class Assembler:
         intermediates: Sequence[Tensor] = (),
         **values: Any,
     ) -> Tensor:
-        """Add an operation; return its first output.
+        """Add an operation; return its first output, if it has any.
 
         Args:
             name: of the operator.
@@ -141,7 +149,7 @@ class Assembler:
                 setattr(made.builtinOptions, key, value)
         self.graph.operators.insert(self.at, made)
         self.at += 1
-        return outputs[0]
+        return outputs[0] if outputs else _NOTHING
 
     def _opcode(self, name: str) -> int:
         s = schema()
@@ -163,14 +171,14 @@ class Assembler:
         """`x` in another shape; as it is, if it has that and need not be `into` a given one."""
         if into is None and tuple(shape) == x.shape:
             return x
-        into = self.tensor(shape, x.grid) if into is None else into
+        into = self.like(x, shape) if into is None else into
         return self.add(
             "RESHAPE", [x, self.integers(shape)], [into], "ReshapeOptions", newShape=list(shape)
         )
 
     def transpose(self, x: Tensor, order: Sequence[int]) -> Tensor:
         shape = [x.shape[axis] for axis in order]
-        made = self.tensor(shape, x.grid)
+        made = self.like(x, shape)
         return self.add("TRANSPOSE", [x, self.integers(order)], [made], "TransposeOptions")
 
     def quantize(self, x: Tensor, grid: Grid8) -> Tensor:

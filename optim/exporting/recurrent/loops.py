@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from optim.exporting.recurrent.assembler import Assembler, Tensor
+from optim.exporting.recurrent.variables import keep, kept_state
 from optim.exporting.recurrent.writing import Writing
 from optim.litert.flatbuffer import schema
 from optim.quantization.recurrent.written import Written
@@ -54,6 +55,7 @@ class _Loop:
         self.ends = ends
         self.batch, self.steps = ends.x.shape[:2]
         self.first = written.cells[0]
+        self.kept: list[Tensor] = []
 
     def write(self) -> None:
         main = self.main
@@ -66,6 +68,8 @@ class _Loop:
             output, states = self._masked(main, projected, states, mask, None)
         else:
             output, states = self._while(projected, states, mask, wanted)
+        for handle, state in zip(self.kept, states, strict=False):
+            keep(main, handle, state)
         self._finish(output, wanted, self.ends.outputs[0])
         for state, into in zip(states, self.ends.outputs[1:], strict=False):
             self._finish(state, False, into)
@@ -104,6 +108,12 @@ class _Loop:
                 grid = cell.grids[name]
                 if given:
                     found.append(main.reshape(main.quantize(given.pop(0), grid), shape))
+                    continue
+                if self.layer.stateful:
+                    variable = f"{self.layer.name}_{len(found)}"
+                    handle, value = kept_state(main, variable, shape, grid)
+                    self.kept.append(handle)
+                    found.append(value)
                     continue
                 dtype: Any = np.int8 if grid.bits == 8 else np.int16
                 found.append(main.constant(np.full(shape, grid.zero, dtype), grid))
@@ -167,7 +177,8 @@ class _Loop:
         backwards = bool(self.layer.go_backwards)
         place = main.integers((total - batch if backwards else 0) + np.arange(batch))
         variables = [place, *states]
-        zeroes = self.layer.zero_output_for_mask or self.ends.initial
+        layer = self.layer
+        zeroes = layer.zero_output_for_mask or self.ends.initial or layer.stateful
         own_last = mask is not None and bool(zeroes)
         output = states[-len(self.written.cells[-1].step.states)]
         assert output.grid is not None
@@ -252,7 +263,7 @@ class _Loop:
         body: Callable[[Assembler, list[Tensor]], list[Tensor]],
     ) -> list[Tensor]:
         numbers = [self._subgraph(variables, make) for make in (condition, body)]
-        results = [_like(self.main, one) for one in variables]
+        results = [self.main.like(one, name=self.layer.name) for one in variables]
         self.main.add(
             "WHILE",
             variables,
@@ -273,20 +284,14 @@ class _Loop:
         graph.name = f"{self.layer.name}_{make.__name__.strip('_')}".encode()
         self.main.file.subgraphs.append(graph)
         into = Assembler(self.main.file, graph)
-        given = [_like(into, one) for one in variables]
+        given = [into.like(one) for one in variables]
         graph.inputs = [one.number for one in given]
         graph.outputs = [one.number for one in make(into, given)]
         return len(self.main.file.subgraphs) - 1
 
 
-def _like(into: Assembler, one: Tensor) -> Tensor:
-    """A tensor of another graph with the shape, type and grid of one."""
-    known = one.dtype if one.grid is None else ""
-    return into.tensor(one.shape, one.grid, known)
-
-
 def _gather(into: Assembler, x: Tensor, place: Tensor) -> Tensor:
-    made = into.tensor((place.shape[0], *x.shape[1:]), x.grid, x.dtype if x.grid is None else "")
+    made = into.like(x, (place.shape[0], *x.shape[1:]))
     return into.add("GATHER", [x, place], [made], "GatherOptions", axis=0)
 
 
@@ -299,5 +304,5 @@ def _moved(into: Assembler, place: Tensor, by: Any) -> Tensor:
 def _chosen(into: Assembler, mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
     if len(new.shape) > len(mask.shape):
         mask = into.reshape(mask, (mask.shape[0], *[1] * (len(new.shape) - 1)))
-    made = into.tensor(new.shape, new.grid)
+    made = into.like(new)
     return into.add("SELECT_V2", [mask, new, old], [made], "SelectV2Options")

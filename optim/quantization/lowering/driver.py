@@ -60,7 +60,7 @@ def lower(graph: Graph) -> Graph:
         node = pending.pop()
         if node.skip or is_input(node) or not graph.alive(node):
             continue
-        if any(node.masks) and not recurrent.takes_masks(node):
+        if any(node.masks) and not recurrent.is_recurrent(node):
             continue
         added = _lower_node(graph, node)
         if not added and graph.alive(node):

@@ -7,6 +7,7 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.errors import ConfigError
+from optim.models.kernels import CONTAINERS
 from optim.quantization.recurrent.cells import fused_step, is_convolution, step_of
 from optim.quantization.recurrent.dropout import dropout_masks
 from optim.quantization.recurrent.loop import Sequences, run
@@ -190,6 +191,9 @@ class Recurrent(keras.layers.Layer):
             "cells": [pack(cell) for cell in self.cells],
             **{name: getattr(self, name) for name in names},
         }
+
+
+CONTAINERS[Recurrent] = lambda layer: [f"cells.{i}" for i in range(len(layer.cells))]
 
 
 class _Rounding:

@@ -142,7 +142,7 @@ def _add(graph: Graph, node: Node, way: _Way, sources: list[Any] | None = None) 
     """Append the `Recurrent` of one direction."""
     layer, cells = way.layer, way.cells
     calls = [n for n in graph.nodes if n.layer is node.layer]
-    plain = way.unused and not way.initial and not any(node.masks)
+    plain = way.unused and not (way.initial or any(node.masks) or layer.stateful)
     if len(calls) > 1:  # with one set of weights, and so in one form
         plain = plain and all(len(n.inputs) == 1 and len(n.outputs) == 1 for n in calls)
     fused = len(cells) == 1 and plain and bool(fused_step(cells[0]))
@@ -176,7 +176,7 @@ def _add(graph: Graph, node: Node, way: _Way, sources: list[Any] | None = None) 
     return added
 
 
-def takes_masks(node: Node) -> bool:
-    """Whether what a layer is lowered to goes by a mask as it does."""
+def is_recurrent(node: Node) -> bool:
+    """Whether the rules are for its layer. What that becomes goes by masks as it does."""
     classes = hierarchy(node.layer)
     return K.RNN in classes or K.Bidirectional in classes
