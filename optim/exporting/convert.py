@@ -27,7 +27,12 @@ Feeds = Callable[[], Iterable[list[Any]]]
 
 
 def convert(
-    frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None, plan: Planned | None = None
+    frozen: Frozen,
+    mode: Mode,
+    io_dtype: str,
+    feeds: Feeds | None,
+    plan: Planned | None = None,
+    custom: bool = False,
 ) -> bytes:
     """Convert a frozen graph.
 
@@ -38,6 +43,7 @@ def convert(
         feeds: for modes that calibrate: a function that returns the samples, each a list
             of arrays in input order.
         plan: which layers have to be float in a file of scheme "int16x8".
+        custom: whether there are operations in it that stand for others.
 
     Returns:
         The file.
@@ -49,6 +55,7 @@ def convert(
     converter.optimizations = [tf.lite.Optimize.DEFAULT] if mode.quantizes else []
     converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, name) for name in mode.ops]
     converter.target_spec.supported_types = [tf.as_dtype(t) for t in mode.types]
+    converter.allow_custom_ops = custom
     if feeds is not None:
         converter.representative_dataset = feeds
     if io_dtype != "float32":

@@ -5,8 +5,8 @@ A new pass is a function and a line here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from optim.exporting.file_passes import (
     float_kernels,
 )
 from optim.exporting.graph_passes import dead_channels, transposed_bias
+from optim.exporting.recurrent.file_pass import write_recurrent
 from optim.litert import writer
+from optim.quantization.recurrent.written import Written
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class Known:
     Attributes:
         kernels: the numbers of those that keep few values, as training left them.
         floats: the kernels of layers that are to be float in a quantized file.
+        recurrent: layers that operations of the file stand for, by the name of these.
     """
 
     kernels: Sequence[np.ndarray] = ()
     floats: Sequence[np.ndarray] = ()
+    recurrent: Mapping[str, Written] = field(default_factory=dict)
 
 
 GraphPass = Callable[[Any, Any], object]
@@ -53,5 +57,6 @@ FILE_PASSES: tuple[FilePass, ...] = (
     lambda file, known: bias_scales.repair_equal(file),
     lambda file, known: clustered_kernels.restore_steps(file, known.kernels),
     lambda file, known: bias_scales.settle(file),
+    lambda file, known: write_recurrent(file, known.recurrent),
     lambda file, known: writer.drop_unused(file),
 )

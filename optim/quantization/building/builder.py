@@ -158,7 +158,7 @@ class _Builder:
         config = entry.quantize_config()
         if self.graph.is_shared(node) and entry.config is None and not self._one_range(node):
             config = type(config)(entry.weights, entry.activation, None)
-        return QuantizeWrapper(layer, config)
+        return getattr(config, "wrapper", QuantizeWrapper)(layer, config)
 
     def _one_range(self, node: Node) -> bool:
         """Whether a shared layer quantizes its outputs itself, all with one range.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from optim._keras import check_model, keras
@@ -30,6 +31,7 @@ from optim.quantization.planning.requests import (
 from optim.quantization.planning.roles import DIVISIONS, DIVISOR, Assignment, Role, assign, is_idle
 from optim.quantization.planning.schemes import Scheme, get_scheme
 from optim.quantization.quantizers.preserving import PreservingQuantizer, check_preserve, kept
+from optim.quantization.recurrent.decisions import decide
 from optim.wrapping.kinds import check_unwrapped
 
 K = keras.layers
@@ -163,7 +165,10 @@ class _Planner:
                 return
         if entry.role is Role.TABLE:
             table = self.scheme.weight(())
-            entry.weights = {"embeddings": self._preserving(node, table, table) or table}
+            entry.weights = {"embeddings": self._preserving(node, 0, table, table) or table}
+        if entry.role is Role.RECURRENT:
+            joined = [i for i, v in enumerate(node.outputs) if self._joined(v, assignments)]
+            decide(entry, self.scheme, partial(self._preserving, node), joined)
         if entry.role is not Role.LINEAR:
             return
         kernel = linear_kernel(hierarchy(node.layer))
@@ -175,22 +180,23 @@ class _Planner:
         # Ranges per channel would make other numbers of the values in each channel.
         one_range, several = self.scheme.one_range(axes), self.scheme.folded_weight(axes)
         entry.weights = {
-            kernel.linear: self._preserving(node, one_range, several) or quantizer(axes)
+            kernel.linear: self._preserving(node, 0, one_range, several) or quantizer(axes)
         }
         if activation_name(node.layer.activation) in FIXED:
             entry.activation = self.scheme.activation()
 
-    def _preserving(self, node: Node, one_range: Any, several: Any) -> Any:
+    def _preserving(self, node: Node, place: int, one_range: Any, several: Any) -> Any:
         """A quantizer that keeps what there is to keep of a kernel; None for nothing.
 
         Args:
-            node: the layer, of which the kernel is the first weight.
+            node: the layer.
+            place: of the kernel among its weights.
             one_range: quantizer for a kernel of few values.
             several: quantizer for one of zeros only.
         """
         if not any(self.keeps):
             return None
-        found = kept(weights_of(node)[0], *self.keeps)
+        found = kept(weights_of(node)[place], *self.keeps)
         if not found:
             return None
         return PreservingQuantizer(
@@ -293,6 +299,8 @@ class _Planner:
         role = self.entries[node].role
         if role in (Role.FLOAT, Role.WEIGHT) or takes_indices(node, value):
             return False
+        if role is Role.RECURRENT and value is not node.inputs[0]:
+            return False  # a state, which the layer itself rounds
         if role is Role.SAME and not self.graph.is_output(node.output):
             return self._needs(node.output) or not node.output.uses
         return True

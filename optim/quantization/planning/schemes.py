@@ -105,7 +105,7 @@ _INT16_WRONG = (
     ),
     (
         "LiteRT has no int16 recurrent operation, and the file would not run",
-        "RNN Bidirectional ConvLSTM2D",
+        "RNN Bidirectional ConvLSTM2D Recurrent",
     ),
 )
 

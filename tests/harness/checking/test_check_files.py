@@ -54,7 +54,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return x
 
     evils = {
-        "two": small(keras, keras.layers.Lambda(lambda x: (open(trap, "w"), x)[1], name="evil")),
+        "two": small(
+            keras,
+            keras.layers.Lambda(lambda x: (os.close(os.open(trap, os.O_CREAT)), x)[1], name="evil"),
+        ),
         "three": small(keras3, keras3.layers.Lambda(lambda x: x + 1, name="evil")),
     }
     for name, model in (("two", two), ("three", three)):
