@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
+from optim.errors import ExportError, OptimError, Problem
 from optim.exporting import passes, states
 from optim.exporting.graph_passes.constants import producer, set_constant, value
 from optim.models.signature import Interface
@@ -142,8 +143,22 @@ def _in_full_precision(model: Any) -> None:
 def _call(model: Any, inputs: Any) -> list[Any]:
     # AutoGraph would rewrite the `call` of each layer that is not Keras' own.
     run = tf.autograph.experimental.do_not_convert(partial(model, training=False))
+    try:
+        outputs = tf.nest.flatten(run(inputs))
+    except (OptimError, MemoryError):
+        raise
+    except Exception as error:  # whatever the layers raise, sizes that do not fit among it
+        raise _refused(model, inputs, error) from error
     # The converter wants each output once and under a name of its own.
-    return [tf.identity(y, "Identity") for y in tf.nest.flatten(run(inputs))]
+    return [tf.identity(y, "Identity") for y in outputs]
+
+
+def _refused(model: Any, inputs: Any, error: Exception) -> ExportError:
+    shapes = ", ".join(str(tuple(x.shape)) for x in tf.nest.flatten(inputs))
+    said = " ".join(str(error).split())[:300]
+    remedy = "call it on such a batch to see why; give `input_shape` if it takes other sizes"
+    reason = f"raises {type(error).__name__} when it is called on {shapes}: {said}"
+    return ExportError([Problem(model.name, reason, remedy)])
 
 
 def _op_name(name: str) -> str:
