@@ -113,6 +113,23 @@ def test_a_function_returns_batches(
     assert [len(x) for x in found.arrays] == [7, 7]
 
 
+def test_a_fixed_batch_gets_whole_batches(keras: Any, tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    from optim.models.signature import declared_interface
+
+    inputs = keras.Input((3,), batch_size=4)
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    for count, left in ((10, 8), (32, 16)):
+        np.save(tmp_path / "x.npy", np.zeros((count, 3)))
+        given = asdict(words.data(str(tmp_path / "x.npy"), count=14))
+        found = data.read(given, declared_interface(model), model, 4)
+        assert len(found.arrays[0]) == left
+    np.save(tmp_path / "x.npy", np.zeros((3, 3)))
+    with pytest.raises(UsageError, match="takes 4 at once"):
+        data.read(given, declared_interface(model), model, 4)
+
+
 def test_without_data_inputs_are_made_up_that_the_model_takes(keras: Any) -> None:
     model = two_inputs(keras)
     found = read(model, count=50)

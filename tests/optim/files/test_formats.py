@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -132,6 +133,12 @@ def test_litert_and_weights_and_folders_are_no_models(files, tmp_path):
     ):
         with pytest.raises(optim.errors.ModelFileError, match=told):
             optim.load_model(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model.keras")
+    with pytest.raises(optim.errors.ModelFileError, match="neither a file nor a folder"):
+        optim.load_model(tmp_path / "model.keras")
 
 
 def test_detection_needs_no_tensorflow(files, in_python):
