@@ -47,17 +47,16 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
     return selection.named("nets_of_tests:Trained")
 
 
-@pytest.mark.parametrize(
-    ("module", "own"),
-    [
-        ("tf_keras.applications", False),
-        ("keras.applications", False),
-        ("mine.applications", True),
-        ("nets", True),
-    ],
-)
-def test_whose_an_application_is(module: str, own: bool) -> None:
-    assert Application("Net", "net", module, "Net", "").is_discovered is not own
+@pytest.mark.parametrize("module", ["mine/applications.py", "nets.py"])
+def test_what_is_named_by_its_module_is_a_users_own(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / module).parent.mkdir(exist_ok=True)
+    (tmp_path / module).write_text("def Net(): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    dotted = module.removesuffix(".py").replace("/", ".")
+    assert not selection.named(f"{dotted}:Net").is_discovered
+    assert all(one.is_discovered for one in selection.select(["MobileNet", "family:regnet"]))
 
 
 @pytest.mark.parametrize(
