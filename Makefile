@@ -11,8 +11,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
+# ai-edge-quantizer fixes the version of ai-edge-litert: with the newest releases it stays out.
+EXTRAS ?= $(if $(CONSTRAINTS),dev$(comma)peers,dev)
 ARGS ?=
 RUN := $(VENV)/bin/python
+comma := ,
 
 .DEFAULT_GOAL := help
 .PHONY: help venv matrix test lint format smoke speed constraints clean
@@ -25,7 +28,7 @@ $(VENV)/.done: pyproject.toml $(wildcard $(CONSTRAINTS))
 	  else "Python 3.10 to 3.13 is needed, this is %d.%d: make venv PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS),--upgrade) -e ".[dev]"
+	$(RUN) -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS),--upgrade) -e ".[$(EXTRAS)]"
 	@touch $@
 
 venv: $(VENV)/.done

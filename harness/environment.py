@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,6 +25,7 @@ DISTRIBUTIONS: dict[str, str] = {
     "numpy": "numpy",
     "h5py": "h5py",
     "ai_edge_litert": "ai-edge-litert",
+    "ai_edge_quantizer": "ai-edge-quantizer",
 }
 
 #: What must agree before records of several machines may be joined into one run.
@@ -44,10 +47,21 @@ def capture() -> dict[str, Any]:
     if keras_module() not in found:
         found[keras_module()] = distribution_version(keras_module())
     found["platform"] = f"{platform.system()}-{platform.machine()}"
+    found["processor"] = processor()
     found["cores"] = cores()
     found["memory_gib"] = round(psutil.virtual_memory().total / 2**30, 1)
     found["revision"] = _revision()
     return found
+
+
+def processor() -> str | None:
+    """Return the model of the processor, as its maker calls it; None where nothing tells."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or None
+    named = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", told, re.MULTILINE)
+    return " ".join(named[1].split()) if named else platform.processor() or None
 
 
 def cores() -> int:

@@ -31,6 +31,7 @@ from harness.pytest_plugin.verdict import Matrix, Source
 from harness.runs import sampling
 from harness.runs.options import MATRIX
 from harness.runs.session import Session
+from harness.techniques.peers import interpreters
 from harness.vocabulary import Exit, UsageError
 
 __all__ = ["MATRIX_FILE", "is_full", "selection"]
@@ -58,6 +59,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "matrix: a case of the compatibility matrix")
+    interpreters.name(config.option.peer_python)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -52,6 +52,9 @@ def classify(
     """
     if actual is None:
         return Expectation.REMOVED
+    if Status.SKIPPED in (actual[0], expected and expected[0]):
+        # What was not tried contradicts nothing.
+        return Expectation.EXPECTED
     if expected is None:
         return Expectation.NEW
     passed_before, passes = expected[0] == Status.PASS, actual[0] == Status.PASS

@@ -31,3 +31,14 @@ def add_published(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "results", nargs="?", type=Path, default=REPORTS, metavar="RESULTS", help=where
     )
+
+
+def add_exit_code(sub: argparse.ArgumentParser, *, default: str) -> None:
+    """Add what decides the exit code of a comparison with another run."""
+    sub.add_argument(
+        "--exit-code",
+        choices=("none", "status", "metrics"),
+        default=default,
+        help="what the comparison decides the exit code by: nothing, outcomes and labels, or "
+        "numbers beyond their noise as well (default: %(default)s)",
+    )

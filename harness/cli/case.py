@@ -20,6 +20,13 @@ def add_options(sub: argparse.ArgumentParser) -> None:
         "--applications", default="", metavar="MODULE:FUNCTION", help="where a case of one's own is"
     )
     sub.add_argument("--json", action="store_true", help="print the record as JSON")
+    sub.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="keep the LiteRT file, the float model's, and data for each layer that Model "
+        "Explorer overlays",
+    )
     add_table(sub, options.CASE)
 
 
@@ -33,7 +40,9 @@ def run(given: argparse.Namespace) -> Exit:
     from harness.runs.session import Session
     from harness.runs.settings import Settings
     from harness.runs.stamps import new_run_id
+    from harness.techniques.peers import interpreters
 
+    interpreters.name(given.peer_python)
     case = cases.parse(given.id, options.split([given.applications]))
     cases.check_stage(given.until)
     prepare.check_runtime(given.runtime)
@@ -45,6 +54,7 @@ def run(given: argparse.Namespace) -> Exit:
                 options=options.options_of(given),
                 limits=options.limits_of(given),
                 runtime=given.runtime,
+                keep=given.keep and given.keep.absolute(),
                 fresh=True,
                 run_id=new_run_id(),
                 # As many threads as the case gets when the matrix fills the machine.
@@ -56,4 +66,7 @@ def run(given: argparse.Namespace) -> Exit:
         finally:
             one.close()
     print(record.to_json() if given.json else progress.full_text(record))
+    if given.keep and not given.json:
+        kept = sorted(one.name for one in given.keep.glob("*")) if given.keep.is_dir() else []
+        print(f"  kept in {given.keep}: {', '.join(kept) or 'nothing, no file was made'}")
     return exit_code([record])

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.cli.arguments import add_table
+from harness.paths import REPORTS
 from harness.runs import options
-from harness.vocabulary import STAGES, VARIANTS, Exit
+from harness.vocabulary import STAGES, VARIANTS, Exit, UsageError
+
+if TYPE_CHECKING:
+    from harness.techniques import Technique
 
 NAME = "list"
 SUMMARY = "show the cases a run would have"
-MORE = "examples:\n  harness list --techniques prune\n  harness list --what techniques"
+MORE = (
+    "examples:\n"
+    "  harness list --techniques prune\n"
+    "  harness list --what techniques\n"
+    "  harness list --status --techniques qat-tfmot"
+)
 
 
 def add_options(sub: argparse.ArgumentParser) -> None:
@@ -21,10 +33,19 @@ def add_options(sub: argparse.ArgumentParser) -> None:
         default="cases",
         help="the words to list (default: %(default)s, the ids that `harness case` takes)",
     )
+    sub.add_argument(
+        "--status", action="store_true", help="show what is known of each case from the records"
+    )
+    sub.add_argument(
+        "--results",
+        type=Path,
+        default=REPORTS,
+        metavar="RESULTS",
+        help="the records that --status looks at (default: reports/ beside the harness package)",
+    )
 
 
 def run(given: argparse.Namespace) -> Exit:
-    from harness import techniques
     from harness.matrix import selection
     from harness.matrix.cases import Selection
 
@@ -33,8 +54,12 @@ def run(given: argparse.Namespace) -> Exit:
         options.split(given.techniques),
         options.split(given.variants),
     )
+    if given.status and given.what != "cases":
+        raise UsageError(f"--status is about cases, not {given.what}")
     if given.what == "cases":
         rows = [case.id for case in Selection(*words).cases()]
+        if given.status:
+            rows = _with_status(rows, given.results)
     elif given.what in ("applications", "families"):
         chosen = selection.select(words[0])
         if given.what == "applications":
@@ -42,7 +67,7 @@ def run(given: argparse.Namespace) -> Exit:
         else:
             rows = list(dict.fromkeys(a.family for a in chosen))
     elif given.what == "techniques":
-        rows = [f"{t.id:<14} {t.owner:<10} {t.title}" for t in techniques.select(words[1])]
+        rows = [f"{t.id:<15} {t.owner:<17} {t.title}" for t in _columns(words[1])]
     elif given.what == "variants":
         rows = [f"{name:<6} {meaning}" for name, meaning in VARIANTS.items()]
     elif given.what == "stages":
@@ -53,3 +78,32 @@ def run(given: argparse.Namespace) -> Exit:
         rows = [f"{e.name:<24} {e.cause}" for e in BY_NAME.values()]
     print("\n".join(rows))
     return Exit.AS_EXPECTED
+
+
+def _columns(words: tuple[str, ...]) -> tuple[Technique, ...]:
+    """Return the columns that words name; without any, also those that a run has on request."""
+    from harness import techniques
+
+    return techniques.select(words or techniques.registry())
+
+
+def _with_status(cases: Sequence[str], folder: Path) -> list[str]:
+    """Return cases with what is known of them: the outcome, what blocks, and when that was."""
+    from harness import records
+    from harness.runs.progress import outcome_text
+
+    try:
+        known = records.read(folder).latest()
+    except records.RecordError as error:
+        raise UsageError(str(error)) from error
+    width = max(map(len, cases), default=0)
+    rows = []
+    for case in cases:
+        record = known.get(case)
+        if record is None:
+            rows.append(f"{case:<{width}}  not known")
+            continue
+        blocker = f", {record.blocker}" if record.blocker else ""
+        date = str((record.reused or {}).get("date") or record.started)[:10]
+        rows.append(f"{case:<{width}}  {outcome_text(record)}{blocker}  {date}".rstrip())
+    return rows

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import techniques
+from harness.evidence.keep import keep
 from harness.execution import variables
 from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, keras_module
 from harness.stages import Stage, numerics, options_from, stage, up_to
@@ -159,7 +160,8 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
         foundation=foundation_of((group(request), "export" in stages), Path(request["shared"])),
         stages=stages,
     )
-    go_through(bench, report)
+    kept = Path(request["keep"]) if request.get("keep") else None
+    go_through(bench, report, kept=kept)
     return bench.metrics
 
 
@@ -172,17 +174,25 @@ def set_up(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def go_through(bench: Bench, report: Report, stage: Callable[[str], Stage] = stage) -> None:
+def go_through(
+    bench: Bench,
+    report: Report,
+    stage: Callable[[str], Stage] = stage,
+    kept: Path | None = None,
+) -> None:
     """Go through the stages of a case, and let go of what it worked with.
 
     Args:
       bench: with the case.
       report: told of each stage.
       stage: returns the function that runs one.
+      kept: folder for what the case leaves to be looked at.
     """
     try:
         _go(bench, report, stage)
     finally:
+        if kept is not None:
+            keep(bench, kept)
         bench.model = None
         gc.collect()
         bench.foundation.settle()

@@ -78,9 +78,13 @@ def classify(
     return Classification("unclassified", fingerprint(failure))
 
 
+#: Statuses of cases that say nothing of a failure of theirs.
+NOT_TRIED = (Status.BLOCKED, Status.SKIPPED)
+
+
 def apply(record: Record) -> Record:
     """Return ``record`` with its label, blocker and fingerprint computed anew."""
-    if record.failure is None or record.status == Status.BLOCKED:
+    if record.failure is None or record.status in NOT_TRIED:
         return record
     found = classify(
         record.failure,

@@ -409,6 +409,13 @@ LABELS: tuple[Label, ...] = (
         remedy="Look at the float case of the same row; this case says nothing of its technique.",
     ),
     Label(
+        "not-installed",
+        "not installed",
+        cause="What the column works with is not in this environment; nothing was tried.",
+        remedy="The message of the case says what to install: the extra `peers`, or an interpreter "
+        "of its own (docs/peers.md).",
+    ),
+    Label(
         "harness",
         "harness fault",
         cause="The harness itself failed; nothing is known of the case.",

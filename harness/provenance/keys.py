@@ -58,6 +58,7 @@ def key(
             "options": asdict(options),
             "libraries": libraries(),
             "numerics": numerics.effective(numerics.MATRIX),
+            **_depends(technique),
         }
     )
 
@@ -79,6 +80,12 @@ def libraries() -> dict[str, str]:
     """Return the versions of the libraries that decide an outcome."""
     names = ("tensorflow", keras_module(), "tensorflow-model-optimization", "ai-edge-litert")
     return {name: distribution_version(name) for name in names}
+
+
+def _depends(technique: Technique) -> dict[str, Any]:
+    """Return what a technique works with beyond the libraries of every case, if it says so."""
+    found: Mapping[str, Any] = getattr(technique, "depends", dict)()
+    return {"depends": dict(found)} if found else {}
 
 
 def _settings(technique: Technique) -> list[str]:

@@ -85,6 +85,15 @@ def lapsed(found: Iterable[Record], states: Mapping[str, State], code: Provenanc
     return gone
 
 
+def why_lapsed(
+    found: Iterable[Record], states: Mapping[str, State]
+) -> Mapping[str, tuple[str, ...]]:
+    """Return why records hold no more for the code as it is here, by case; those that hold not."""
+    from harness.provenance.codebase import here
+
+    return {one.record.case: one.because for one in lapsed(found, states, here())}
+
+
 def _changed(record: Record, case: Case, state: State | None, code: Provenance) -> list[str]:
     """Return the components that decide a case and are others now; and the technique if it is."""
     from harness.provenance.keys import ENDED_EARLY

@@ -130,8 +130,9 @@ class Record:
 
     @property
     def fails_anew(self) -> bool:
-        """Whether it does not pass, and the baseline said nothing of this case."""
-        return not self.passed and self.expectation in (None, Expectation.NEW.value)
+        """Whether it was tried and does not pass, and the baseline said nothing of this case."""
+        tried = self.status != Status.SKIPPED
+        return tried and not self.passed and self.expectation in (None, Expectation.NEW.value)
 
     @property
     def constructor(self) -> str:

@@ -5,13 +5,14 @@ Nothing here imports TensorFlow; pandas and Jinja2 are imported when a report is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.records import Record, replace_text
 
 if TYPE_CHECKING:
+    from harness.report.news import News
     from harness.report.overview import Explanations
 
 TITLE = "Keras applications × model optimization"
@@ -27,6 +28,8 @@ def write(
     *,
     title: str = TITLE,
     explanations: Explanations | None = None,
+    lapsed: Mapping[str, Sequence[str]] | None = None,
+    news: News | None = None,
 ) -> list[Path]:
     """Write ``matrix.csv``, ``index.html`` and ``summary.md`` into ``out_dir``.
 
@@ -35,6 +38,8 @@ def write(
       out_dir: created if it does not exist.
       title: the heading of page and summary.
       explanations: causes and remedies by label; the classifier's own by default.
+      lapsed: by case: why its record holds no more (``harness.provenance.status``).
+      news: what changed since an earlier run, if there is one to compare with.
 
     Returns:
       The files written.
@@ -47,9 +52,15 @@ def write(
     written = {
         CSV_NAME: tables.to_csv(tables.frame(records)),
         PAGE_NAME: page.html(
-            records, title=title, explanations=known, pages=pages.beside(out_dir / PAGE_NAME)
+            records,
+            title=title,
+            explanations=known,
+            pages=pages.beside(out_dir / PAGE_NAME),
+            files=pages.files(out_dir, CSV_NAME),
+            lapsed=lapsed,
+            news=news,
         ),
-        SUMMARY_NAME: summary.markdown(records, title=title, explanations=known),
+        SUMMARY_NAME: summary.markdown(records, title=title, explanations=known, news=news),
     }
     out_dir.mkdir(parents=True, exist_ok=True)
     for name, content in written.items():

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from harness.baseline.compare import MARKS, TITLES, Diff, counted, describe, transition
 from harness.report.text import code, md
 
+#: Lines that Markdown has of each kind of change.
+MOST = 100
+
 
 def headline(diff: Diff) -> str:
     """Count every kind of change in one line."""
@@ -54,7 +57,7 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def to_markdown(diff: Diff, *, most: int = 100) -> str:
+def to_markdown(diff: Diff, *, most: int = MOST) -> str:
     """Write a diff as Markdown, at most ``most`` lines per kind of change."""
     lines = [f"**{headline(diff)}**"]
     if diff.unselected:

@@ -14,6 +14,7 @@ from harness.vocabulary import CONTROL, STAGES, VARIANTS, Status
 #: Techniques a reader looks for side by side. Any other stands behind, by name.
 TECHNIQUES: tuple[str, ...] = (
     CONTROL, "qat-tfmot", "qat-annotate", "qat", "ptq-int8", "ptq-dynamic", "ptq-float16",
+    "ptq-tflite", "ptq-aeq", "ptq-aeq-dynamic", "ptq-mct",
     "prune-tfmot", "prune", "prune-2x4", "cluster-tfmot", "cluster", "pqat", "cqat", "pcqat",
 )  # fmt: skip
 
@@ -24,11 +25,25 @@ STATUSES: tuple[str, ...] = (
 )
 
 
+#: Between a technique and the stack that its column is of, where several are shown.
+STACK = "@"
+
+
 def ranked(found: Iterable[str], known: Sequence[str]) -> list[str]:
-    """The distinct words of ``found``: those of ``known`` in its order, then by name."""
-    distinct = set(found)
-    first = [word for word in known if word in distinct]
-    return first + sorted(distinct - set(first), key=natural)
+    """The distinct words of ``found``: those of ``known`` in its order, then by name.
+
+    A column of one stack stands beside that of the others, as these come in ``found``.
+    """
+    came = {word: i for i, word in enumerate(dict.fromkeys(found))}
+    place = {word: i for i, word in enumerate(known)}
+
+    def key(word: str) -> tuple[object, ...]:
+        name, _, stack = word.partition(STACK)
+        rank = place.get(name)
+        named = (len(known), natural(name)) if rank is None else (rank, ())
+        return (*named, came[word] if stack else -1)
+
+    return sorted(came, key=key)
 
 
 def techniques(records: Iterable[Record]) -> list[str]:

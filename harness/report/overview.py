@@ -54,6 +54,9 @@ GLYPHS: Mapping[str, str] = {
     Status.SKIPPED.value: "–",
 }
 
+#: ... and for a pass that is of little use (``harness.report.weak``).
+WEAK_GLYPH = "≈"
+
 #: Kinds of change that a reader should see, the gravest first.
 CHANGES: tuple[Expectation, ...] = tuple(MARKS)
 
@@ -177,7 +180,7 @@ def run(records: Iterable[Record]) -> Run:
 _FIRST = (
     "python", "tensorflow", "tf_keras", "tfmot", "tensorflow-model-optimization",
     "tensorflow_model_optimization", "numpy", "ai-edge-litert", "keras_module", "platform",
-    "cores", "memory", "git", "git_revision", "revision", "seed",
+    "processor", "cores", "memory", "git", "git_revision", "revision", "seed",
 )  # fmt: skip
 
 

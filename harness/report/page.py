@@ -8,8 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from importlib import resources
 from itertools import groupby
@@ -21,19 +20,23 @@ from markupsafe import Markup
 
 from harness.baseline.compare import MARKS, TITLES, counted, describe
 from harness.records import Record
-from harness.report import order, overview, tables, text
+from harness.report import cells, headings, metrics, order, overview, tables, text, weak
+from harness.report.news import News
 from harness.report.overview import Explanations
 from harness.report.payload import LIMITS, embedded, payload
 from harness.report.rendering import environment
-from harness.vocabulary import STAGES, Expectation, Status
+from harness.vocabulary import Expectation
 
 #: The page must stay easy to send and quick to open.
 MOST_BYTES = 2_000_000
 
 _STATIC = resources.files("harness.report") / "static"
+
+#: In the order in which they are joined: what a module uses stands before it.
 _SCRIPTS = (
-    "words.js", "quantities.js", "state.js", "filter.js", "table.js", "view.js", "detail.js",
-    "grid.js", "main.js",
+    "dom.js", "words.js", "formats.js", "quantities.js", "state.js", "tip.js", "theme.js",
+    "tokens.js", "filter.js", "suggest.js", "table.js", "sort.js", "view.js", "list.js",
+    "scatter.js", "chart.js", "detail.js", "application.js", "grid.js", "complete.js", "main.js",
 )  # fmt: skip
 
 
@@ -43,6 +46,9 @@ def html(
     title: str,
     explanations: Explanations,
     pages: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+    lapsed: Mapping[str, Sequence[str]] | None = None,
+    news: News | None = None,
 ) -> str:
     """Write the page for the latest record of each case.
 
@@ -51,12 +57,22 @@ def html(
       title: the heading.
       explanations: causes and remedies by label.
       pages: others to link to, by address: what they tell.
+      files: data and documents to link to, by address: what they are.
+      lapsed: by case: why its record holds no more.
+      news: what changed since an earlier run, or differs between stacks.
     """
     latest = order.cases(records)
-    view = {**_view(latest, title, explanations), "pages": pages or {}}
+    gone = {r.case: tuple(lapsed[r.case]) for r in latest if r.case in lapsed} if lapsed else {}
+    changed = news.words if news else {}
+    view = {
+        **_view(latest, title, explanations, gone, changed),
+        "pages": pages or {},
+        "files": files or {},
+    }
+    view["news"] = news
     template = _environment().get_template("index.html.j2")
     for limits in LIMITS:
-        data = Markup(embedded(payload(latest, explanations, limits)))
+        data = Markup(embedded(payload(latest, explanations, limits, gone, changed)))
         written = template.render(view, data=data)
         if len(written.encode("utf-8", "replace")) <= MOST_BYTES:
             break
@@ -67,21 +83,30 @@ def html(
 def _environment() -> Environment:
     found = environment("harness.report")
     found.filters |= {"duration": text.seconds, "moment": overview.moment}
+    found.filters |= {
+        "titled": lambda name: metrics.about(name).title,
+        "number_of": lambda value, name: metrics.written(name, value),
+    }
     found.globals |= {"counted": counted}
     return found
 
 
-def filter_link(shown: str | None = None, /, **tokens: str) -> str:
+def filter_link(**tokens: str) -> str:
     """The address, within the page, of a filter such as ``label:nested-model``.
 
     Args:
-      shown: where the page switches between variants, the one to switch to: ``all`` for all,
-        the empty string for the first. None leaves the switch as it is.
-      tokens: of the filter.
+      tokens: of the filter; the variant is written as it is, so that ``*`` means all of them.
     """
-    words = [f"{key}:{_quoted(value)}" for key, value in tokens.items() if value]
-    switch = "" if shown is None else f"&variant={quote_plus(shown)}"
-    return "#q=" + quote_plus(" ".join(words)) + switch
+    words = [
+        f"{key}:{value if key == 'variant' and value == ANY else _quoted(value)}"
+        for key, value in tokens.items()
+        if value
+    ]
+    return "#q=" + quote_plus(" ".join(words))
+
+
+#: The variant in a filter that means all of them.
+ANY = "*"
 
 
 def _quoted(value: str) -> str:
@@ -91,29 +116,29 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One case as the table shows it."""
-
-    index: int
-    status: str
-    glyph: str
-    text: str
-    blocker: str
-    mark: str
-    expectation: str
-    reused: bool
-    title: str
-
-
-def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[str, Any]:
+def _view(
+    latest: list[Record],
+    title: str,
+    explanations: Explanations,
+    lapsed: Mapping[str, Any],
+    changed: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
     table = tables.frame(latest)
     run = overview.run(latest)
     variants = order.variants(latest)
+    known = headings.headings(r.technique for r in latest)
+    every = {"variant": ANY} if len(variants) > 1 else {}
     columns = [
-        {**t, "index": i, "fails": t["passes"] < t["cases"], "link": _link_within(t, variants)}
-        for i, t in enumerate(_columns(tables.totals(table)))
+        {
+            **t,
+            "index": i,
+            "heading": known[t["technique"]],
+            "fails": t["passes"] < t["cases"],
+            "link": _link_within(t, variants),
+        }
+        for i, t in enumerate(_columns(tables.totals(table), list(known)))
     ]
+    marked = cells.Marked.of(run, len(lapsed), len(latest))
     script, style = _script(), _read("page.css")
     blockers = tables.blockers(table)
     return {
@@ -128,13 +153,27 @@ def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[
         ),
         "unjudged": int(table["expectation"].isna().sum()),
         "glyphs": overview.GLYPHS,
+        "weak_glyph": overview.WEAK_GLYPH,
         "marks": {str(kind): mark for kind, mark in MARKS.items()},
         "titles": {str(kind): title for kind, title in TITLES.items()},
         "columns": columns,
-        "techniques": order.techniques(latest),
+        "techniques": list(known),
+        "headings": known,
+        "groups": [
+            {"name": name, "tells": headings.TELLS[name], "columns": len(list(members))}
+            for name, members in groupby(columns, key=lambda c: c["heading"].group)
+        ],
         "variants": variants,
-        "link": partial(filter_link, "all" if len(variants) > 1 else None),
-        "families": _families(latest, columns),
+        "opening": headings.opening(variants),
+        "spoken": {name: headings.spoken(name, latest) for name in variants},
+        "shipped": headings.shipped(latest, variants),
+        "weak": sum(1 for r in latest if any(weak.reasons(r))),
+        "bounds": weak.BOUNDS,
+        "lapsed": len(lapsed),
+        "because": list(dict.fromkeys(why for reasons in lapsed.values() for why in reasons)),
+        "marked": marked,
+        "link": partial(filter_link, **every),
+        "families": cells.families(latest, columns, marked, lapsed, changed),
         "changes": _changes(latest),
         "blockers": blockers,
         "blocked_by": Counter(t for b in blockers for t in b["techniques"]),
@@ -148,76 +187,13 @@ def _view(latest: list[Record], title: str, explanations: Explanations) -> dict[
 
 def _link_within(column: Mapping[str, Any], variants: list[str]) -> Callable[..., str]:
     """How to link to cases of a column: its variant is the one that is shown then."""
-    variant = column["variant"]
-    shown = None if len(variants) < 2 else "" if variant == variants[0] else variant
-    return partial(filter_link, shown, technique=column["technique"])
+    within = {"variant": column["variant"]} if len(variants) > 1 else {}
+    return partial(filter_link, technique=column["technique"], **within)
 
 
-def _columns(totals: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _columns(totals: list[dict[str, Any]], techniques: list[str]) -> list[dict[str, Any]]:
     """Variants of one technique side by side, techniques in their order."""
-    first = {t["technique"]: i for i, t in reversed(list(enumerate(totals)))}
-    rank = {name: i for i, name in enumerate(order.ranked(first, order.TECHNIQUES))}
-    return sorted(totals, key=lambda t: rank[t["technique"]])
-
-
-def _families(latest: list[Record], columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    last_stage = max((r.until for r in latest), key=_stage_position, default="")
-    found = []
-    indexed = list(enumerate(latest))
-    for family, members in groupby(indexed, key=lambda pair: pair[1].family):
-        rows = []
-        in_family = list(members)
-        for application, cases in groupby(in_family, key=lambda pair: pair[1].application):
-            by_column = {(r.technique, r.variant): _cell(i, r, last_stage) for i, r in cases}
-            rows.append(
-                {
-                    "application": application,
-                    "cells": [by_column.get((c["technique"], c["variant"])) for c in columns],
-                }
-            )
-        sums = []
-        for column in columns:
-            here = [
-                r
-                for _, r in in_family
-                if (r.technique, r.variant) == (column["technique"], column["variant"])
-            ]
-            sums.append({"passes": sum(r.passed for r in here), "cases": len(here)})
-        found.append({"family": family, "rows": rows, "sums": sums})
-    return found
-
-
-def _stage_position(stage: str) -> int:
-    return STAGES.index(stage) if stage in STAGES else len(STAGES)
-
-
-def _cell(index: int, record: Record, last_stage: str) -> Cell:
-    shown = record.label or (
-        record.status if record.status in (Status.BLOCKED, Status.SKIPPED) else record.stage
-    )
-    if record.passed:
-        shown = "pass" if record.until == last_stage else f"pass to {record.stage}"
-    kind = record.expectation if record.unexpected else ""
-    said = [describe(record.outcome())]
-    if record.blocker:
-        said.append(f"{record.blocker_kind or 'blocker'} {record.blocker}")
-    if kind:
-        before = overview.expected_outcome(record)
-        said.append(f"{kind}, was {describe(before)}" if before else kind)
-    said += record.disagrees
-    if record.reused:
-        said.append(f"reused from {str(record.reused.get('date') or '')[:10]}")
-    return Cell(
-        index=index,
-        status=record.status,
-        glyph=overview.GLYPHS.get(record.status, "?"),
-        text=shown or record.status,
-        blocker=record.blocker or "",
-        mark=next((m for k, m in MARKS.items() if k.value == kind), ""),
-        expectation=kind or "",
-        reused=bool(record.reused),
-        title=text.line("; ".join(said)),
-    )
+    return sorted(totals, key=lambda t: techniques.index(t["technique"]))
 
 
 def _changes(latest: list[Record]) -> list[dict[str, Any]]:
@@ -245,5 +221,10 @@ def _read(name: str) -> str:
 
 @cache
 def _script() -> str:
-    parts = "\n".join(_read(name) for name in _SCRIPTS)
+    return bundled(_SCRIPTS)
+
+
+def bundled(names: Iterable[str], *more: str) -> str:
+    """Join modules of the page's folder, and other code behind them, into one script."""
+    parts = "\n".join([*(_read(name) for name in names), *more])
     return f'(() => {{\n"use strict";\n{parts}\n}})();\n'

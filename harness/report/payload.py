@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.baseline.compare import MARKS
 from harness.records import Record, iter_metrics
-from harness.report import metrics, order, overview, text
+from harness.report import headings, metrics, order, origins, overview, snippets, text, weak
 from harness.report.overview import Explanations
 
 
@@ -57,24 +57,63 @@ class Strings:
         return self._numbers[value]
 
 
+class Numbered(dict[Any, int]):
+    """Every distinct thing once, in the order of coming; it holds the number of each."""
+
+    def __call__(self, thing: Any) -> int:
+        return self.setdefault(thing, len(self))
+
+
+@dataclass
+class Tables:
+    """What the cases of a page refer to by number."""
+
+    strings: Strings
+    tracebacks: Numbered
+    environments: Numbered
+    origins: Numbered
+
+
 def payload(
-    latest: list[Record], explanations: Explanations, limits: Limits = LIMITS[0]
+    latest: list[Record],
+    explanations: Explanations,
+    limits: Limits = LIMITS[0],
+    lapsed: Mapping[str, Sequence[str]] | None = None,
+    changed: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """Everything the details show, in tables: texts, tracebacks, environments, cases."""
+    """Everything the details show, in tables: texts, tracebacks, environments, cases.
+
+    Args:
+      latest: the last record of each case.
+      explanations: causes and remedies by label.
+      limits: how much of a failure is shown.
+      lapsed: by case: why its record holds no more.
+      changed: by case: what of it is not what it was, in the words of the filter ``changed:``.
+    """
     strings = Strings()
     names = metrics.ordered(iter_metrics(latest))
-    tracebacks: dict[tuple[Any, ...], int] = {}
-    environments: dict[tuple[Any, ...], int] = {}
-    rows = [_fields(r, strings, names, tracebacks, environments, limits) for r in latest]
+    made = Tables(strings, Numbered(), Numbered(), Numbered())
+    rows = [_fields(r, made, names, limits, (lapsed or {}).get(r.case, ())) for r in latest]
+    variants = order.variants(latest)
     labels = {r.label for r in latest if r.label}
+    for record, row in zip(latest, rows, strict=True):
+        row["changed"] = list((changed or {}).get(record.case, ()))
     return {
         "fields": list(rows[0]) if rows else [],
         "cases": [list(row.values()) for row in rows],
         "metrics": names,
         "quantities": _quantities(latest, names),
         "groups": list(metrics.GROUPS),
-        "tracebacks": list(tracebacks),
-        "environments": list(environments),
+        "tracebacks": list(made.tracebacks),
+        "environments": list(made.environments),
+        "origins": [dataclasses.asdict(one) for one in made.origins],
+        "weak": [dataclasses.asdict(bound) for bound in weak.BOUNDS],
+        "techniques": [
+            {**dataclasses.asdict(one), "lines": snippets.template(one.id)}
+            for one in headings.headings(r.technique for r in latest).values()
+        ],
+        "variants": variants,
+        "opening": headings.opening(variants),
         "explanations": {
             label: {
                 "title": found.title,
@@ -87,6 +126,7 @@ def payload(
             if (found := explanations.get(label))
         },
         "glyphs": dict(overview.GLYPHS),
+        "weak_glyph": overview.WEAK_GLYPH,
         "statuses": list(order.STATUSES),
         "marks": {str(kind): mark for kind, mark in MARKS.items()},
         "strings": strings.all,
@@ -104,14 +144,10 @@ def _quantities(latest: list[Record], names: list[str]) -> list[dict[str, Any]]:
 
 
 def _fields(
-    record: Record,
-    strings: Strings,
-    names: list[str],
-    tracebacks: dict[tuple[Any, ...], int],
-    environments: dict[tuple[Any, ...], int],
-    limits: Limits,
+    record: Record, made: Tables, names: list[str], limits: Limits, lapsed: Sequence[str]
 ) -> dict[str, Any]:
     """One case; a number stands for the text of that number in the table of strings."""
+    strings = made.strings
     expected, reused = record.expected or {}, record.reused or {}
     environment = tuple(
         (strings(k), strings(v)) for k, v in overview.flat(record.environment).items()
@@ -142,14 +178,19 @@ def _fields(
         "cpu_seconds": _number(record.cpu_seconds),
         "peak_rss_bytes": record.peak_rss_bytes,
         "metrics": [_metric(record.metrics.get(m), strings) for m in names],
-        "failure": _failure(record, strings, tracebacks, limits),
+        "failure": _failure(record, strings, made.tracebacks, limits),
         "attempt": record.attempt,
         # The same line for every case but for its id: kept once.
         "repro": strings(record.repro.replace(record.case, "{case}")),
         "reused": [strings(reused.get("run_id")), strings(reused.get("date"))] if reused else None,
         "run_id": strings(record.run_id),
         "started": strings(record.started),
-        "environment": environments.setdefault(environment, len(environments)),
+        "environment": made.environments(environment),
+        "origin": made.origins(origins.of(record)),
+        "weak": [strings(one) for one in weak.reasons(record)],
+        "lapsed": [strings(one) for one in lapsed],
+        # The same for all techniques of an application: kept once.
+        "construction": strings(snippets.construction(record)),
     }  # fmt: skip
 
 
@@ -163,13 +204,15 @@ def _metric(value: Any, strings: Strings) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return float(f"{value:.6g}")
+    if isinstance(value, (list, tuple)):
+        return [strings("; ".join(text.line(str(one)) for one in value))]
     return [strings(text.line(str(value)))]
 
 
 def _failure(
     record: Record,
     strings: Strings,
-    tracebacks: dict[tuple[Any, ...], int],
+    tracebacks: Numbered,
     limits: Limits,
 ) -> dict[str, Any] | None:
     failure = record.failure
@@ -184,7 +227,7 @@ def _failure(
             [strings(c.get("type")), strings(_shortened(_message(c), limits.message))]
             for c in chain[:8]
         ],
-        "traceback": tracebacks.setdefault(frames, len(tracebacks)) if frames else None,
+        "traceback": tracebacks(frames) if frames else None,
         "signal": strings(failure.signal),
         "exit_code": failure.exit_code,
         # The end of the output is where it says why it died.

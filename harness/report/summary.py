@@ -8,7 +8,9 @@ from typing import Any
 from harness.baseline.compare import MARKS, TITLES, describe
 from harness.records import Record
 from harness.report import metrics, order, overview, tables, text
+from harness.report import news as told
 from harness.report.figures import Figure, figures
+from harness.report.news import News
 from harness.report.overview import Explanations
 from harness.report.text import code, md
 from harness.vocabulary import Expectation
@@ -20,8 +22,14 @@ MOST_BYTES = 1_000_000
 LENGTHS = (50, 20, 5, 1)
 
 
-def markdown(records: Iterable[Record], *, title: str, explanations: Explanations) -> str:
-    """Write the summary of ``records``."""
+def markdown(
+    records: Iterable[Record],
+    *,
+    title: str,
+    explanations: Explanations,
+    news: News | None = None,
+) -> str:
+    """Write the summary of ``records``, and what changed since an earlier run."""
     latest = order.cases(records)
     table = tables.frame(latest)
     totals, blockers = tables.totals(table), tables.blockers(table)
@@ -31,6 +39,7 @@ def markdown(records: Iterable[Record], *, title: str, explanations: Explanation
             f"# {md(title)}",
             "",
             f"**{md(overview.verdict(latest).text)}** {_facts(latest)}",
+            *(told.markdown(news, most) if news else ()),
             "",
             *_totals(totals, most),
             *_changes(latest, explanations, most),

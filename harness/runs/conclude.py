@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import records
 from harness.baseline.baselines import file_of
 from harness.paths import REPORTS, interpreter, shown
-from harness.provenance import lock, reference
+from harness.provenance import lock, reference, status
 from harness.records import Record
 from harness.runs import results_page
 from harness.runs.settings import ONLY_FAILED, RESUME, Settings
@@ -158,16 +158,18 @@ def publish(run: Iterable[Record], target: Path, sources: Iterable[Path] = ()) -
     """
     from harness import report
 
-    found = {record.case: record for record in run}
+    # What was skipped for want of a package says nothing, and takes no other record's place.
+    found = {record.case: record for record in run if record.status != Status.SKIPPED}
     try:
         others = [r for r in records.read(target).records if r.case not in found]
     except records.RecordError:
         others = []
     kept, lapsed = reference.known(others)
     whole = sorted([*found.values(), *kept], key=lambda r: r.case)
-    report.write(whole, target)
+    target.mkdir(parents=True, exist_ok=True)
     records.write(target / records.RESULTS_NAME, whole)
     lock.carry(whole, sources, target)
+    report.write(whole, target, lapsed=status.why_lapsed(whole, lock.read(target)))
     told = []
     if kept:
         of_them = f", {lapsed} of them have lapsed (`harness status` says why)" if lapsed else ""

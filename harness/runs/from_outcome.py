@@ -11,6 +11,9 @@ from harness.matrix.cases import Case
 from harness.records import Failure, Record, StageResult
 from harness.vocabulary import STAGES, Status
 
+#: Labels that are not of a failure: nothing was tried.
+GIVEN = {Status.BLOCKED: "control", Status.SKIPPED: "not-installed"}
+
 
 def from_outcome(case: Case, outcome: Outcome, **known: Any) -> Record:
     """Turn what became of an attempt into its record, with its label."""
@@ -45,6 +48,6 @@ def from_outcome(case: Case, outcome: Outcome, **known: Any) -> Record:
         cpu_seconds=round(outcome.cpu_seconds, 3),
         **known,
     )
-    if outcome.status is Status.BLOCKED:
-        return dataclasses.replace(record, label="control")
+    if outcome.status in GIVEN:
+        return dataclasses.replace(record, label=GIVEN[outcome.status])
     return classify.apply(record)

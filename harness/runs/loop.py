@@ -151,7 +151,7 @@ class Loop:
 
     def _block(self, case: Case) -> bool:
         """Note the record of a case whose control is known to have failed; whether it has."""
-        outcome = self._recorder.blocked(case)
+        outcome = self._recorder.foregone(case)
         if outcome is None:
             return False
         self._known.append((case, self._recorder.record(case, outcome, stamps.now())))

@@ -16,6 +16,7 @@ from harness.runs.sample import DEFAULT_BUDGET
 from harness.runs.settings import DEFAULT_RUNTIME
 from harness.stages.inputs.weights import WORDS as WEIGHTS
 from harness.stages.workbench import Options
+from harness.techniques.peers import interpreters
 from harness.vocabulary import STAGES, VARIANTS, nearest, unknown
 
 _SEEDS = 2**32  # as many as NumPy has
@@ -151,6 +152,14 @@ CASE: Mapping[str, Mapping[str, Any]] = {
         "default": Options().seed,
         "metavar": "N",
         "help": "of weights and images (default: %(default)d)",
+    },
+    "--peer-python": {
+        "action": "append",
+        "default": [],
+        "type": interpreters.read,
+        "metavar": "NAME=PATH",
+        "help": "the interpreter of a column that has an environment of its own, e.g. "
+        "mct=venv/bin/python (docs/peers.md)",
     },
     "--runtime": {
         "default": DEFAULT_RUNTIME,

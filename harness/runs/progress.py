@@ -19,6 +19,7 @@ from harness.vocabulary import Expectation, Status
 SIGNS: Mapping[str, tuple[str, str]] = {
     Status.PASS.value: ("ok", "green"),
     Status.BLOCKED.value: ("blocked", "yellow"),
+    Status.SKIPPED.value: ("skipped", "yellow"),
 }
 _FAILED = ("failed", "red")
 

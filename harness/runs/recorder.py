@@ -21,7 +21,7 @@ from harness.runs.from_outcome import from_outcome
 from harness.runs.history import FileHistory, MemoryHistory
 from harness.runs.settings import Settings
 from harness.stages.inputs.weights import settled
-from harness.vocabulary import CONTROL, Status
+from harness.vocabulary import CONTROL, STAGES, Status
 
 
 class Recorder:
@@ -65,8 +65,19 @@ class Recorder:
         )
         return self._baselines.mark(classify.apply(record))
 
-    def blocked(self, case: Case) -> Outcome | None:
-        """Return the outcome of a case whose control is known to have failed in this run."""
+    def foregone(self, case: Case) -> Outcome | None:
+        """Return the outcome of a case that need not be run to know it.
+
+        What it works with is not installed; or its control is known to have failed in this run.
+        """
+        unavailable = getattr(case.technique, "unavailable", lambda: None)()
+        if unavailable:
+            failure = {"type": "NotInstalled", "message": unavailable}
+            stages = [{"name": STAGES[0], "status": str(Status.SKIPPED)}]
+            return Outcome(Status.SKIPPED, stages, {}, failure)
+        return self._blocked(case)
+
+    def _blocked(self, case: Case) -> Outcome | None:
         if case.technique.id == CONTROL:
             return None
         controls = self._history.of(case.control)
@@ -87,6 +98,7 @@ class Recorder:
             "until": self.settings.until,
             "options": {**asdict(options), "weights": wanted},
             "threads": self.settings.threads,
+            **({"keep": str(self.settings.keep)} if self.settings.keep else {}),
         }
 
     def record(

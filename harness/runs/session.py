@@ -48,7 +48,7 @@ class Session:
         record = recorder.reused(case)
         if record is None:
             started = now()
-            outcome = recorder.blocked(case) or self._attempt(case)
+            outcome = recorder.foregone(case) or self._attempt(case)
             record = recorder.record(case, outcome, started)
         return recorder.append(record)
 

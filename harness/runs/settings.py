@@ -37,6 +37,7 @@ class Settings:
     expectations: Path = EXPECTATIONS
     reference: Path = REPORTS / records.RESULTS_NAME
     words: tuple[str, ...] = COMMAND
+    keep: Path | None = None  # where the files of the cases go, if they are kept
 
     @property
     def file(self) -> Path:

@@ -57,6 +57,11 @@ class Foundation:
         return bool(self._facts)
 
     @property
+    def sample_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of one sample for each input."""
+        return self._shape if isinstance(self._shape, list) else [self._shape]
+
+    @property
     def _weights(self) -> Path:
         return self.folder / "built.npy"
 

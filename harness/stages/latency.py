@@ -6,6 +6,7 @@ time: a block of inferences of one file and the block of the other that follows 
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -97,6 +98,11 @@ def figures(own: Runtime, base: Runtime | None, equal: bool, threads: int) -> Ma
     if other is not None:
         found |= {**_named("float_latency", other), "latency_ratio": ratio(mine, other)}
     return {**found, "latency_noisy": True} if doubtful else found
+
+
+def load() -> float:
+    """Return how many processes wanted a processor in the last minute, for each there is."""
+    return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
 
 
 def _named(name: str, times: Times) -> dict[str, float]:

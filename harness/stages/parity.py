@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from harness.stages import agreement
 from harness.stages.workbench import Bench, OutputsDifferError
 
 #: The references, and what a message calls them.
@@ -33,6 +34,8 @@ def run(bench: Bench) -> None:
     agreements = [r.top1 for r in rows if r.reference == "float" and r.top1 is not None]
     if agreements and len(bench.expected) == 1:
         metrics["top1_agreement"] = agreements[0]
+        metrics["top1_samples"] = bench.options.samples
+        metrics.update(agreement.measure(bench))
     for name, least in bench.technique.parity.items():
         if not reached[name] >= least:
             raise OutputsDifferError(

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from optim.litert import Runtime
     from optim.verification import Report
 
+#: So many of the float islands are named.
+NAMED_ISLANDS = 20
+
 #: Threads that files run on: with more, a latency is that of how they are shared.
 THREADS = 1
 
@@ -25,6 +28,8 @@ def run(bench: Bench) -> None:
     bench.metrics["int8_ops"] = report.int8_ops
     bench.metrics["int8_macs"] = report.int8_macs
     bench.metrics["float_islands"] = len(report.islands)
+    if report.islands:
+        bench.metrics["islands"] = [str(one) for one in report.islands[:NAMED_ISLANDS]]
     if report.flex or report.custom:
         names = ", ".join({**report.flex, **report.custom})
         raise FlexOpError(f"the file needs operations that LiteRT does not have: {names}")
@@ -61,6 +66,7 @@ def time(bench: Bench, runtime: Runtime, done: list[tuple[str, str]]) -> None:
     for fed in (runtime, base):
         if fed is not None:
             fed.run(one)
+    bench.metrics["latency_load"] = latency.load()
     bench.metrics.update(latency.figures(runtime, base, equal, THREADS))
 
 

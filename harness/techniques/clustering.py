@@ -70,6 +70,7 @@ class Cluster(ByOptim, Clustered):
 
     id = "cluster"
     title = "optim.cluster_weights(model, 16)"
+    answers: tuple[str, ...] = ("cluster-tfmot",)
     components = ("clustering", "loading", "sparsity")
 
     def transform(self, model: Any) -> Any:

@@ -13,6 +13,9 @@ from harness.techniques.treated import Treated
 class Preserved(Treated, Qat):
     """What they share: the kernels are made small at once, and then trained in int8."""
 
+    #: It gives up weights besides: no answer to one that does not.
+    answers: tuple[str, ...] = ()
+
     int8 = True
     parity: Mapping[str, float] = {"simulation": 20}
     components = ("calibration", "clustering", "loading", "pruning", "quantization", "sparsity")

@@ -29,6 +29,9 @@ class Float:
     #: Then cases of several techniques may share it.
     leaves_model = False
 
+    #: Ids of the techniques whose failures it is an answer to.
+    answers: tuple[str, ...] = ()
+
     #: How `optim.export` quantizes a float model after training; None: not at all.
     optimize: str | None = None
 

@@ -11,6 +11,7 @@ class Ptq(Float):
     """Post-training quantization: the float model, quantized by the converter."""
 
     owner = "LiteRT"
+    group = "ours"  # the converter's arithmetic, by way of our export
     leaves_model = True
     stages = ("build", "export", "run", "parity")
 
@@ -20,6 +21,7 @@ class PtqInt8(Ptq):
 
     id = "ptq-int8"
     title = 'optim.export(model, optimize="int8", representative_data=...)'
+    answers: tuple[str, ...] = ("ptq-tflite", "ptq-aeq")
     optimize = "int8"
     int8 = True
     parity: Mapping[str, float] = {"float": 15}
@@ -30,6 +32,7 @@ class PtqDynamic(Ptq):
 
     id = "ptq-dynamic"
     title = 'optim.export(model, optimize="dynamic")'
+    answers: tuple[str, ...] = ("ptq-aeq-dynamic",)
     optimize = "dynamic"
     parity: Mapping[str, float] = {"float": 20}
 

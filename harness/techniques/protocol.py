@@ -26,6 +26,15 @@ class Technique(Protocol):
         model exported) and the ``float`` model.
       state: parts of the names of variables that keep what training made of them; all
         others are exported with the values from before it.
+
+    These may be left out:
+
+    - ``unavailable()``: why it cannot run here and what to do, in a sentence, or None. Its cases
+      are skipped then.
+    - ``depends()``: versions of what it works with beyond the libraries of every case; part of
+      the keys of its records.
+    - ``on_request``: whether a run has it only where it is named.
+    - ``answers``: ids of the techniques whose failures it is an answer to.
     """
 
     id: str

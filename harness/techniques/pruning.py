@@ -57,6 +57,7 @@ class Prune(ByOptim, Pruned):
 
     id = "prune"
     title = "optim.prune_low_magnitude(model, frequency=1)"
+    answers: tuple[str, ...] = ("prune-tfmot",)
     components = ("loading", "pruning", "sparsity")
 
     def transform(self, model: Any) -> Any:
@@ -72,6 +73,9 @@ class Prune(ByOptim, Pruned):
 
 class Prune2x4(Treated, Prune):
     """Two zeros in four weights: the pattern that sparse matrix units take."""
+
+    #: It gives up weights besides: no answer to one that does not.
+    answers: tuple[str, ...] = ()
 
     id = "prune-2x4"
     title = "optim.prune_low_magnitude(model, sparsity_m_by_n=(2, 4))"

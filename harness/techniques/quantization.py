@@ -64,6 +64,7 @@ class Qat(ByOptim, Quantized):
 
     id = "qat"
     title = "optim.quantize_model(model)"
+    answers: tuple[str, ...] = ("qat-tfmot", "qat-annotate")
     int8 = True
     components: tuple[str, ...] = ("calibration", "loading", "quantization")
 

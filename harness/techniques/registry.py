@@ -57,13 +57,14 @@ def _load_plugins() -> None:
 
 
 def select(ids: Iterable[str] = ()) -> tuple[Technique, ...]:
-    """Return the techniques that ``ids`` name; all of them for none.
+    """Return the techniques that ``ids`` name; for none all, but for those only on request.
 
     Raises:
       UsageError: an id is unknown; the message names the nearest.
     """
     known = registry()
-    ids = list(dict.fromkeys(ids)) or list(known)
+    usual = [t.id for t in known.values() if not getattr(t, "on_request", False)]
+    ids = list(dict.fromkeys(ids)) or usual
     for one in ids:
         if one not in known:
             raise unknown("technique", one, known)

@@ -12,6 +12,7 @@ from optim._keras import tf
 from optim.debugging.rows import Row
 from optim.debugging.watching import Control
 from optim.graph.graph import Node, Value, is_input
+from optim.models.states import kept_states
 
 
 @dataclass
@@ -54,4 +55,5 @@ def _call(node: Node, pick: Callable[[Value], Any]) -> list[Any]:
     kwargs = tf.nest.map_structure(swap, node.kwargs)
     if node.layer._expects_training_arg and kwargs.get("training") is None:
         kwargs["training"] = False
-    return list(tf.nest.flatten(node.layer(*args, **kwargs)))
+    with kept_states(node.layer):  # every call begins where the model is
+        return list(tf.nest.flatten(node.layer(*args, **kwargs)))

@@ -18,8 +18,11 @@ from optim.clustering.api import uncluster
 from optim.clustering.wrapper import clustered_layers
 from optim.errors import UnsupportedModelError
 from optim.exporting import checks, passes
-from optim.exporting.convert import convert
+from optim.exporting.agreement import check_agreement, float_kernels, planned
+from optim.exporting.convert import Feeds, convert
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
+from optim.exporting.modes import PTQ, QAT, Mode
+from optim.exporting.recurrent.post_training import quantized
 from optim.exporting.trial import check_runs
 from optim.graph.reader import read
 from optim.litert.metadata import annotate
@@ -31,6 +34,8 @@ from optim.quantization.building.builder import build
 from optim.quantization.calibration.uncalibrated import warn_if_uncalibrated
 from optim.quantization.lowering.driver import lower
 from optim.quantization.quantizers.preserving import kept_numbers, settled
+from optim.quantization.recurrent.placeholder import collecting
+from optim.quantization.recurrent.rules import is_recurrent
 
 _LARGE = 1 << 28  # bytes of weights
 
@@ -99,16 +104,22 @@ def export(
     feeds = checks.check_data(representative_data, io, mode)
 
     checks.check_values(model, mode)
+    model, made = _with_recurrent(model, mode, feeds)
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
-    with settled(model):
-        known = passes.Known(tuple(kept_numbers(model)))
-        frozen = _freeze(model, pruned, clustered, mode.lowers, io)
+    with settled(model), collecting() as recurrent:
+        plan = planned(model) if qat_bits else {}
+        known = passes.Known(
+            tuple(kept_numbers(model)), tuple(float_kernels(model, plan)), recurrent
+        )
+        wrapped = (pruned, clustered) if made is mode else (False, False)
+        frozen = _freeze(model, *wrapped, made.lowers, io)
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
         frozen = without_fake_quant(frozen)
-    content = convert(frozen, mode, io_dtype, feeds)
+    feeds = feeds if made.calibrates else None
+    content = convert(frozen, made, io_dtype, feeds, plan, custom=bool(recurrent))
     file = unpack(content)
     for file_pass in passes.FILE_PASSES:
         file_pass(file, known)
@@ -120,10 +131,21 @@ def export(
     }
     annotate(file, io.input_names, frozen.output_names, facts)
     content = pack(file)
+    check_agreement(content, frozen.model_name, frozen.output_names, plan)
     check_runs(content, frozen.model_name)
     if target is not None:
         _write(target, content)
     return content
+
+
+def _with_recurrent(model: Any, mode: Mode, feeds: Feeds | None) -> tuple[Any, Mode]:
+    """A model with recurrent layers, calibrated, as the converter cannot; and how to go on."""
+    if mode is not PTQ["int8"] or feeds is None:
+        return model, mode
+    plain = uncluster(model) if clustered_layers(model) else model
+    plain = unprune(plain) if pruned_layers(plain) else plain
+    made = quantized(plain, feeds())
+    return (model, mode) if made is None else (made, QAT["int8"])
 
 
 def _freeze(model: Any, pruned: bool, clustered: bool, lowers: bool, io: Interface) -> Frozen:
@@ -150,7 +172,11 @@ def _activation_bits(model: Any) -> int:
 def _lowered(model: Any) -> Any:
     """The same model of layers that LiteRT runs as single int8 operations, where possible."""
     try:
-        return build(lower(read(model)))
+        graph = read(model)
+        for node in graph.nodes:
+            if is_recurrent(node):  # the converter has forms of its own for these
+                node.skip = "the converter's own"
+        return build(lower(graph))
     except UnsupportedModelError:  # no graph to read; the converter takes any model
         return model
 

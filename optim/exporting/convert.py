@@ -6,22 +6,34 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from optim import litert
 from optim._keras import tf
 from optim.errors import ExportError, OptimError, Problem
+from optim.exporting import states
+from optim.exporting.agreement import Planned, is_float
 from optim.exporting.converter_errors import explain
+from optim.exporting.file_passes import float_layers
 from optim.exporting.freeze import Frozen
 from optim.exporting.modes import Mode
 from optim.litert.layer_names import layer_of
 from optim.litert.operators import operator
 from optim.litert.reader import read_subgraphs
+from optim.litert.writer import pack, unpack
 
 Feeds = Callable[[], Iterable[list[Any]]]
 
 
-def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> bytes:
+def convert(
+    frozen: Frozen,
+    mode: Mode,
+    io_dtype: str,
+    feeds: Feeds | None,
+    plan: Planned | None = None,
+    custom: bool = False,
+) -> bytes:
     """Convert a frozen graph.
 
     Args:
@@ -30,6 +42,8 @@ def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> b
         io_dtype: dtype of the floating-point inputs and outputs in the file.
         feeds: for modes that calibrate: a function that returns the samples, each a list
             of arrays in input order.
+        plan: which layers have to be float in a file of scheme "int16x8".
+        custom: whether there are operations in it that stand for others.
 
     Returns:
         The file.
@@ -41,6 +55,7 @@ def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> b
     converter.optimizations = [tf.lite.Optimize.DEFAULT] if mode.quantizes else []
     converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, name) for name in mode.ops]
     converter.target_spec.supported_types = [tf.as_dtype(t) for t in mode.types]
+    converter.allow_custom_ops = custom
     if feeds is not None:
         converter.representative_dataset = feeds
     if io_dtype != "float32":
@@ -53,6 +68,11 @@ def convert(frozen: Frozen, mode: Mode, io_dtype: str, feeds: Feeds | None) -> b
         raise
     except Exception as error:  # ConverterError and RuntimeError, from several modules
         raise explain(error, frozen.model_name) from error
+    if converter.unquantized is not None and plan and any(plan.values()):
+        file, original = unpack(content), unpack(converter.unquantized)
+        meant = partial(is_float, model_name=frozen.model_name, plan=plan)
+        if float_layers.restore(file, original, frozen.output_names, meant):
+            content = pack(file)
     if mode.scheme == "int16x8":
         _check_int16(content, frozen)
     return content
@@ -63,10 +83,15 @@ def _converter_class() -> Any:
 
     class Converter(tf.lite.TFLiteConverter):  # type: ignore[misc, name-defined]
         def __init__(self, frozen: Frozen) -> None:
-            super().__init__([frozen], _NoDebugInfo())
+            functions, owner = [frozen], _NoDebugInfo()
+            if frozen.states is not None:
+                functions, owner = states.as_module(frozen)
+            super().__init__(functions, owner)
             self._frozen = frozen
             self._loops = frozen.loops
-            self.experimental_lower_to_saved_model = False
+            # Variables get to the file by way of a SavedModel alone.
+            self.experimental_lower_to_saved_model = frozen.states is not None
+            self.unquantized: bytes | None = None
             self.exclude_conversion_metadata = True  # ours says more
 
         def _freeze_concrete_function(self) -> tuple[Any, list[Any], list[Any], Any]:
@@ -83,6 +108,7 @@ def _converter_class() -> Any:
 
         def _quantize(self, result: bytes, *args: Any, **kwargs: Any) -> bytes:
             _check_loops(result, self._frozen, self._loops)
+            self.unquantized = result
             return bytes(super()._quantize(result, *args, **kwargs))
 
     return Converter

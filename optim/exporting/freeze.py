@@ -7,7 +7,7 @@ variable becomes a constant, and the converter does the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
-from optim.exporting import passes
+from optim.exporting import passes, states
 from optim.exporting.graph_passes.constants import producer, set_constant, value
 from optim.models.signature import Interface
 
@@ -35,6 +35,7 @@ class Frozen:
         inputs, outputs: tensors of the graph, flat.
         output_names: name of each output.
         model_name: name of the model, the outermost scope of the names in the graph.
+        states: what the model assigns as it runs; None if it assigns nothing.
     """
 
     graph: Any
@@ -43,6 +44,7 @@ class Frozen:
     outputs: list[Any]
     output_names: tuple[str, ...]
     model_name: str
+    states: states.States | None = None
 
     def handed_over(self) -> Serialized:
         """Return the graph for someone who serializes it once, and goes on to hold it.
@@ -97,17 +99,21 @@ def freeze(model: Any, io: Interface) -> Frozen:
         io: what to call it with.
     """
     graph, inputs, outputs = _trace(model, io)
-    graph_def = _with_constants(graph)
-    if graph_def is None:  # a loop, a table, a function: something keeps the variable itself
-        graph, graph_def, inputs, outputs = _freeze_by_tensorflow(model, io)
+    kept = None
+    if states.assigned(graph):
+        graph, graph_def, inputs, outputs, kept = _freeze_with_states(model, io)
     else:
-        _release(graph)
+        graph_def = _with_constants(graph)
+        if graph_def is None:  # a loop, a table, a function: something keeps the variable itself
+            graph, graph_def, inputs, outputs = _freeze_by_tensorflow(model, io)
+        else:
+            _release(graph)
     for graph_pass in passes.GRAPH_PASSES:
         graph_pass(graph, graph_def)
     names = io.output_names
     if len(names) != len(outputs):
         names = tuple("output" if len(outputs) == 1 else f"output_{i}" for i in range(len(outputs)))
-    return Frozen(graph, graph_def, inputs, outputs, names, model.name)
+    return Frozen(graph, graph_def, inputs, outputs, names, model.name, kept)
 
 
 def _trace(model: Any, io: Interface) -> tuple[Any, list[Any], list[Any]]:
@@ -146,9 +152,16 @@ def _op_name(name: str) -> str:
     return allowed if allowed[:1].isalnum() else f"input_{allowed}"
 
 
-def _with_constants(graph: Any) -> Any:
-    """The graph with a constant for each read of a variable; None if reads are not all."""
-    captured = {inner.op.name: outer for outer, inner in graph.captures}
+def _with_constants(graph: Any, kept: Collection[str] = ()) -> Any:
+    """The graph with a constant for each read of a variable; None if reads are not all.
+
+    Args:
+        graph: with the variables as captured inputs.
+        kept: names of captured inputs that stay as they are.
+    """
+    captured = {
+        inner.op.name: outer for outer, inner in graph.captures if inner.op.name not in kept
+    }
     source = graph.as_graph_def()
     frozen = tf.compat.v1.GraphDef(versions=source.versions, library=source.library)
     for node in source.node:
@@ -202,19 +215,37 @@ def _add_constant(graph_def: Any, name: str, content: np.ndarray) -> None:
     set_constant(graph_def.node.add(name=name), content)
 
 
+def _freeze_with_states(
+    model: Any, io: Interface
+) -> tuple[Any, Any, list[Any], list[Any], states.States]:
+    """Freeze what is only read; an assignment has to keep its place between the reads."""
+    traced = _as_function(model, io)
+    graph = traced.graph
+    inputs, outputs = list(traced.inputs[: len(io.specs)]), list(graph.outputs)
+    names = states.assigned(graph)
+    graph_def = _with_constants(graph, names)
+    if graph_def is None:  # loops: TensorFlow's converter tells itself what is assigned
+        return graph, graph.as_graph_def(), inputs, outputs, states.whole(traced, model)
+    return graph, graph_def, inputs, outputs, states.named(graph, names)
+
+
+def _as_function(model: Any, io: Interface) -> Any:
+    specs = [tf.TensorSpec(s.shape, s.dtype, _op_name(s.name)) for s in io.specs]
+
+    def export(*feeds: Any) -> list[Any]:  # what layers know the graph by (`is_exported`)
+        return _call(model, tf.nest.pack_sequence_as(io.structure, feeds))
+
+    with unchanged(model):
+        _in_full_precision(model)
+        return tf.function(export, autograph=False).get_concrete_function(*specs)
+
+
 def _freeze_by_tensorflow(model: Any, io: Interface) -> tuple[Any, Any, list[Any], list[Any]]:
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2_as_graph,
     )
 
-    specs = [tf.TensorSpec(s.shape, s.dtype, _op_name(s.name)) for s in io.specs]
-
-    def run(*feeds: Any) -> list[Any]:
-        return _call(model, tf.nest.pack_sequence_as(io.structure, feeds))
-
-    with unchanged(model):
-        _in_full_precision(model)
-        traced = tf.function(run, autograph=False).get_concrete_function(*specs)
+    traced = _as_function(model, io)
     frozen, graph_def = convert_variables_to_constants_v2_as_graph(traced, lower_control_flow=False)
     inputs = [t for t in frozen.inputs if t.dtype != tf.resource]
     return frozen.graph, graph_def, inputs, list(frozen.outputs)

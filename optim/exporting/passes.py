@@ -5,15 +5,22 @@ A new pass is a function and a line here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from optim.exporting.file_passes import bias_scales, clustered_kernels
+from optim.exporting.file_passes import (
+    bias_scales,
+    clustered_kernels,
+    float_edges,
+    float_kernels,
+)
 from optim.exporting.graph_passes import dead_channels, transposed_bias
+from optim.exporting.recurrent.file_pass import write_recurrent
 from optim.litert import writer
+from optim.quantization.recurrent.written import Written
 
 
 @dataclass(frozen=True)
@@ -22,9 +29,13 @@ class Known:
 
     Attributes:
         kernels: the numbers of those that keep few values, as training left them.
+        floats: the kernels of layers that are to be float in a quantized file.
+        recurrent: layers that operations of the file stand for, by the name of these.
     """
 
     kernels: Sequence[np.ndarray] = ()
+    floats: Sequence[np.ndarray] = ()
+    recurrent: Mapping[str, Written] = field(default_factory=dict)
 
 
 GraphPass = Callable[[Any, Any], object]
@@ -39,10 +50,13 @@ GRAPH_PASSES: tuple[GraphPass, ...] = (
 )
 
 FILE_PASSES: tuple[FilePass, ...] = (
+    lambda file, known: float_edges.close(file),
+    lambda file, known: float_kernels.restore(file, known.floats),
     lambda file, known: writer.share_equal(file),
     # Before kernels change their steps: it goes by those that the converter had.
     lambda file, known: bias_scales.repair_equal(file),
     lambda file, known: clustered_kernels.restore_steps(file, known.kernels),
     lambda file, known: bias_scales.settle(file),
+    lambda file, known: write_recurrent(file, known.recurrent),
     lambda file, known: writer.drop_unused(file),
 )

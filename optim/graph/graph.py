@@ -226,6 +226,16 @@ class Graph:
         for value in node.inputs:
             value.uses[node] = value.uses.get(node, 0) + 1
 
+    def reroute(self, node: Node, old: Value, new: Value) -> None:
+        """Make one node take another value."""
+        before = node.inputs
+
+        def swap(x: Any) -> Any:
+            return new if x is old else x
+
+        args = tf.nest.map_structure(swap, node.args)
+        self.call_with(node, args, tf.nest.map_structure(swap, node.kwargs), before)
+
     def discard(self, node: Node) -> None:
         """Remove the node, and then its producers, if nothing uses them."""
         stack = [node]

@@ -96,8 +96,9 @@ def _range(schema: Any, graph: Any, index: int) -> list[float] | None:
     """The range of a quantized tensor, or of the one that a conversion makes of it."""
     candidates = [index]
     for operator in graph.operators:
-        if index in (operator.inputs[0] if len(operator.inputs) else -1, operator.outputs[0]):
-            candidates += [int(operator.inputs[0]), int(operator.outputs[0])]
+        first = [int(ends[0]) for ends in (operator.inputs, operator.outputs) if _some(ends)]
+        if index in first:
+            candidates += first
     for candidate in candidates:
         tensor = graph.tensors[candidate]
         limits = flatbuffer.integer_range(tensor.type)
@@ -106,6 +107,11 @@ def _range(schema: Any, graph: Any, index: int) -> list[float] | None:
             scale, zero = float(q.scale[0]), int(q.zeroPoint[0])
             return [scale * (limits[0] - zero), scale * (limits[1] - zero)]
     return None
+
+
+def _some(ends: Any) -> bool:
+    """Whether an operation has inputs, or outputs; one that assigns a variable has none."""
+    return ends is not None and len(ends) > 0
 
 
 def _set_entry(schema: Any, model: Any, name: str, data: bytes) -> None:

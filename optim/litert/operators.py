@@ -94,9 +94,12 @@ def _conv_3d_transpose(operator: Any, inputs: Shapes, outputs: Shapes) -> int:
 
 
 def _sequence(operator: Any, inputs: Shapes, outputs: Shapes) -> int:
-    """A recurrent layer in one operation: its matrices, once per sample and step."""
-    steps = prod(inputs[0][:-1])
-    return steps * sum(prod(x) for x in inputs[1:] if len(x) == 2)
+    """A recurrent layer in one operation: its matrices, once per sample and step.
+
+    Behind its kernels come biases and, with two axes as well, states.
+    """
+    kernels = inputs[1 : 9 if len(inputs) > 9 else 3]
+    return prod(inputs[0][:-1]) * sum(prod(x) for x in kernels if len(x) == 2)
 
 
 # -- the table --------------------------------------------------------------------------

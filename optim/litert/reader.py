@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optim.litert import flatbuffer
 from optim.litert.damage import damage_refused
 from optim.litert.layer_names import layer_of
 from optim.litert.operators import macs, operator
+from optim.litert.trips import loop_layers, trips
 
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
 _QUANTIZED = ("int8", "int16", "uint8", "int4")
@@ -45,7 +46,7 @@ class Operation:
         kind: what it computes with: "int8", "int16x8", "float", "hybrid" (float
             activations, int8 weights), "conversion" (between float and integer), or "other"
             (indices, shapes, and work on constants).
-        macs: number of multiply-accumulates in one run.
+        macs: number of multiply-accumulates in one run of the model.
         custom: whether it is no builtin operation.
         subgraph: number of the subgraph it is in.
         inputs, outputs: numbers of tensors; inputs that are left out do not count.
@@ -109,7 +110,23 @@ def read_subgraphs(model: Any, model_name: str, output_names: Iterable[str]) -> 
             for i in range(graph.OperatorsLength())
         ]
         graphs.append(Subgraph(tensors, operations, _numbers(graph.InputsAsNumpy()), outputs))
-    return graphs
+    return _repeated(model, graphs)
+
+
+def _repeated(model: Any, graphs: list[Subgraph]) -> list[Subgraph]:
+    """What loops run counts as often as it is run, for the layer of the loop if it has no other."""
+    counts = trips(model) if len(graphs) > 1 else [1]
+    owners = loop_layers(model, [[op.layer for op in graph.operations] for graph in graphs])
+    return [
+        replace(
+            graph,
+            operations=[
+                replace(op, macs=op.macs * count, layer=op.layer or owner)
+                for op in graph.operations
+            ],
+        )
+        for graph, count, owner in zip(graphs, counts, owners, strict=True)
+    ]
 
 
 def _numbers(array: Any) -> tuple[int, ...]:
@@ -163,7 +180,11 @@ def _operation(
     shapes = [tensors[i].shape if i >= 0 else () for i in operands]
     return Operation(
         name,
-        _layer([(tensors[i].name, output_names.get(i, "")) for i in outputs], model_name),
+        # What assigns a variable has no outputs: it is named by what it assigns.
+        _layer(
+            [(tensors[i].name, output_names.get(i, "")) for i in outputs or inputs[::-1]],
+            model_name,
+        ),
         kind,
         macs(name, operator, shapes, [tensors[i].shape for i in outputs]),
         custom,

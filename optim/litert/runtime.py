@@ -7,13 +7,14 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from optim.errors import ConfigError, ModelFileError
 from optim.litert.ends import ends
-from optim.litert.flatbuffer import _module, mapped
+from optim.litert.flatbuffer import _module, mapped, operators_of, parse
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,23 @@ class Runtime:
         # The runtime maps a file by itself; content, it copies.
         given = {"model_content": content} if isinstance(content, bytes) else {"model_path": source}
         # Before native code believes the file.
-        self.inputs, self.outputs = ends(content if parsed is None else parsed)
-        loaded = [_delegate(interpreter, one) for one in delegates]
+        root = parse(content) if parsed is None else parsed
+        self.inputs, self.outputs = ends(root)
+        self._make = partial(
+            interpreter.Interpreter,
+            **given,
+            num_threads=threads,
+            experimental_delegates=[_delegate(interpreter, one) for one in delegates] or None,
+            experimental_op_resolver_type=getattr(interpreter.OpResolverType, _KERNELS[kernels]),
+            experimental_preserve_all_tensors=keep_tensors,
+        )
+        self._begin()
+        self._keeps_variables = "VAR_HANDLE" in operators_of(root)
+        self._moved_on = False
+
+    def _begin(self) -> None:
         try:
-            self.interpreter = interpreter.Interpreter(
-                **given,
-                num_threads=threads,
-                experimental_delegates=loaded or None,
-                experimental_op_resolver_type=getattr(
-                    interpreter.OpResolverType, _KERNELS[kernels]
-                ),
-                experimental_preserve_all_tensors=keep_tensors,
-            )
+            self.interpreter = self._make()
             self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"the LiteRT runtime cannot run the model: {error}") from error
@@ -92,7 +98,8 @@ class Runtime:
         Args:
             inputs: an array, a list of arrays in the order of `self.inputs`, or a dict by
                 name. Float values are quantized for an integer input. More samples than the
-                file's batch are run one batch after the other.
+                file's batch are run one batch after the other. A model that assigns variables
+                goes on with them from batch to batch, and begins anew at each `run`.
             raw: return outputs as they are stored, not dequantized.
 
         Returns:
@@ -102,6 +109,9 @@ class Runtime:
             ConfigError: number, names or shapes of the inputs do not fit.
         """
         arrays = self._arrays(inputs)
+        if self._keeps_variables and self._moved_on:
+            self._begin()  # resetting variables leaves those of this kind as they are
+        self._moved_on = True
         parts = [self._invoke(batch) for batch in self._batches(arrays)]
         stored = [np.concatenate(x) if len(parts) > 1 else x[0] for x in zip(*parts, strict=True)]
         if raw:
@@ -117,6 +127,7 @@ class Runtime:
         else:
             arrays = [np.zeros([max(1, s) for s in t.shape], t.dtype) for t in self.inputs]
         self._feed(arrays)
+        self._moved_on = True
         times = []
         for i in range(warmup + repeats):
             began = time.perf_counter()

@@ -19,6 +19,13 @@ def unpack(content: bytes) -> Any:
     return flatbuffer.schema().ModelT.InitFromPackedBuf(content)
 
 
+def name_of(model: Any, operation: Any) -> str:
+    """Return the name of the operator of an operation."""
+    code = model.operatorCodes[operation.opcodeIndex]
+    # Old files have the number in a field of one byte.
+    return flatbuffer.operator_name(max(int(code.builtinCode), int(code.deprecatedBuiltinCode)))
+
+
 def replace_data(model: Any, tensor: Any, values: np.ndarray) -> None:
     """Give a tensor other data; in a new buffer, as other tensors may have the same data."""
     buffer = flatbuffer.schema().BufferT()

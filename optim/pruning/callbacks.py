@@ -48,9 +48,27 @@ def get_pruning_callbacks(
 
 
 class UpdatePruningStep(tfmot.sparsity.keras.UpdatePruningStep):  # type: ignore[misc, name-defined]
-    """tfmot's, for models that `fit` builds at the first batch too."""
+    """tfmot's, for models that `fit` builds at the first batch, and for frozen backbones too.
+
+    A wrapper takes its training step in a call that says that it is one of training. Where the
+    model calls a layer with `training=False` throughout, this takes the step instead.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._supports_tf_logs = True  # it has no use for them
+        self._steps = 0
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        steps = _steps_of(self.model)
+        for wrapper in self.prunable_layers:
+            if isinstance(wrapper, PruneLowMagnitude) and not wrapper.hears_of_training:
+                for _ in range(steps - self._steps):
+                    wrapper.train_step()
+        self._steps = steps
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._steps = _steps_of(self.model)
         wrappers = pruned_layers(self.model)
         late = [wrapper for wrapper in wrappers if not wrapper.built]
         if not late:
@@ -66,6 +84,11 @@ class UpdatePruningStep(tfmot.sparsity.keras.UpdatePruningStep):  # type: ignore
                 )
                 raise UnsupportedModelError([problem])
             wrapper.count_from_build()
+
+
+def _steps_of(model: Any) -> int:
+    """Training steps so far; the counter may be mirrored, which has no other way to a number."""
+    return int(model.optimizer.iterations.numpy())
 
 
 def _each(update_freq: Any) -> Any:
@@ -127,7 +150,7 @@ class PruningSummaries(tfmot.sparsity.keras.PruningSummaries):  # type: ignore[m
         self._write()
 
     def _step(self) -> int:
-        return int(self.model.optimizer.iterations)
+        return _steps_of(self.model)
 
     def _write(self) -> None:
         step = self._step()
@@ -157,6 +180,6 @@ class PruningSummaries(tfmot.sparsity.keras.PruningSummaries):  # type: ignore[m
                 size = float(tf.size(mask))
                 zeros, total = zeros + size * sparsity, total + size
                 yield f"sparsity/{kernel}", sparsity
-                yield f"threshold/{kernel}", float(threshold)
+                yield f"threshold/{kernel}", float(threshold.numpy())
         if total:
             yield "sparsity/total", zeros / total

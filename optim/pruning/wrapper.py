@@ -8,6 +8,7 @@ from typing import Any
 from optim._keras import keras
 from optim.errors import ConfigError
 from optim.models.clone import plain_variable
+from optim.models.distribution import at_home
 from optim.models.kernels import (
     Slot,
     built_slots,
@@ -120,11 +121,11 @@ def _names_own_weights(layer: Any) -> bool:
     return hasattr(type(layer), "get_prunable_weights")
 
 
-def _unrecorded(function: Callable[[], Any]) -> Callable[[], Any]:
-    """Return `function` run outside all gradient tapes."""
+def _aside(function: Callable[[], Any], variable: Any) -> Callable[[], Any]:
+    """Return `function` run outside all gradient tapes, where `variable` can be assigned."""
 
     def run() -> Any:
-        with stop_recording():
+        with stop_recording(), at_home(variable):
             return function()
 
     return run
@@ -190,6 +191,7 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         self.supports_masking = layer.supports_masking
         self._arguments = CallArguments(layer)
         self._counts_from_build = False
+        self.hears_of_training = False  # whether any call said that it was one of training
 
     def count_from_build(self) -> None:
         """Let a wrapper that is not built yet count the training steps as soon as it is.
@@ -230,7 +232,8 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         # What tfmot does to weights and masks in `call` is no part of the loss. Recorded on
         # the tape of an eager step, it keeps several more copies of every kernel alive.
         for name in ("conditional_mask_update", "weight_mask_op"):
-            setattr(self.pruning_obj, name, _unrecorded(getattr(self.pruning_obj, name)))
+            function = getattr(self.pruning_obj, name)
+            setattr(self.pruning_obj, name, _aside(function, self.pruning_step))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(*args[:1], **self._arguments.named(args[1:], kwargs))
@@ -241,7 +244,20 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         if in_construction():
             return self.layer.call(inputs, **kwargs)
         kwargs.pop("training", None)
+        if not isinstance(training, (bool, int)) or training:
+            self.hears_of_training = True
         return super().call(inputs, training=training, **kwargs)
+
+    def train_step(self) -> None:
+        """Do what a call in training does: count the step, and renew the masks if it is time.
+
+        For layers that are called with `training=False` even in training, as those of a
+        backbone in transfer learning.
+        """
+        with stop_recording(), at_home(self.pruning_step):
+            self.pruning_step.assign_add(1)
+        self.pruning_obj.conditional_mask_update()
+        self.pruning_obj.weight_mask_op()
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.layer.compute_mask(inputs, mask)

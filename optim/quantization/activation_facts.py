@@ -49,7 +49,6 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "tanh": Activation((_A.tanh, tf.nn.tanh, tf.math.tanh), "math.tanh", _SIGNED, _ALL_16),
     "softmax": Activation((_A.softmax, tf.nn.softmax), "nn.softmax", _HALF_OPEN, _ALL_16),
     "l2_normalize": Activation((), "math.l2_normalize", _SIGNED, _ALL_16),
-    "log_softmax": Activation((), "nn.log_softmax", (-255 / 16, 0.0)),
     # Taken apart into others by the rules of `lowering.activations`.
     "swish": Activation((_A.swish, tf.nn.silu, tf.nn.swish)),
     "hard_sigmoid": Activation((_A.hard_sigmoid,)),

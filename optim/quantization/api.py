@@ -9,6 +9,7 @@ from typing import Any
 from optim._keras import check_model
 from optim.models.finite import check_finite
 from optim.quantization.building.builder import build
+from optim.quantization.building.float_edges import marked
 from optim.quantization.building.grid_chains import tied
 from optim.quantization.calibration.calibrate import calibrate, set_weight_ranges
 from optim.quantization.planning.plan import Plan
@@ -60,7 +61,7 @@ def quantize_model(
     check_model(model, "quantize_model")
     check_finite(model._flatten_layers(include_self=False), "quantize_model")
     decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
-    quantized = build(decided.graph, tied(decided))
+    quantized = build(decided.graph, marked(tied(decided)))
     if preserve is not None:
         keeping = take(quantized)
         if decided.unkept:

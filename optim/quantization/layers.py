@@ -141,7 +141,7 @@ class Convolve(keras.layers.Layer):
         }
 
 
-class _Stateless(keras.layers.Layer):
+class Stateless(keras.layers.Layer):
     """A layer without weights whose output has the shape of its first input."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -153,7 +153,7 @@ class _Stateless(keras.layers.Layer):
 
 
 @register
-class HardSwish(_Stateless):
+class HardSwish(Stateless):
     """`x * relu6(x + 3) / 6`, the pattern that LiteRT fuses into HARD_SWISH."""
 
     def call(self, inputs: Any) -> Any:
@@ -161,7 +161,7 @@ class HardSwish(_Stateless):
 
 
 @register
-class CappedRelu(_Stateless):
+class CappedRelu(Stateless):
     """`min(relu(x), cap)`; LiteRT has an operation of its own for a cap of 6 only.
 
     Args:
@@ -183,7 +183,7 @@ class CappedRelu(_Stateless):
 
 
 @register
-class Rsqrt(_Stateless):
+class Rsqrt(Stateless):
     """`1 / sqrt(x)`; in training `1 / sqrt(max(x, floor))`.
 
     A small positive input may be quantized to 0. In inference the infinity is clipped by
@@ -205,7 +205,7 @@ class Rsqrt(_Stateless):
 
 
 @register
-class AddConstant(_Stateless):
+class AddConstant(Stateless):
     """`x + value` for one number."""
 
     def __init__(self, value: float, **kwargs: Any) -> None:
@@ -248,7 +248,7 @@ class Mean(keras.layers.Layer):
 
 
 @register
-class Identity(_Stateless):
+class Identity(Stateless):
     """Passes its input on; carries a name that an output must keep."""
 
     def call(self, inputs: Any) -> Any:

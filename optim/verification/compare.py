@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from optim.errors import ConfigError
 from optim.files.detection import detect
 from optim.litert import Runtime, TensorDetails
 
-_BATCH = 32  # samples that a reference model gets at a time
+_BATCH = 32  # samples that a reference model gets at a time, unless it takes just so many
 
 
 @dataclass(frozen=True)
@@ -181,15 +182,30 @@ def _in_batches(function: Callable[..., Any], data: Any) -> list[np.ndarray]:
     keras_model = hasattr(function, "inputs") or hasattr(function, "_flatten_layers")
     options = {"training": False} if keras_model else {}
     count = len(_flatten(data)[0])
+    size = _batch_size(function) or _BATCH
     parts = []
-    for start in range(0, count, _BATCH):
-        piece = _map(data, partial(_slice, start=start))
-        parts.append([np.asarray(y) for y in _flatten(function(_as_called(piece), **options))])
+    with _kept_states(function) if keras_model else nullcontext():
+        for start in range(0, count, size):
+            piece = _map(data, partial(_slice, start=start, size=size))
+            parts.append([np.asarray(y) for y in _flatten(function(_as_called(piece), **options))])
     return [np.concatenate(x) for x in zip(*parts, strict=True)]
 
 
-def _slice(x: Any, start: int) -> np.ndarray:
-    return np.asarray(x)[start : start + _BATCH]
+def _kept_states(model: Any) -> Any:
+    from optim.models.states import kept_states  # needs TensorFlow, as a model does
+
+    return kept_states(model)
+
+
+def _batch_size(model: Any) -> int | None:
+    """The batch size of a Keras model that takes no other."""
+    inputs = _flatten(getattr(model, "inputs", None) or ())
+    sizes = {x.shape[0] for x in inputs if getattr(x, "shape", None)}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _slice(x: Any, start: int, size: int) -> np.ndarray:
+    return np.asarray(x)[start : start + size]
 
 
 def _as_called(piece: Any) -> Any:

@@ -38,6 +38,8 @@ def numbers(record: Record) -> dict[str, float]:
         "file_ratio": round(ratio * dice.uniform(0.97, 1.05), 4),
         "latency_ms": round(latency * (0.4 if share else 1.0) * dice.uniform(0.8, 1.3), 3),
         "latency_repeats": 50,
+        "latency_load": 0.5,
+        "float_latency_ms": round(latency, 3),
         "latency_ratio": round((0.4 if share else 1.0) * dice.uniform(0.8, 1.3), 3),
     }
     if share:
@@ -61,7 +63,10 @@ def exported(records: Iterable[Record]) -> list[Record]:
 
 
 #: The metrics that are in ``record.metrics``.
-VALUED = tuple(m.name for m in metrics.VOCABULARY if m.name not in metrics.OWN)
+VALUED = (
+    *(m.name for m in metrics.VOCABULARY if m.name not in metrics.OWN),
+    metrics.IN_TURNS,
+)
 
 #: Values at the edges of what a metric may be, per application.
 EDGES: dict[str, dict[str, object]] = {

@@ -311,7 +311,8 @@ def test_page_knows_all_about_each_number() -> None:
     names = [q["name"] for q in data["quantities"]]
     assert names[: len(VOCABULARY)] == list(metrics.NAMES)
     assert names[len(VOCABULARY) :] == [
-        "loss", "save_bytes", "build_seconds", "transform_seconds", "train_seconds", "save_seconds",
+        "float_latency_ms", "loss", "save_bytes", "build_seconds", "transform_seconds",
+        "train_seconds", "save_seconds",
     ]  # fmt: skip
     (macs,) = [q for q in data["quantities"] if q["name"] == "int8_macs"]
     assert macs["says"] == about("int8_macs").says

@@ -81,7 +81,7 @@ def shards(tmp_path: Path, make_record: Any) -> Path:
     return tmp_path
 
 
-REPORT_STEPS = ("Merge", "Report", "What changed against the reference run", "Verdict")
+REPORT_STEPS = ("Merge", "History", "Report", "What changed against the reference run", "Verdict")
 
 
 def test_nightly_report_merges_tells_changes_and_passes_on_a_new_pass(shards: Path) -> None:
@@ -115,7 +115,7 @@ def test_nightly_report_fails_on_a_regression_after_it_has_published(
     run = Runner(shards, STACK="pinned")
     job = steps("nightly.yml", "report")
     codes = [run(job[name]).returncode for name in REPORT_STEPS]
-    assert codes == [0, 0, 0, 1]
+    assert codes == [0, 0, 0, 0, 1]
     assert (shards / "site" / "index.html").exists()
 
 
@@ -171,3 +171,53 @@ def test_every_option_that_a_workflow_or_the_makefile_gives_exists() -> None:
         known |= set(MATRIX) if command == "run" else set()
         assert set(re.findall(r"(--[\w-]+)", rest)) <= known, (command, rest)
     assert STAGES[0] == "build"
+
+
+def test_nightly_tells_what_changed_since_the_night_before(shards: Path, make_record: Any) -> None:
+    run = Runner(shards, STACK="pinned")
+    job = steps("nightly.yml", "report")
+    (shards / "tools" / "date").write_text('#!/bin/sh\necho "2026-01-0$NIGHT"T02:17\n')
+    (shards / "tools" / "date").chmod(0o755)
+    for night in "12":
+        run.environment["NIGHT"] = night
+        for name in REPORT_STEPS[:3]:
+            done = run(job[name])
+            assert done.returncode == 0, (name, done.stdout, done.stderr)
+        worse = make_record(
+            "A-prune-notop", status="crash", stage="train", label="crash",
+            environment={"tensorflow": "2.21.0", "tf_keras": "2.21.0"},
+        )  # fmt: skip
+        path = shards / "shards" / "records-pinned-1" / "notop" / "results.jsonl"
+        records.write(path, [worse])
+    assert "1 case became worse" in run.summary()
+    site = shards / "site"
+    assert "pass → crash in train: crash" in (site / "regressions.atom").read_text()
+    assert 'href="history.html"' in (site / "index.html").read_text()
+    assert (site / "history" / "pinned.jsonl").read_bytes().count(b'"night"') == 2
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_history_goes_on_in_a_branch_of_its_own(there: bool, tmp_path: Path) -> None:
+    run = Runner(tmp_path)
+    made = run(
+        "git init -q --bare origin.git && git clone -q origin.git work 2>/dev/null && cd work "
+        "&& git config user.name a && git config user.email a@localhost && git checkout -qb main "
+        "&& echo x > code && git add code && git commit -qm code && git push -q origin main"
+    )
+    assert made.returncode == 0, made.stderr
+    if there:
+        made = run(
+            "cd work && git checkout -q --orphan history && git rm -rfq . && echo 1 > pinned.jsonl "
+            "&& git add . && git commit -qm first && git push -q origin history "
+            "&& git checkout -q main"
+        )
+        assert made.returncode == 0, made.stderr
+    folder = tmp_path / "work" / "downloaded" / "reports-pinned" / "history"
+    folder.mkdir(parents=True)
+    (folder / "pinned.jsonl").write_text("1\n2\n")
+    run.folder = tmp_path / "work"
+    done = run(steps("nightly.yml", "publish")["Keep the history"])
+    assert done.returncode == 0, done.stderr
+    shown = run("git -C ../origin.git show history:pinned.jsonl; git -C ../origin.git ls-tree "
+                "--name-only history; git -C ../origin.git rev-list --count history")  # fmt: skip
+    assert shown.stdout.split() == ["1", "2", "pinned.jsonl", "2" if there else "1"]

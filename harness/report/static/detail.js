@@ -1,14 +1,14 @@
 // One case in full, in a panel beside the table.
 
-const panel = document.getElementById("detail");
-const panelBody = document.getElementById("detail-body");
-const panelTitle = document.getElementById("detail-title");
+const panel = byId("detail");
+const panelBody = byId("detail-body");
+const panelTitle = byId("detail-title");
 let openedFrom = null;
 
 const section = (title, ...children) => make("section", {}, make("h3", {}, title), ...children);
 const facts = (pairs) => make("dl", { class: "facts" }, pairs.filter(([, v]) => v !== "" && v !== null && v !== undefined)
   .map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-const filterLink = (text, token) => make("a", { href: `#${new URLSearchParams({ q: token, open: "" })}` }, text);
+const filterLink = (text, token) => make("a", { href: `#${new URLSearchParams({ q: withVariant(token, "*"), open: "", app: "" })}` }, text);
 
 const copied = async (text) => {
   try {
@@ -39,6 +39,10 @@ const outcome = (c) => make("p", { class: `outcome s-${c.status}` },
   make("b", { "aria-hidden": "true" }, data.glyphs[c.status] ?? "?"), " ",
   make("strong", {}, describe([c.status, c.stage, c.label])),
   c.status === "pass" && c.stage ? ` through ${c.stage}` : "");
+const weakness = (c) => (c.weak.length
+  ? make("p", { class: "outcome s-pass weak" }, make("b", { "aria-hidden": "true" }, data.weak_glyph), " ", make("strong", {}, "weak"), `: ${c.weak.map(at).join("; ")}`) : null);
+const lapse = (c) => (c.lapsed.length
+  ? make("p", { class: "muted" }, "This record has lapsed: another outcome is possible today. Changed since: ", c.lapsed.map(at).join(", "), ".") : null);
 
 const against = (c) => {
   if (!c.expectation) return make("p", { class: "muted" }, "not compared with a baseline");
@@ -115,7 +119,9 @@ const measured = (c) => data.groups.map((group) => {
 const shownValue = (c, name) => {
   const quantity = quantities.get(name);
   const number = quantity?.value(c) ?? null;
-  if (number !== null) return written(name, number) + (doubtful(quantity, c) ? ", noisy" : "");
+  if (number !== null) {
+    return [written(name, number), doubtful(quantity, c) ? ", noisy" : "", measuredSo(quantity, c) ? "" : `, ${ALONE}`].join("");
+  }
   const value = c.metrics[data.metrics.indexOf(name)];
   return Array.isArray(value) ? at(value[0]) : "";
 };
@@ -125,6 +131,7 @@ const origin = (c) => section("Run",
   facts([
     ["run", c.reused ? `${at(c.reused[0])} (reused)` : c.run_id],
     ["date", moment(c.reused ? at(c.reused[1]) : c.started)],
+    ["machine", data.origins[c.origin].machine],
     ["attempt", c.attempt > 1 ? String(c.attempt) : ""],
     ["asked for", `up to ${c.until}`],
   ]),
@@ -137,58 +144,84 @@ const repeat = (c) => (c.repro ? section("Repeat this case", copyable(c.repro, "
 const disagreement = (c) => (c.disagrees.length
   ? section("Not as recorded", make("ul", {}, c.disagrees.map((one) => make("li", {}, at(one))))) : null);
 
+// The model, what is done to it, and its file.
+const linesOf = (c) => {
+  const known = data.techniques.find((t) => t.id === c.technique);
+  if (!known?.lines) return "";
+  return `${c.construction}\n${known.lines.replaceAll("{file}", `${c.application}.tflite`)}`;
+};
+const inPython = (c) => (linesOf(c) ? section("In Python", copyable(linesOf(c), "Copy the lines")) : null);
+
 const showDetail = (c) => {
+  const known = data.techniques.find((t) => t.id === c.technique);
   panelTitle.replaceChildren(c.application, make("small", {}, `${c.technique} · ${c.variant} · ${c.family}`));
   panelBody.replaceChildren(...[
-    outcome(c), against(c),
-    c.reused ? make("p", { class: "muted" }, `↺ taken from a reference run of ${at(c.reused[1]).slice(0, 10)}; not run again`) : null,
+    outcome(c), weakness(c), against(c), lapse(c),
+    make("p", {}, make("a", { href: `#${new URLSearchParams({ app: c.application, open: "" })}` }, `${c.application} with all techniques`)),
+    known?.title ? make("p", { class: "muted" }, make("code", {}, known.title)) : null,
+    c.reused ? make("p", { class: "muted" }, `taken from a reference run of ${at(c.reused[1]).slice(0, 10)}; not run again`) : null,
     disagreement(c), why(c),
-    ...(c.failure ? [repeat(c), failure(c), ...measured(c)] : [...measured(c), repeat(c)]),
+    ...(c.failure ? [repeat(c), failure(c), ...measured(c)] : [...measured(c), repeat(c), inPython(c)]),
     stagesTable(c), origin(c),
   ].filter(Boolean));
   panelBody.scrollTop = 0;
 };
 
-let shownCase = "";
+// The panel shows a case or an application; which one is in the address.
+let shownPanel = "";
+const neighbours = () => (state.open ? [-1, 1].map((by) => neighbour(caseByName.get(state.open), by)?.case) : [-1, 1].map(neighbourApplication));
 const applyOpen = () => {
   const c = caseByName.get(state.open);
+  const row = c ? null : rowByName.get(state.app);
   for (const cell of cells) {
     if (c && cell.case === c) cell.node.setAttribute("aria-selected", "true");
-    else cell.node.removeAttribute("aria-selected");
+    else if (cell.node.hasAttribute("aria-selected")) cell.node.removeAttribute("aria-selected");
   }
-  document.documentElement.classList.toggle("open", Boolean(c));
-  if (c && shownCase !== c.case) {
+  const wanted = c ? `case ${c.case}` : row ? `app ${row.name} ${state.compare} ${filtered.variant}` : "";
+  document.documentElement.classList.toggle("open", Boolean(wanted));
+  panel.classList.toggle("wide", Boolean(row));
+  if (wanted && shownPanel !== wanted) {
     const first = panel.hidden;
-    showDetail(c);
+    if (c) showDetail(c);
+    else showApplication(row.name);
     panel.hidden = false;
-    if (first || !panel.contains(document.activeElement)) panelTitle.focus({ preventScroll: true });
-    reveal(cellByCase.get(c.case).node);
-  } else if (!c && shownCase) {
+    const within = shownPanel.split(" ", 2).join(" ") === wanted.split(" ", 2).join(" ");
+    if (first || (!within && !panel.contains(document.activeElement))) panelTitle.focus({ preventScroll: true });
+    if (!table.hidden) reveal(c ? cellByCase.get(c.case).node : row.head);
+  } else if (!wanted && shownPanel) {
     const focusInside = panel.contains(document.activeElement) || document.activeElement === document.body;
     panel.hidden = true;
     // The reader stood on a cell or a link before; that is where they want to be again.
-    const back = openedFrom?.isConnected && openedFrom.offsetParent ? openedFrom : cellByCase.get(shownCase)?.node;
+    const last = shownPanel.startsWith("case ") ? cellByCase.get(shownPanel.slice(5))?.node : rowByName.get(shownPanel.split(" ")[1])?.button;
+    const back = openedFrom?.isConnected && openedFrom.getClientRects().length ? openedFrom : last;
     if (focusInside && back) moveTo(back);
     openedFrom = null;
   }
-  shownCase = c ? c.case : "";
-  if (c) {
-    document.getElementById("previous").disabled = !neighbour(c, -1);
-    document.getElementById("next").disabled = !neighbour(c, 1);
+  shownPanel = wanted;
+  if (wanted) {
+    const what = c ? "case in this row" : "application";
+    ["previous", "next"].forEach((id, i) => {
+      byId(id).disabled = !neighbours()[i];
+      byId(id).setAttribute("aria-label", `${id === "next" ? "Next" : "Previous"} ${what}`);
+    });
   }
 };
 
-const neighbour = (c, step) => {
-  const row = rows.find((r) => r.cells.some((x) => x.case === c));
-  const there = row.cells.filter((x) => !x.node.hidden || x.case === c);
-  return there[there.findIndex((x) => x.case === c) + step]?.case;
+const neighbour = (c, by) => {
+  const { row } = cellByCase.get(c.case);
+  const there = row.cells.filter((x) => !x.column.hidden || x.case === c);
+  return there[there.findIndex((x) => x.case === c) + by]?.case;
 };
-const stepTo = (step) => {
-  const next = neighbour(caseByName.get(state.open), step);
+const neighbourApplication = (by) => {
+  const there = [...table.querySelectorAll("tr.app")].map((node) => rows.find((r) => r.node === node)).filter((r) => !r.hidden || r.name === state.app);
+  return there[there.findIndex((r) => r.name === state.app) + by]?.name;
+};
+const stepTo = (i) => {
+  const next = neighbours()[i];
   if (!next) return;
-  openedFrom = cellByCase.get(next.case).node;
-  setState({ open: next.case }, { push: false });
+  openedFrom = state.open ? cellByCase.get(next).node : rowByName.get(next).button;
+  setState(state.open ? { open: next } : { app: next }, { push: false });
 };
-document.getElementById("previous").addEventListener("click", () => stepTo(-1));
-document.getElementById("next").addEventListener("click", () => stepTo(1));
-document.getElementById("close").addEventListener("click", () => setState({ open: "" }));
+byId("previous").addEventListener("click", () => stepTo(0));
+byId("next").addEventListener("click", () => stepTo(1));
+byId("close").addEventListener("click", () => setState({ open: "", app: "", compare: "" }));

@@ -9,7 +9,7 @@ let wantedColumn = 0;
 const stops = (row) => (row.classList.contains("family")
   ? [row.querySelector("button")]
   : [...row.querySelectorAll("td[data-i], thead button, th button")].filter((n) => !(n.closest("td, th")).hidden));
-const liveRows = () => [...table.rows].filter((r) => !r.hidden && !r.parentNode.hidden && stops(r).length);
+const liveRows = () => [...table.rows].filter((r) => !r.hidden && !r.parentNode.hidden && !r.classList.contains("groups"));
 const columnOf = (node) => {
   const box = node.closest("td, th");
   return box.dataset.col === undefined ? 0 : Number(box.dataset.col) + 1;
@@ -36,7 +36,7 @@ const keepStop = () => {
   const chosen = row && (row.parentNode.nodeName !== "THEAD" || current === document.activeElement);
   if (chosen && live.includes(row) && stops(row).includes(current)) return;
   const first = live.find((r) => r.classList.contains("app")) ?? live[0];
-  if (first) moveTo(stops(first)[0], { focus: false });
+  if (first) moveTo(stops(first).find((n) => cellOf.has(n)) ?? stops(first)[0], { focus: false });
 };
 
 const PAGE = 10;
@@ -69,7 +69,7 @@ const open = (node) => {
   openedFrom = node;
   moveTo(node, { focus: false });
   wantedColumn = columnOf(node);
-  setState({ open: cellOf.get(node).case.case });
+  setState({ open: cellOf.get(node).case.case, app: "", compare: "" });
 };
 
 table.addEventListener("keydown", (event) => {
@@ -95,11 +95,16 @@ table.addEventListener("click", (event) => {
     const key = sort.dataset.sort;
     setState({ sort: state.sort === key ? `-${key}` : state.sort === `-${key}` ? "" : key });
   }
+  const name = event.target.closest("button.name");
+  if (name) {
+    openedFrom = name;
+    setState({ app: name.dataset.app, open: "", compare: "" });
+  }
   const family = event.target.closest("tr.family");
-  if (family) {
-    const name = families.find((f) => f.head === family).name;
+  if (family && !isFiltered()) {
+    const folded = families.find((f) => f.head === family).name;
     const closed = closedFamilies();
-    if (!closed.delete(name)) closed.add(name);
+    if (!closed.delete(folded)) closed.add(folded);
     setState({ closed: [...closed].join(",") });
   }
 });

@@ -34,59 +34,40 @@ const quantityGroups = data.groups
 
 const DIRECTIONS = { higher: "higher is better", lower: "lower is better", neutral: "neither end is better" };
 
-// Writing numbers -----------------------------------------------------------------
-
-const three = (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 12, useGrouping: false });
-const scaled = (value, steps) => {
-  for (const [bound, suffix] of steps) {
-    if (Math.abs(value) >= bound) return `${three(value / bound)}${suffix}`;
-  }
-  return null;
-};
-const count = (value) => (Math.abs(value) < 1e4 ? null : scaled(value, [[1e9, " G"], [1e6, " M"], [1e3, " k"]]))
-  ?? (value && Math.abs(value) < 1e-3 ? value.toExponential(1) : `${Number(value.toPrecision(4))}`);
-const duration = (value) => {
-  if (value < 9.95) return `${value.toFixed(1)} s`;
-  const whole = Math.round(value);
-  const two = (n) => String(n).padStart(2, "0");
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
-};
-const share = (value) => {
-  if (value === 0 || value === 1) return `${100 * value} %`;
-  if (value < 0 || value > 1) return `${three(100 * value)} %`;
-  const bound = value < 0.001 ? "<" : value > 0.999 ? ">" : "";
-  return `${bound}${(100 * Math.min(Math.max(value, 0.001), 0.999)).toFixed(1)} %`;
-};
-const ratio = (value) => (Math.abs(value) >= 0.0995 ? value.toFixed(2) : three(value));
-const milliseconds = (value) => {
-  const size = Math.abs(value);
-  if (size === 0) return "0";
-  const digits = 2 - Number(size.toExponential(2).split("e")[1]);
-  return value.toFixed(size < 0.0995 ? Math.min(digits, 12) : size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
-};
-// How a number is written, and the unit that a cell leaves to the legend.
-const FORMATS = {
-  number: [count, ""],
-  share: [share, ""],
-  decibel: [(value) => value.toFixed(1), " dB"],
-  steps: [three, " LSB"],
-  size: [(value) => scaled(value, [[1e9, " GB"], [1e6, " MB"], [1e3, " kB"]]) ?? `${Math.round(value)} B`, ""],
-  ratio: [ratio, "×"],
-  milliseconds: [milliseconds, " ms"],
-  time: [duration, ""],
-};
 const inCell = (name, value) => {
   if (Math.abs(value) === Infinity) return value < 0 ? "−∞" : "∞";
   return FORMATS[quantities.get(name).format][0](value);
 };
-const written = (name, value) => inCell(name, value) + FORMATS[quantities.get(name).format][1];
+const written = (name, value) => inCell(name, value) + (FORMATS[quantities.get(name).format][1]);
 
-// Of the values that are there; null of none.
-const median = (values) => {
-  if (!values.length) return null;
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+// What may stand on one scale -----------------------------------------------------
+
+// Times of other runs and machines do not, nor a ratio whose parts were not timed in turns.
+const ELSEWHERE = "of another run or machine";
+const ALONE = "not timed in turns with the float file";
+const measuredSo = ({ needs }, c) => {
+  if (!needs) return true;
+  const i = data.metrics.indexOf(needs);
+  return i >= 0 && c.metrics[i] !== null;
 };
+
+// -> (case) => why its value does not stand with the others, or "". Of several origins that one
+// counts which most of the cases have; of equals the one that comes first.
+const standing = (quantity, among) => {
+  const counts = new Map();
+  if (quantity.within === "run") {
+    for (const c of among) {
+      if (quantity.value(c) !== null) counts.set(c.origin, (counts.get(c.origin) ?? 0) + 1);
+    }
+  }
+  const most = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0]?.[0];
+  return (c) => {
+    if (!measuredSo(quantity, c)) return ALONE;
+    return most !== undefined && c.origin !== most ? ELSEWHERE : "";
+  };
+};
+
+// Best first: of two values, whether the first one comes first. Where neither end is better, the
+// larger one does.
+const best = ({ better }, values) => (better === "lower" ? Math.min(...values) : Math.max(...values));
+const worst = ({ better }, values) => (better === "lower" ? Math.max(...values) : Math.min(...values));

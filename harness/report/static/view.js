@@ -1,7 +1,7 @@
 // Colour by a number: each cell shows its value, on a scale that the legend explains.
 
 const SHADES = 9; // as many as page.css has looks for
-const legend = document.getElementById("legend");
+const legend = byId("legend");
 const shownQuantity = () => quantities.get(state.view) ?? null;
 
 for (const column of columns) {
@@ -15,10 +15,6 @@ for (const family of families) {
     return [column, made];
   }));
 }
-const columnAt = new Map(columns.map((c) => [c.head.dataset.col, c]));
-const places = rows.flatMap((row) => row.cells.map((cell) => ({
-  cell, family: row.family, column: columnAt.get(cell.node.dataset.col),
-})));
 
 const wantsLog = (quantity, values) => {
   const positive = values.filter((v) => v > 0);
@@ -46,7 +42,9 @@ const scaleOf = (quantity, values) => {
   };
 };
 
-const drawLegend = (quantity, scale, values, all) => {
+const hatched = (text) => make("span", {}, make("span", { class: "hatch", "aria-hidden": "true" }, "–"), ` ${text}`);
+const total = (counts) => [...counts.values()].reduce((a, b) => a + b, 0);
+const drawLegend = (quantity, scale, values, all, apart) => {
   const { name, better, most } = quantity;
   const [least, largest] = [Math.min(...values), Math.max(...values)];
   const shades = Array.from({ length: SHADES }, (_, i) => make("span", {
@@ -65,7 +63,8 @@ const drawLegend = (quantity, scale, values, all) => {
     make("span", {}, `${{ higher: "↑ ", lower: "↓ ", neutral: "" }[better]}${DIRECTIONS[better]}`),
     scale.log ? make("span", {}, "log scale") : "",
     most !== null && largest > scale.high ? make("span", {}, `colours end at ${written(name, scale.high)}`) : "",
-    all > values.length ? make("span", {}, make("span", { class: "hatch", "aria-hidden": "true" }, "–"), ` no value in ${all - values.length} of ${all} cases`) : "",
+    ...[...apart].map(([why, n]) => hatched(`${n} ${why}: not on this scale, not ranked`)),
+    all > values.length + total(apart) ? hatched(`no value in ${all - values.length - total(apart)} of ${all} cases`) : "",
     quantity.says ? make("span", { class: "says" }, quantity.says) : "",
   );
 };
@@ -88,46 +87,61 @@ const showStatus = () => {
   for (const cell of cells) paint(cell, "", cell.words, cell.said);
 };
 
-// Scale, legend and medians are those of the cases that match the filter.
-const showNumbers = (quantity, matching) => {
+// Scale, legend and medians are those of the cases that match the filter and stand on one scale.
+const showNumbers = (quantity) => {
   const { name, title } = quantity;
-  for (const cell of cells) cell.value = quantity.value(cell.case);
-  const values = [...matching].map((c) => c.value).filter((v) => v !== null);
-  const scale = scaleOf(quantity, values);
+  const out = standing(quantity, filtered.matching);
+  const [values, apart] = [[], new Map()];
   for (const cell of cells) {
-    if (cell.value === null) paint(cell, "unknown", "–", `${cell.said}; ${title}: no value`);
-    else {
-      const noisy = doubtful(quantity, cell.case);
-      paint(cell, `t${scale.shade(cell.value)}`, `${noisy ? "~" : ""}${inCell(name, cell.value)}`,
-        `${cell.said}; ${title}: ${written(name, cell.value)}${noisy ? ", noisy" : ""}`);
+    cell.value = quantity.value(cell.case);
+    cell.apart = cell.value === null ? "" : out(cell.case);
+    if (cell.dim || cell.value === null) continue;
+    if (cell.apart) apart.set(cell.apart, (apart.get(cell.apart) ?? 0) + 1);
+    else values.push(cell.value);
+  }
+  const scale = scaleOf(quantity, values.length ? values : [0]);
+  for (const cell of cells) {
+    if (cell.column.hidden) continue;
+    if (cell.value === null) {
+      paint(cell, "unknown", "–", `${cell.said}; ${title}: no value`);
+      continue;
     }
+    const noisy = doubtful(quantity, cell.case);
+    const said = `${cell.said}; ${title}: ${written(name, cell.value)}${noisy ? ", noisy" : ""}`;
+    paint(cell, cell.apart ? "apart" : `t${scale.shade(cell.value)}`, `${noisy ? "~" : ""}${inCell(name, cell.value)}`,
+      cell.apart ? `${said}, ${cell.apart}` : said);
   }
   legend.hidden = false;
   legend.replaceChildren();
-  if (values.length) drawLegend(quantity, scale, values, matching.size);
-  else legend.append(make("span", {}, `${title}: no case here has a value`));
-  showMedians(quantity, matching);
+  if (values.length) drawLegend(quantity, scale, values, cells.filter((c) => !c.dim).length, apart);
+  else {
+    legend.append(make("span", {}, `${title}: no case here has a value${apart.size ? " that can be compared" : ""}`),
+      ...[...apart].map(([why, n]) => hatched(`${n} ${why}`)));
+  }
+  showMedians(quantity);
 };
 
-const showMedians = ({ name }, matching) => {
+const showMedians = ({ name }) => {
   const groups = new Map();
   const add = (node, value) => groups.set(node, groups.get(node) ?? []).get(node).push(value);
-  for (const { cell, column, family } of places) {
-    if (cell.value === null || !matching.has(cell)) continue;
-    add(column.median, cell.value);
-    add(family.medians.get(column), cell.value);
+  for (const cell of cells) {
+    if (cell.value === null || cell.dim || cell.apart) continue;
+    add(cell.column.median, cell.value);
+    add(cell.row.family.medians.get(cell.column), cell.value);
   }
   const say = (node, word, none) => {
     const found = groups.get(node);
-    node.textContent = found ? `${word}${written(name, median(found)).replaceAll(" ", "\u00a0")}` : none;
-    node.title = found ? `median of ${found.length} ${found.length === 1 ? "value" : "values"}` : "";
+    const text = found ? `${word}${written(name, median(found)).replaceAll(" ", "\u00a0")}` : none;
+    if (node.textContent !== text) node.textContent = text;
+    if (found) node.dataset.says = `median of ${found.length} ${found.length === 1 ? "value" : "values"}`;
+    else delete node.dataset.says;
   };
-  for (const column of columns) say(column.median, "median ", "no value");
-  for (const family of families) for (const node of family.medians.values()) say(node, "", "");
+  for (const column of columns) if (!column.hidden) say(column.median, "median ", "no value");
+  for (const family of families) for (const [column, node] of family.medians) if (!column.hidden) say(node, "", "");
 };
 
 let lastView = "";
-const applyView = (matching) => {
+const applyView = () => {
   const quantity = shownQuantity();
   if (!quantity && !lastView) return;
   lastView = quantity?.name ?? "";
@@ -135,6 +149,6 @@ const applyView = (matching) => {
   for (const { head, technique, variant } of columns) {
     head.querySelector("button").dataset.sort = `${quantity ? "value" : "status"}:${technique}:${variant}`;
   }
-  if (quantity) showNumbers(quantity, matching);
+  if (quantity) showNumbers(quantity);
   else showStatus();
 };

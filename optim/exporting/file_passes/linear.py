@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from optim import litert
 from optim.litert.operators import Linear as Operands
 from optim.litert.operators import Operator, operator
+from optim.litert.writer import name_of
 
 __all__ = ["Linear", "linear"]
 
@@ -62,9 +62,7 @@ def linear(file: Any, graph: Any) -> Iterator[Linear]:
         graph: one of its subgraphs.
     """
     for operation in graph.operators:
-        code = file.operatorCodes[operation.opcodeIndex]
-        name = litert.operator_name(max(int(code.builtinCode), int(code.deprecatedBuiltinCode)))
-        known = operator(name)
+        known = operator(name_of(file, operation))
         if known.linear is not None:
             inputs = [int(number) for number in operation.inputs]
             found = (inputs[p] if p < len(inputs) else -1 for p in known.linear.places)

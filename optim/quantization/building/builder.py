@@ -158,7 +158,7 @@ class _Builder:
         config = entry.quantize_config()
         if self.graph.is_shared(node) and entry.config is None and not self._one_range(node):
             config = type(config)(entry.weights, entry.activation, None)
-        return QuantizeWrapper(layer, config)
+        return getattr(config, "wrapper", QuantizeWrapper)(layer, config)
 
     def _one_range(self, node: Node) -> bool:
         """Whether a shared layer quantizes its outputs itself, all with one range.
@@ -190,6 +190,7 @@ class _Builder:
         else:
             args = tf.nest.map_structure(self._result, node.args)
             kwargs = tf.nest.map_structure(self._result, node.kwargs)
+            kwargs = self._training_of_layer(node, layer, kwargs)
             specs = tf.nest.map_structure(lambda v: v.spec, node.structure)
             known = is_pure_keras(node.layer) and not node.symbol
             role = entry.role if entry is not None else assign(node).role
@@ -199,6 +200,21 @@ class _Builder:
             results = tf.nest.flatten(outputs)
         for value, tensor in zip(node.outputs, results, strict=True):
             self.tensors[value] = self._quantized(node, entry, value, tensor, layer)
+
+    def _training_of_layer(self, node: Node, layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Let a wrapper keep what its layer is told of training: the quantizers are not meant.
+
+        So ranges follow the weights of a backbone that is called with `training=False`, once
+        they are trained. A layer whose calls differ is told as it was.
+        """
+        told = kwargs.get("training")
+        if not isinstance(layer, QuantizeWrapper) or not isinstance(told, (bool, int)):
+            return kwargs
+        calls = [n.kwargs.get("training") for n in self.graph.nodes if n.layer is node.layer]
+        if any(other is not told for other in calls):
+            return kwargs
+        layer.layer_training = bool(told)
+        return {key: x for key, x in kwargs.items() if key != "training"}
 
     def _sources(self, layer: Any, node: Node) -> list[Any]:
         built = unwrapped(layer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from optim.graph.graph import Graph
+from optim.graph.graph import Graph, Value
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.quantizers.quantizers import GridQuantizer
 from optim.quantization.quantizers.wrappers import ChainQuantizeLayer
@@ -21,18 +21,36 @@ def tied(plan: Plan) -> Plan:
     for entry in plan:
         if entry.grid_of is not None:
             chains.setdefault(id(entry.grid_of), [entry.grid_of]).append(entry)
+    for entry in plan:
+        if entry.scale_of is not None and entry.scale_of.grid_of is None:
+            chains.setdefault(id(entry.scale_of), [entry.scale_of])
+    places: dict[int, tuple[ChainQuantizeLayer, int]] = {}
     for last, *others in chains.values():
         layer = _layer(plan.graph, last, len(others) + 1)
         for position, entry in enumerate([*others, last]):
             moved[id(entry)] = _insert(plan.graph, entry, layer, position)
+            places[id(entry)] = layer, position
+    for entry in plan:
+        if entry.scale_of is not None:
+            _follow(plan.graph, entry.node.output, *places[id(entry.scale_of)])
     return replace(plan, entries=[moved.get(id(entry), entry) for entry in plan])
 
 
 def _layer(graph: Graph, last: Entry, length: int) -> ChainQuantizeLayer:
     quantizer = GridQuantizer(**last.output.get_config())
-    name = graph.unique_name(f"{last.node.name}_quantize")
+    name = last.node.name  # which an output of the model keeps
+    if not graph.is_output(last.node.output):
+        name = graph.unique_name(f"{name}_quantize")
     dtype = last.node.output.spec.dtype.name
     return ChainQuantizeLayer(quantizer, length, name=name, dtype=dtype)
+
+
+def _follow(graph: Graph, value: Value, layer: ChainQuantizeLayer, position: int) -> None:
+    """Give a value that goes into a concatenation the scale of that."""
+    users = list(value.uses)
+    node = graph.add(layer, value, specs=value.spec, kwargs={"position": position, "follows": True})
+    for user in users:
+        graph.reroute(user, value, node.output)
 
 
 def _insert(graph: Graph, entry: Entry, layer: ChainQuantizeLayer, position: int) -> Entry:
@@ -42,7 +60,7 @@ def _insert(graph: Graph, entry: Entry, layer: ChainQuantizeLayer, position: int
         old.layer,
         *old.args,
         specs=old.output.spec,
-        name=old.name,
+        name=graph.unique_name(f"{old.name}_op") if layer.name == old.name else old.name,
         kwargs=old.kwargs,
         weights=old.weights,
     )

@@ -19,6 +19,7 @@ import numpy as np
 from optim._keras import check_model, keras, tf, tfmot
 from optim.errors import ConfigError
 from optim.models.batches import Inputs, as_batches
+from optim.models.states import kept_states
 from optim.quantization.calibration.observers import METHODS, Observer
 from optim.quantization.calibration.taps import tapped
 from optim.quantization.quantizers.preserving import unchanging
@@ -87,7 +88,7 @@ def calibrate(
         if batch_norm:
             estimate_batch_norm(model, batches)
         set_weight_ranges(model)
-        with _watching(model, watch):
+        with kept_states(model), _watching(model, watch):
             for i, batch in enumerate(batches, 1):
                 model(batch, training=False)
                 for observer in seen.values():
@@ -132,7 +133,8 @@ def estimate_batch_norm(model: Any, batches: Iterable[Any]) -> Any:
     norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
     moments = {id(x): x.momentum for x in norms}
     means: dict[int, list[Any]] = {id(x): [] for x in norms}
-    with _watching(model, lambda *_: None), _training_only(norms):
+    others = kept_states(model, but=tuple(norms))
+    with others, _watching(model, lambda *_: None), _training_only(norms):
         try:
             for layer in norms:
                 layer.momentum = 0.0  # the moving statistics become those of the batch

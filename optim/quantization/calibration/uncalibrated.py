@@ -37,7 +37,7 @@ def _untouched(model: Any) -> Iterator[str]:
             start = next((s for kind, s in _STARTS.items() if isinstance(quantizer, kind)), None)
             if start is None or not isinstance(variables, dict):
                 continue
-            if (float(variables["min_var"]), float(variables["max_var"])) == start:
+            if tuple(float(variables[end].numpy()) for end in ("min_var", "max_var")) == start:
                 yield layer.name
 
 

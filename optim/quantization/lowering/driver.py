@@ -24,6 +24,8 @@ from optim.quantization.lowering import (
 from optim.quantization.lowering.op_layers import expand
 from optim.quantization.lowering.registry import Rule, arrange, function_names, rule, rules_for
 from optim.quantization.planning.roles import Role, assign
+from optim.quantization.recurrent import rules as recurrent
+from optim.quantization.recurrent import time_distributed
 
 __all__ = ["Rule", "lower", "rule"]
 
@@ -37,6 +39,8 @@ RULE_MODULES = (
     arithmetic,
     functions,
     normalizations,
+    recurrent,
+    time_distributed,
 )
 
 arrange(RULE_MODULES)
@@ -54,7 +58,9 @@ def lower(graph: Graph) -> Graph:
     pending = list(reversed(graph.nodes))
     while pending:
         node = pending.pop()
-        if node.skip or is_input(node) or any(node.masks) or not graph.alive(node):
+        if node.skip or is_input(node) or not graph.alive(node):
+            continue
+        if any(node.masks) and not recurrent.is_recurrent(node):
             continue
         added = _lower_node(graph, node)
         if not added and graph.alive(node):

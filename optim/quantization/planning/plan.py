@@ -26,6 +26,8 @@ class Entry:
         output: quantizer of the output; None if it has none of its own.
         grid_of: the entry whose steps, or finer ones that fit them, the output has (see
             `GridQuantizer`); None if it has its own.
+        scale_of: the entry of a concatenation, the very steps of which its output has; None
+            elsewhere.
         config: the caller's quantize config, which then replaces the three above.
         reason: why.
     """
@@ -37,6 +39,7 @@ class Entry:
     activation: Any = None
     output: Any = None
     grid_of: Entry | None = None
+    scale_of: Entry | None = None
     config: Any = None
     reason: str = ""
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-from optim._keras import check_model, keras, tfmot
+from optim._keras import check_model, keras
 from optim.graph.graph import Graph, Node, Value, is_input
 from optim.graph.reader import read
 from optim.models.kernels import linear_kernel
 from optim.quantization.activation_facts import FIXED, activation_name, fixed_range
-from optim.quantization.layers import Convolve, Identity
+from optim.quantization.layers import Convolve
 from optim.quantization.lowering.affine import operands
 from optim.quantization.lowering.driver import lower
 from optim.quantization.node_facts import hierarchy, weights_of
 from optim.quantization.planning.checks import check_kernels
+from optim.quantization.planning.concatenations import chain, follow
 from optim.quantization.planning.indices import takes_indices
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.planning.preserved import Wanted, unkept, wanted
@@ -26,13 +28,13 @@ from optim.quantization.planning.requests import (
     config_for,
     mark,
 )
-from optim.quantization.planning.roles import BY_CLASS, DIVISIONS, DIVISOR, Assignment, Role, assign
+from optim.quantization.planning.roles import DIVISIONS, DIVISOR, Assignment, Role, assign, is_idle
 from optim.quantization.planning.schemes import Scheme, get_scheme
 from optim.quantization.quantizers.preserving import PreservingQuantizer, check_preserve, kept
+from optim.quantization.recurrent.decisions import decide
 from optim.wrapping.kinds import check_unwrapped
 
 K = keras.layers
-MovingAverageQuantizer = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
 
 
 def plan(
@@ -81,20 +83,6 @@ def plan(
     return Plan(graph, chosen, entries, len(with_something), missed)
 
 
-def _concatenates(node: Node) -> bool:
-    """Whether all values of its inputs are in its output."""
-    return isinstance(node.layer, K.Concatenate) or node.symbol in ("concat", "stack")
-
-
-def _followed(value: Value, assignments: dict[Node, Assignment]) -> Iterator[Node]:
-    """What takes a value, looked for through what hands it on unchanged."""
-    for node in value.uses:
-        if assignments[node] is BY_CLASS[Identity]:
-            yield from _followed(node.output, assignments)
-        else:
-            yield node
-
-
 class _Planner:
     def __init__(
         self, graph: Graph, scheme: Scheme, configs: Configs, keeps: tuple[bool, bool]
@@ -120,8 +108,11 @@ class _Planner:
             self._weights(entry, assignments)
         for entry in self.entries.values():
             self._output(entry, assignments)
-        self._chains(assignments)
-        return list(self.entries.values())
+        entries = list(self.entries.values())
+        chain(self.graph, self.entries)
+        follow(self.graph, self.entries)
+        self._say_float(entries)
+        return entries
 
     def _assign(self, node: Node, before: dict[Node, Assignment]) -> Assignment:
         if is_input(node):
@@ -133,12 +124,14 @@ class _Planner:
         return assign(node)
 
     def _spare_divisor(self, node: Node, assignments: dict[Node, Assignment]) -> None:
-        """Leave float what a float division divides by, if it is computed for that alone."""
+        """Leave float what a float division divides by, whoever else takes it."""
+        if assignments[node].role is not Role.FLOAT:
+            return
         divisor = operands(node)[1] if node.symbol in DIVISIONS else None
         if not isinstance(divisor, Value) or is_input(divisor.node):
             return
-        computed = assignments[divisor.node].role in (Role.OP, Role.AFFINE)
-        if computed and self.graph.sole_use(divisor) and not self.graph.is_shared(divisor.node):
+        computed = assignments[divisor.node].role in (Role.OP, Role.AFFINE, Role.FIXED)
+        if computed and not self.graph.is_shared(divisor.node):
             assignments[divisor.node] = DIVISOR
 
     # -- groups: what LiteRT runs as one operation ---------------------------------------
@@ -172,7 +165,10 @@ class _Planner:
                 return
         if entry.role is Role.TABLE:
             table = self.scheme.weight(())
-            entry.weights = {"embeddings": self._preserving(node, table, table) or table}
+            entry.weights = {"embeddings": self._preserving(node, 0, table, table) or table}
+        if entry.role is Role.RECURRENT:
+            joined = [i for i, v in enumerate(node.outputs) if self._joined(v, assignments)]
+            decide(entry, self.scheme, partial(self._preserving, node), joined)
         if entry.role is not Role.LINEAR:
             return
         kernel = linear_kernel(hierarchy(node.layer))
@@ -184,22 +180,23 @@ class _Planner:
         # Ranges per channel would make other numbers of the values in each channel.
         one_range, several = self.scheme.one_range(axes), self.scheme.folded_weight(axes)
         entry.weights = {
-            kernel.linear: self._preserving(node, one_range, several) or quantizer(axes)
+            kernel.linear: self._preserving(node, 0, one_range, several) or quantizer(axes)
         }
         if activation_name(node.layer.activation) in FIXED:
             entry.activation = self.scheme.activation()
 
-    def _preserving(self, node: Node, one_range: Any, several: Any) -> Any:
+    def _preserving(self, node: Node, place: int, one_range: Any, several: Any) -> Any:
         """A quantizer that keeps what there is to keep of a kernel; None for nothing.
 
         Args:
-            node: the layer, of which the kernel is the first weight.
+            node: the layer.
+            place: of the kernel among its weights.
             one_range: quantizer for a kernel of few values.
             several: quantizer for one of zeros only.
         """
         if not any(self.keeps):
             return None
-        found = kept(weights_of(node)[0], *self.keeps)
+        found = kept(weights_of(node)[place], *self.keeps)
         if not found:
             return None
         return PreservingQuantizer(
@@ -277,28 +274,22 @@ class _Planner:
             value = after.output
         return False
 
-    def _chains(self, assignments: dict[Node, Assignment]) -> None:
-        """Put concatenations that go into each other on one grid: that of the last.
-
-        Each would else be rounded again to the steps of the next, and errors add up along
-        the chain. All values of one are in the next, so the last range has room for all.
-        """
-        ends: dict[Node, Entry] = {}
-        for entry in reversed(self.entries.values()):
+    def _say_float(self, entries: list[Entry]) -> None:
+        """Say of what only moves values that it is float, where those values are."""
+        quantized: set[Value] = set()
+        for entry in entries:
             node = entry.node
-            if not _concatenates(node) or entry.config is not None:
-                continue
-            if entry.role is not Role.JOIN or self.graph.is_output(node.output):
-                continue
-            following = {n for n in _followed(node.output, assignments) if _concatenates(n)}
-            after = following.pop() if len(following) == 1 else None
-            if after in ends:
-                ends[node] = ends[after]
-                if entry.output is not None:
-                    entry.grid_of = ends[node]
-                    entry.reason += f"; on the grid of {ends[node].node.path}"
-            elif isinstance(entry.output, MovingAverageQuantizer):
-                ends[node] = entry
+            if is_input(node):
+                found = entry.output is not None
+            elif entry.role is Role.SAME and entry.config is None and node.output.is_float:
+                taken = [v for v in node.inputs if v.is_float]
+                found = any(v in quantized or self._needs(v) for v in taken) or not taken
+                if not found and not is_idle(node):
+                    entry.role = Role.FLOAT
+                    entry.reason = "float: moves values that are float"
+            else:
+                found = not entry.is_float
+            quantized.update(node.outputs if found else ())
 
     def _needs(self, value: Value) -> bool:
         """Whether anything that takes the value as a signal is not float."""
@@ -308,6 +299,8 @@ class _Planner:
         role = self.entries[node].role
         if role in (Role.FLOAT, Role.WEIGHT) or takes_indices(node, value):
             return False
+        if role is Role.RECURRENT and value is not node.inputs[0]:
+            return False  # a state, which the layer itself rounds
         if role is Role.SAME and not self.graph.is_output(node.output):
             return self._needs(node.output) or not node.output.uses
         return True

@@ -22,6 +22,8 @@ from optim.quantization.activation_facts import (
     activation_name,
 )
 from optim.quantization.node_facts import hierarchy, is_fusable_relu, is_linear
+from optim.quantization.recurrent.layer import Recurrent
+from optim.quantization.recurrent.step_shapes import BatchAsSteps, StepsAsBatch
 
 K = keras.layers
 
@@ -38,6 +40,7 @@ class Role(Enum):
     SAME = "its output has the scale of its input"
     JOIN = "its inputs and its output share one scale"
     TABLE = "its weights are quantized; its output has their scale"
+    RECURRENT = "its kernels, and all that its steps compute, are quantized inside it"
     WEIGHT = "derived from weights alone; quantized where it meets data"
     FLOAT = "stays float; its output is quantized for what follows"
 
@@ -115,11 +118,13 @@ BY_CLASS: dict[type, Assignment] = _table(
         ),
     ),
     (_IDENTITY, [own.Identity]),
+    (_SAME, [BatchAsSteps, StepsAsBatch]),
     (
         _float("LiteRT has no int8 kernel for it"),
         _classes("Conv3D Conv3DTranspose ELU ThresholdedReLU LocallyConnected1D"),
     ),
     (_float("LiteRT has no kernel at all for it"), _classes("AveragePooling3D MaxPooling3D")),
+    (Assignment(Role.RECURRENT, "steps of int8 operations"), [Recurrent]),
     (_float("recurrent: its loop is not quantized"), _classes("RNN Bidirectional ConvLSTM2D")),
     (_float("makes a mask, which no quantizing wrapper hands on"), _classes("Embedding")),
     (_float("a composite layer that cannot be taken apart here"), _classes("MultiHeadAttention")),
@@ -139,6 +144,7 @@ BY_CLASS: dict[type, Assignment] = _table(
 _CONSTANT = Assignment(Role.SAME, "the same number everywhere: scale of what it meets")
 _NO_INT8 = _float("LiteRT has no int8 kernel for this function")
 _DIVISION = _float("divides by data, which int8 could turn into zero")
+_CLIPPED = _float("LiteRT's int8 kernel clips it at -15.94")
 _NO_KERNEL = _float("LiteRT has no kernel at all for this function")
 
 # What functions do, by public name; every one is free of side effects and randomness.
@@ -186,6 +192,7 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
         "one_hot linspace range eye",
     ),
     (_DIVISION, "math.truediv math.divide compat.v1.div realdiv math.divide_no_nan"),
+    (_CLIPPED, "nn.log_softmax"),
     (_NO_KERNEL, "math.erf math.erfc math.cumprod math.atan math.tan math.sinh math.cosh"),
 )
 BY_SYMBOL: dict[str, Assignment] = {
@@ -221,8 +228,8 @@ def assign(node: Node) -> Assignment:
     layer = node.layer
     if not any(value.is_float for value in node.outputs):
         return _NO_FLOAT
-    if any(node.masks):
-        return _MASKED
+    if any(node.masks) and not isinstance(layer, Recurrent):
+        return _float(node.note) if node.note else _MASKED
     if isinstance(layer, CarryMask):
         return _CARRIES
     if node.inert:
@@ -261,6 +268,11 @@ def assign(node: Node) -> Assignment:
         return _float(node.note)
     what = "with weights" if layer.weights else "without weights"
     return _float(f"no rule for a {type(layer).__name__} {what}")
+
+
+def is_idle(node: Node) -> bool:
+    """Whether the layer hands its input on unchanged in inference."""
+    return assign(node) is _IDENTITY
 
 
 def _linear(node: Node) -> Assignment:

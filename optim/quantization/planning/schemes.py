@@ -85,7 +85,6 @@ class Scheme:
 _INT16_MISSING = (
     ("HARD_SWISH", "HardSwish"),
     ("PRELU", "PReLU"),
-    ("LOG_SOFTMAX", "nn.log_softmax"),
     ("L2_NORMALIZATION", "math.l2_normalize"),
     ("SQRT", "math.sqrt"),
     ("DEPTH_TO_SPACE", "nn.depth_to_space compat.v1.depth_to_space"),
@@ -106,7 +105,7 @@ _INT16_WRONG = (
     ),
     (
         "LiteRT has no int16 recurrent operation, and the file would not run",
-        "RNN Bidirectional ConvLSTM2D",
+        "RNN Bidirectional ConvLSTM2D Recurrent",
     ),
 )
 

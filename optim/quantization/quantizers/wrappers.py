@@ -22,7 +22,9 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware
 )
 
 from optim._keras import keras, tf
+from optim.models.distribution import at_home
 from optim.quantization.building.signatures import told
+from optim.quantization.quantizers.keep_float import is_exported
 from optim.quantization.quantizers.quantizers import TensorQuantizeConfig, unpack
 
 # Ranges are float32 whatever the policy of the layer: TensorFlow's op takes no other.
@@ -47,7 +49,8 @@ def quantize(quantizer: Any, x: Any, training: Any, variables: Any) -> Any:
     def apply(flag: bool) -> Any:
         return lambda: quantizer(wide, flag, weights=variables)
 
-    y = smart_cond(training, apply(True), apply(False))
+    with at_home(next(iter(tf.nest.flatten(variables)), None)):
+        y = smart_cond(training, apply(True), apply(False))
     return y if x.dtype == tf.float32 else tf.cast(y, x.dtype)
 
 
@@ -90,13 +93,26 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
 
     It has the name of the layer. The variables of the layer stay the layer's; the
     wrapper owns those of the quantizers only.
+
+    Args:
+        layer, quantize_config, name_prefix, kwargs: see tfmot's.
+        layer_training: what the layer is told of training whatever the model does, as in a
+            backbone that is called with `training=False`. The quantizers go by the model.
     """
 
-    def __init__(self, layer: Any, quantize_config: Any, name_prefix: str = "", **kwargs: Any):
+    def __init__(
+        self,
+        layer: Any,
+        quantize_config: Any,
+        name_prefix: str = "",
+        layer_training: bool | None = None,
+        **kwargs: Any,
+    ):
         # Inputs are to be cast as the layer would cast them.
         kwargs.setdefault("dtype", layer._dtype_policy)
         super().__init__(layer, quantize_config, name_prefix, **kwargs)
         self.supports_masking = layer.supports_masking
+        self.layer_training = layer_training
         # Of the layer, only `call` is called, which knows nothing of it.
         self._activity_regularizer = layer._activity_regularizer
 
@@ -124,7 +140,8 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
     def call(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         training = training_phase(training)
         if self.layer._expects_training_arg:
-            kwargs["training"] = training
+            told_layer = self.layer_training
+            kwargs["training"] = training if told_layer is None else told_layer
         if not self.layer._expects_mask_arg:
             kwargs.pop("mask", None)  # Keras offers it to whatever takes any argument
         with self._quantized(training):
@@ -160,7 +177,7 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
     def _kernel(self, weight: Any, quantizer: Any, training: Any, variables: Any) -> Any:
         """The quantized weight; for a file, its value at once if it is too large to be folded."""
         size = weight.shape.num_elements() * weight.dtype.size
-        if size <= FOLDED_BYTES or not _is_exported():
+        if size <= FOLDED_BYTES or not is_exported():
             return quantize(quantizer, _read(weight, self.layer), training, variables)
         with tf.init_scope():
             return quantize(quantizer, _read(weight, self.layer), False, variables)
@@ -190,9 +207,12 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         # The same form in `.h5` and `.keras`; the newer one loses the package of a
         # registered class when an `.h5` file is read.
-        config = keras.layers.Layer.get_config(self)
+        config: dict[str, Any] = keras.layers.Layer.get_config(self)
         pack = keras.utils.legacy.serialize_keras_object
-        return {**config, "layer": pack(self.layer), "quantize_config": pack(self.quantize_config)}
+        config.update(layer=pack(self.layer), quantize_config=pack(self.quantize_config))
+        if self.layer_training is not None:
+            config["layer_training"] = self.layer_training
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> QuantizeWrapper:
@@ -217,11 +237,6 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
 def _is_foreign(quantizer: Any) -> bool:
     """Whether somebody else wrote it, perhaps for AutoGraph to convert."""
     return quantizer is not None and type(quantizer).__module__.split(".")[0] not in _KNOWN
-
-
-def _is_exported() -> bool:
-    """Whether this is the graph that `optim.export` makes, whose variables become constants."""
-    return getattr(tf.compat.v1.get_default_graph(), "name", "") == "export"
 
 
 def _read(weight: Any, layer: Any) -> Any:
@@ -274,7 +289,8 @@ class ChainQuantizeLayer(QuantizeLayer):
     Args:
         quantizer: a `GridQuantizer`.
         length: number of tensors. Each passes by in a call of its own, with its `position`;
-            the last one's range gives the grid.
+            the last one's range gives the grid. A part of a tensor that `follows` gets the steps
+            of the whole, whose range it does not move.
     """
 
     def __init__(self, quantizer: Any, length: int, **kwargs: Any) -> None:
@@ -288,9 +304,11 @@ class ChainQuantizeLayer(QuantizeLayer):
             self.quantizer_vars = [{**one, **grid} for one in own]
         keras.layers.Layer.build(self, input_shape)
 
-    def call(self, inputs: Any, training: Any = None, position: int = -1) -> Any:
-        variables = self.quantizer_vars[position]
-        return quantize(self.quantizer, inputs, training_phase(training), variables)
+    def call(
+        self, inputs: Any, training: Any = None, position: int = -1, follows: bool = False
+    ) -> Any:
+        phase = False if follows else training_phase(training)
+        return quantize(self.quantizer, inputs, phase, self.quantizer_vars[position])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "length": self.length}

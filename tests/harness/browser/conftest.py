@@ -168,7 +168,7 @@ class Page:
         )
 
     def rows(self) -> list[str]:
-        return self.texts("tr.app > th")
+        return self.texts("tr.app > th .name")
 
     def columns(self) -> list[str]:
         return self.texts("thead th[data-col] button")
@@ -183,7 +183,7 @@ class Page:
             "const head = [...document.querySelectorAll('thead th[data-col]')].find("
             "  h => h.dataset.technique === technique && h.dataset.variant === variant);"
             "const row = [...document.querySelectorAll('tr.app')].find("
-            "  r => r.cells[0].textContent === app);"
+            "  r => (r.querySelector('.name') ?? r.cells[0]).textContent === app);"
             "return row.querySelector(`td[data-col='${head.dataset.col}']`);",
             application, technique, variant,
         )  # fmt: skip
@@ -218,7 +218,7 @@ class Page:
             "const n = document.activeElement;"
             "if (n.id) return n.id;"
             "if (!n.dataset.i) return n.textContent.trim();"
-            "return n.closest('tr').cells[0].textContent + '|' + n.dataset.col"
+            "return n.closest('tr').querySelector('.name').textContent + '|' + n.dataset.col"
         )
 
     def type(self, text: str) -> None:

@@ -101,7 +101,6 @@ def test_it_runs_in_16_bits_and_as_simulated(operation: str) -> None:
 MISSING: dict[str, tuple[Any, ...]] = {
     "HARD_SWISH": (lambda x: x * tf.nn.relu6(x + 3.0) / 6.0,),
     "PRELU": (lambda x: K.PReLU(shared_axes=[1, 2])(x),),
-    "LOG_SOFTMAX": (tf.nn.log_softmax, VECTOR),
     "L2_NORMALIZATION": (lambda x: K.UnitNormalization()(x),),
     "SQRT": (lambda x: tf.math.sqrt(tf.math.abs(x)),),
     "DEPTH_TO_SPACE": (lambda x: tf.nn.depth_to_space(x, 2),),

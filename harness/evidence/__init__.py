@@ -1,0 +1,1 @@
+"""What a case leaves for those who look closer: its file, and numbers for each layer of it."""

@@ -1,0 +1,1 @@
+"""Runs of several environments in one report: the same column of each side by side."""

@@ -1,0 +1,147 @@
+"""Whether a file is what was planned: its layers float where they are to be, and int8 elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from optim import litert
+from optim._keras import keras
+from optim.errors import ExportError, Problem, UnsupportedModelError
+from optim.graph.graph import Node, Value, is_input
+from optim.graph.parameter import Parameter
+from optim.graph.reader import read
+from optim.litert.reader import Operation, Subgraph, read_subgraphs
+from optim.quantization.quantizers.keep_float import KeepFloat
+from optim.quantization.quantizers.quantizers import TensorQuantizeConfig
+from optim.quantization.quantizers.wrappers import QuantizeLayer, QuantizeWrapper
+
+__all__ = ["Planned", "check_agreement", "float_kernels", "is_float", "planned"]
+
+K = keras.layers
+
+Planned = Mapping[str, bool]
+"""Name of a layer -> whether it is float in the file. Layers that are not in it may be either."""
+
+#: They move bytes: the converter puts them on the one or the other side of a quantizer.
+_MOVING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE")
+
+_REMEDY = "skip the layer in optim.quantize_model, or give it a quantize config in `configs`"
+
+
+def planned(model: Any) -> Planned:
+    """Return what the layers of a quantization-aware model are to be in a file.
+
+    Args:
+        model: any; what `optim.quantize_model` did not make, nothing is known of.
+    """
+    layers = list(model._flatten_layers(include_self=False))
+    if not any(isinstance(layer, (QuantizeWrapper, QuantizeLayer)) for layer in layers):
+        return {}
+    try:
+        nodes = read(model).nodes
+    except UnsupportedModelError:
+        return {}
+    found: dict[str, set[bool]] = {}
+    states: dict[Value, bool | None] = {}
+    for node in nodes:
+        state, after = _state(node, states)
+        states.update(dict.fromkeys(node.outputs, after))
+        if state is not None:
+            found.setdefault(node.layer.name, set()).add(state)
+        elif not is_input(node):
+            found.setdefault(node.layer.name, set()).update((True, False))
+    return {name: one.pop() for name, one in found.items() if len(one) == 1}
+
+
+def _state(node: Node, states: dict[Value, bool | None]) -> tuple[bool | None, bool | None]:
+    """Whether a layer is float in a file, and whether its output is; None: neither is known."""
+    layer = node.layer
+    if isinstance(layer, KeepFloat):
+        return None, not layer.leaves
+    if isinstance(layer, QuantizeLayer):
+        return None, False
+    if isinstance(layer, QuantizeWrapper):
+        known = type(layer.quantize_config) is TensorQuantizeConfig
+        return (False, False) if known else (None, None)
+    if is_input(node):
+        return None, True
+    if isinstance(layer, Parameter) or not any(value.is_float for value in node.outputs):
+        return None, None
+    taken = {states[value] for value in node.inputs if value.is_float} - {None}
+    state = taken.pop() if len(taken) == 1 else None
+    return state, state
+
+
+def float_kernels(model: Any, plan: Planned) -> Iterator[np.ndarray]:
+    """Yield the kernels of transposed convolutions that are to be float."""
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, (K.Conv1DTranspose, K.Conv2DTranspose)) and plan.get(layer.name):
+            yield layer.kernel.numpy()
+
+
+def is_float(names: str, end: str, model_name: str, plan: Planned) -> bool | None:
+    """Whether an operation is to be float.
+
+    Args:
+        names: of its output in the file: those of the operations that it was made of, by `;`.
+        end: the name that the output has as one of the model; empty if it is none.
+        model_name: the outermost scope of the names.
+        plan: as `planned` returns it.
+
+    Returns:
+        None where the plan does not say, or says both.
+    """
+    layers = {_layer(name, model_name) for name in names.split(";")}
+    wanted = {plan[layer] for layer in layers if layer in plan}
+    if end in plan and not wanted:
+        return plan[end]
+    return wanted.pop() if len(wanted) == 1 else None
+
+
+def _layer(name: str, model_name: str) -> str:
+    parts = name.split(":")[0].split("/")
+    return parts[1] if len(parts) > 2 and parts[0] == model_name else ""
+
+
+def check_agreement(
+    content: bytes, model_name: str, output_names: Sequence[str], plan: Planned
+) -> None:
+    """Refuse a file in which a layer is not what was planned.
+
+    Raises:
+        ExportError: naming these layers.
+    """
+    if not plan:
+        return
+    graph = read_subgraphs(litert.parse(content), model_name, ())[0]
+    ends = dict(zip(graph.outputs, output_names, strict=False))
+    problems = {one.layer: one for one in _problems(graph, ends, model_name, plan)}
+    if problems:
+        raise ExportError(
+            problems.values(), "the file is not what optim.plan says, which it has to be"
+        )
+
+
+def _problems(
+    graph: Subgraph, ends: Mapping[int, str], model_name: str, plan: Planned
+) -> Iterator[Problem]:
+    quantizes = {i for op in graph.operations if op.kind == "conversion" for i in op.inputs}
+    for op in graph.operations:
+        if op.kind not in ("float", "hybrid", "int8", "int16x8") or not op.outputs:
+            continue
+        output = op.outputs[0]
+        wanted = is_float(graph.tensors[output].name, ends.get(output, ""), model_name, plan)
+        found = not op.quantized
+        if wanted is None or (wanted == found and op.kind != "hybrid"):
+            continue
+        if op.name == "QUANTIZE" or (op.name in _MOVING and op.outputs[0] in quantizes):
+            continue
+        yield _problem(op, wanted)
+
+
+def _problem(op: Operation, wanted: bool) -> Problem:
+    what = "float" if wanted else "quantized"
+    return Problem(op.layer, f"planned to be {what}, but {op.name} is {op.kind}", _REMEDY)

@@ -1,0 +1,77 @@
+"""Concatenations, of whose parts LiteRT requires one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from optim._keras import keras, tfmot
+from optim.graph.graph import Graph, Node, Value
+from optim.quantization.node_facts import is_linear
+from optim.quantization.planning.plan import Entry
+from optim.quantization.planning.roles import Role, is_idle
+
+__all__ = ["chain", "follow"]
+
+_Learnt = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
+
+
+def chain(graph: Graph, entries: Mapping[Node, Entry]) -> None:
+    """Put concatenations that go into each other on one grid: that of the last.
+
+    Each would else be rounded again to the steps of the next, and errors add up along
+    the chain. All values of one are in the next, so the last range has room for all.
+    """
+    ends: dict[Node, Entry] = {}
+    for entry in reversed(list(entries.values())):
+        node = entry.node
+        if not _concatenates(node) or entry.config is not None:
+            continue
+        if entry.role is not Role.JOIN or graph.is_output(node.output):
+            continue
+        following = {n for n in _followed(node.output, entries) if _concatenates(n)}
+        after = following.pop() if len(following) == 1 else None
+        if after in ends:
+            ends[node] = ends[after]
+            if entry.output is not None:
+                entry.grid_of = ends[node]
+                entry.reason += f"; on the grid of {ends[node].node.path}"
+        elif isinstance(entry.output, _Learnt):
+            ends[node] = entry
+
+
+def follow(graph: Graph, entries: Mapping[Node, Entry]) -> None:
+    """Quantize float inputs of concatenations to the scale of these, here and now.
+
+    The converter would carry the scale on through float layers that only move values.
+    """
+    for entry in entries.values():
+        if not entry.is_float or is_linear(entry.node) or entry.output is not None:
+            continue
+        after = _join_of(graph, entry.node, entries)
+        if after is not None and isinstance(after.output, _Learnt):
+            entry.scale_of = after
+
+
+def _join_of(graph: Graph, node: Node, entries: Mapping[Node, Entry]) -> Entry | None:
+    """The concatenation whose scale a node takes, if it goes into one and nowhere else."""
+    after = graph.sole_use(node.output) if len(node.outputs) == 1 else None
+    if after is None:
+        return None
+    entry = entries[after]
+    if entry.role is Role.JOIN and entry.output is not None:
+        return entry
+    return _join_of(graph, after, entries) if entry.role in (Role.SAME, Role.JOIN) else None
+
+
+def _concatenates(node: Node) -> bool:
+    """Whether all values of its inputs are in its output."""
+    return isinstance(node.layer, keras.layers.Concatenate) or node.symbol in ("concat", "stack")
+
+
+def _followed(value: Value, entries: Mapping[Node, Entry]) -> Iterator[Node]:
+    """What takes a value, looked for through what hands it on unchanged."""
+    for node in value.uses:
+        if entries[node].role is Role.SAME and is_idle(node):
+            yield from _followed(node.output, entries)
+        else:
+            yield node

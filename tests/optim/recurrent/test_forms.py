@@ -1,0 +1,127 @@
+"""Which form a recurrent layer has in the file, how large that is, and what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from recurrent_layers import FEATURES, LAYERS, STEPS, UNITS, of_features, signals, with_weights
+
+import optim
+from optim._keras import keras
+from optim.errors import ExportError, UnsupportedModelError
+from optim.litert.writer import unpack
+from optim.verification.compare import sqnr
+
+K = keras.layers
+
+
+def exported(model: Any, x: np.ndarray, **options: Any) -> bytes:
+    return optim.export(optim.quantize_model(model, calibration_data=[x]), **options)
+
+
+def names(content: bytes) -> Counter[str]:
+    return Counter(op.name for op in optim.verify(content).operations)
+
+
+def test_an_lstm_is_one_operation() -> None:
+    found = names(exported(of_features(LAYERS["lstm"]), signals()))
+    assert found["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 1
+    assert "WHILE" not in found
+
+
+@pytest.mark.parametrize("name", ["gru", "simple", "lstm states", "lstm relu"])
+def test_others_are_loops(name: str) -> None:
+    found = names(exported(of_features(LAYERS[name]), signals()))
+    assert found["WHILE"] == 1
+
+
+def test_one_step_is_no_loop() -> None:
+    model = of_features(lambda x: K.GRU(UNITS)(x), steps=1)
+    assert "WHILE" not in names(exported(model, signals(steps=1)))
+
+
+@pytest.mark.parametrize("layer", [K.LSTM, K.GRU, K.SimpleRNN])
+@pytest.mark.parametrize("steps", [49, 128])
+def test_the_file_is_a_third_of_the_float_one(layer: Any, steps: int) -> None:
+    inputs = keras.Input((steps, 16))
+    model = keras.Model(inputs, layer(96, return_sequences=True)(inputs))
+    x = np.random.default_rng(0).normal(size=(4, steps, 16)).astype("float32")
+    content = exported(model, x)
+    if layer is not K.SimpleRNN:
+        assert len(content) <= 0.35 * len(optim.export(model))
+    kernels = [b for b in unpack(content).buffers if b.data is not None and len(b.data) >= 96 * 16]
+    gates = {K.LSTM: 4, K.GRU: 3, K.SimpleRNN: 1}[layer]
+    assert sum(len(b.data) for b in kernels) <= gates * 96 * (96 + 16) * 1.05  # once each
+
+
+def test_multiplications_of_a_loop_count_as_often_as_it_runs() -> None:
+    report = optim.verify(exported(of_features(LAYERS["gru"]), signals()))
+    assert report.macs == STEPS * 3 * UNITS * (FEATURES + UNITS)
+    assert report.int8_macs == 1
+
+
+def test_the_plan_says_what_becomes_of_it() -> None:
+    plan = optim.plan(of_features(LAYERS["both lstm"]))
+    reasons = [row["reason"] for row in plan.rows() if row["class"] == "Recurrent"]
+    assert len(reasons) == 2
+    assert all("UNIDIRECTIONAL_SEQUENCE_LSTM" in one for one in reasons)
+    assert not plan.floats
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "both gru last", "masked gru"])
+def test_after_training_quantization_has_the_same_form(name: str) -> None:
+    model, x = of_features(LAYERS[name]), signals()
+    content = optim.export(model, optimize="int8", representative_data=[x])
+    assert names(content) == names(exported(model, x))
+    assert sqnr(np.asarray(model(x)), optim.litert.Runtime(content).run(x)[0]) >= 20
+    assert optim.verify(content).int8_macs == 1
+
+
+class Own(K.Layer):
+    """A cell that nobody knows."""
+
+    state_size = output_size = UNITS
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight("kernel", (shape[-1], UNITS))
+
+    def call(self, x: Any, states: Any) -> Any:
+        y = x @ self.kernel + states[0]
+        return y, [y]
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda x: K.RNN(Own())(x), "cell Own is not known"),
+        (lambda x: K.GRU(UNITS, activation="elu")(x), "elu has no int8 form"),
+        (lambda x: K.RNN(K.GRUCell(UNITS), time_major=True)(x), "time_major=False"),
+        (lambda x: K.Bidirectional(K.RNN(Own()), backward_layer=K.RNN(Own(), go_backwards=True))(x),
+         "cell Own is not known"),
+    ],
+)  # fmt: skip
+def test_what_stays_float_is_named_with_a_remedy(make: Any, words: str) -> None:
+    (entry,) = (e for e in optim.plan(of_features(make)).floats)
+    assert words in entry.reason
+
+
+def test_an_open_length_is_refused_with_a_remedy() -> None:
+    inputs = keras.Input((None, FEATURES))
+    model = with_weights(keras.Model(inputs, K.GRU(UNITS)(inputs)))
+    quantized = optim.quantize_model(model, calibration_data=[signals()])
+    with pytest.raises(ExportError, match="input_shape"):
+        optim.export(quantized)
+    content = optim.export(quantized, input_shape=(STEPS, FEATURES))
+    got = optim.litert.Runtime(content).run(signals())[0]
+    assert sqnr(np.asarray(quantized(signals())), got) >= 30
+
+
+def test_sixteen_bits_are_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="int16 recurrent"):
+        optim.plan(of_features(LAYERS["gru"]), "int16x8")
