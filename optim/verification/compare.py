@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from optim._keras import accepted, is_keras_3
 from optim.errors import ConfigError
 from optim.litert import Runtime, TensorDetails
 
@@ -80,6 +81,8 @@ def check_references(reference: Any, data: Any) -> dict[str, Any]:
                 f"reference {name!r}: expected a model, a LiteRT file or its content, or arrays "
                 f"of outputs, got {type(value).__name__}"
             )
+        if is_keras_3(value):
+            references[name] = accepted(value, "verify", above=1)
     return references
 
 

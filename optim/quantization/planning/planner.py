@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from optim._keras import check_model, keras, tfmot
+from optim._keras import accepted, keras, tfmot
 from optim.graph.graph import Graph, Node, Value, is_input
 from optim.graph.reader import read
 from optim.models.kernels import linear_kernel
@@ -68,7 +68,7 @@ def plan(
     if isinstance(model, Graph):
         graph = model
     else:
-        check_model(model, "plan")
+        model = accepted(model, "plan")
         check_unwrapped(model)
         graph = read(model)
         mark(graph, skip, configs)
