@@ -100,9 +100,10 @@ def test_sparsity_is_measured_of_files(files, name):
         lambda path: optim.debug(path, np.zeros((2, 6, 6, 3), "float32")),
     ],
 )
-def test_a_path_in_place_of_a_model_points_to_load_model(files, use):
-    with pytest.raises(optim.OptimError, match=r"optim\.load_model"):
-        use(str(files / "two.keras"))
+def test_a_path_stands_for_the_model_in_the_file(files, use):
+    assert use(str(files / "two.keras")) is not None
+    with pytest.raises(optim.errors.ModelFileError, match="it is a LiteRT file"):
+        use(files / "two.tflite")
 
 
 @pytest.mark.parametrize(
