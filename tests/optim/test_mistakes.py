@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import optim
-from optim.errors import ConfigError, ExportError, KerasModelError, UnsupportedModelError
+from optim.errors import (
+    ConfigError,
+    ExportError,
+    KerasModelError,
+    ModelFileError,
+    UnsupportedModelError,
+)
 
 FUNCTIONS = {
     "quantize_model": optim.quantize_model,
