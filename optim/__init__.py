@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from optim.exporting import export as export
     from optim.files.api import load_model as load_model
     from optim.keras3.api import from_keras3 as from_keras3
+    from optim.keras3.back import to_keras3 as to_keras3
     from optim.pruning.api import prune_low_magnitude as prune_low_magnitude
     from optim.pruning.api import sparsify as sparsify
     from optim.pruning.api import unprune as unprune
@@ -68,6 +69,7 @@ _PUBLIC: dict[str, str] = {
     "prune_low_magnitude": "optim.pruning.api",
     "register_prunable": "optim.pruning.wrapper",
     "sparsity_report": "optim.sparsity.report",
+    "to_keras3": "optim.keras3.back",
     "uncluster": "optim.clustering.api",
     "sparsify": "optim.pruning.api",
     "unprune": "optim.pruning.api",
@@ -77,6 +79,18 @@ _PUBLIC: dict[str, str] = {
     "quantize_model": "optim.quantization.api",
     "rule": "optim.quantization.lowering.registry",
 }
+
+
+def _twin(model: Any) -> Any:
+    return importlib.import_module(_PUBLIC["from_keras3"]).from_keras3(model)
+
+
+def _loaded(path: Any) -> Any:
+    return importlib.import_module(_PUBLIC["load_model"]).load_model(path)
+
+
+_keras.twins_by(_twin)
+_keras.files_by(_loaded)
 
 
 def import_registering() -> None:

@@ -20,6 +20,8 @@ import importlib
 import importlib.util
 import os
 import sys
+import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from optim.errors import KerasModelError, KerasModuleError, MissingPackageError
@@ -149,6 +151,51 @@ def is_keras_3(thing: object) -> bool:
     return any(base.__module__.split(".")[0] == "keras" for base in type(thing).__mro__)
 
 
+#: Makes a `tf_keras.Model` of a model of Keras 3. What does is far above this module.
+_TWIN: list[Callable[[Any], Any]] = []
+
+
+def twins_by(make: Callable[[Any], Any]) -> None:
+    """Say what makes a `tf_keras.Model` of a model of Keras 3."""
+    _TWIN[:] = [make]
+
+
+#: Loads a `tf_keras.Model` from a file, as the one above.
+_LOADER: list[Callable[[Any], Any]] = []
+
+
+def files_by(load: Callable[[Any], Any]) -> None:
+    """Say what loads a `tf_keras.Model` from a file."""
+    _LOADER[:] = [load]
+
+
+def accepted(model: Any, caller: str, *, above: int = 0) -> Any:
+    """Return a model as a `tf_keras.Model`: of one of Keras 3 its twin, and tell so.
+
+    Args:
+        model: anything; the path of a file is loaded, and nothing that it brings is run.
+        caller: name of the public function, for the message.
+        above: how many calls lie between it and this function.
+
+    Raises:
+        KerasModelError: it is no model.
+        KerasModuleError, UnsupportedModelError: as `optim.from_keras3`.
+        ModelFileError: as `optim.load_model`.
+    """
+    if _LOADER and isinstance(model, (str, os.PathLike)):
+        return _LOADER[0](model)
+    if _TWIN and is_keras_3(model) and hasattr(model, "layers"):
+        twin = _TWIN[0](model)
+        warnings.warn(
+            f"{caller}: {model.name!r} is a model of Keras 3; this works on its tf_keras twin, as "
+            "optim.from_keras3 makes it",
+            stacklevel=3 + above,
+        )
+        return twin
+    check_model(model, caller)
+    return model
+
+
 def check_model(model: object, caller: str = "optim") -> None:
     """Refuse what is not a `tf_keras.Model`.
 
@@ -175,8 +222,9 @@ def _check(thing: object, what: str, article: str, caller: str) -> None:
     if is_keras_3(thing):  # before the handles: this answer needs no TensorFlow
         raise KerasModelError(
             f"{caller}: {type(thing).__name__} is {article} of Keras 3; "
-            "tensorflow-model-optimization works with Keras 2. Build it with `import tf_keras` "
-            "(or with tf.keras, after `import optim`) instead of `import keras`."
+            "tensorflow-model-optimization works with Keras 2. Make its twin with "
+            "optim.from_keras3(model), or build it with `import tf_keras` (or with tf.keras, after "
+            "`import optim`) instead of `import keras`."
         )
     loaded = sys.modules[__name__].keras
     wanted = loaded.Model if what == "Model" else loaded.layers.Layer

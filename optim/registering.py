@@ -8,6 +8,7 @@ MODULES = (
     "optim.annotation.configs",
     "optim.annotation.tfmot_repairs",
     "optim.clustering.wrapper",
+    "optim.keras3.layers",
     "optim.pruning.wrapper",
     "optim.quantization.api",
     "optim.quantization.building.untraced",

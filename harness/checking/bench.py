@@ -43,12 +43,14 @@ class Checked(Bench):
         """Return the inputs in batches of the size that the model takes."""
         size = self.fixed_batch or BATCH
         count = len(self.arrays[0])
-        if self.fixed_batch:
-            count -= count % size
         return [
             self.images_from(start, start + min(size, count - start))
             for start in range(0, count, size)
         ]
+
+    def first_sample(self) -> Any:
+        """Return one input; as many as the model takes at once, where that is fixed."""
+        return self.images(self.fixed_batch or 1)
 
     def images_from(self, start: int, stop: int) -> Any:
         found = [x[start:stop] for x in self.arrays]

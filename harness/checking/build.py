@@ -29,9 +29,10 @@ def build(bench: Bench) -> None:
         bench, source=told["source"], custom=told["custom"], trust=told["trust"]
     )
     io = declared_interface(bench.model)
-    found = data.read(told["data"], io, bench.model)
+    batch = next((s.shape[0] for s in io.specs if s.shape.rank and s.shape[0]), None)
+    told["batch"] = bench.metrics["batch"] = batch
+    found = data.read(told["data"], io, bench.model, batch or 1)
     bench.samples = found.arrays if len(found.arrays) > 1 else found.arrays[0]
-    told["batch"] = next((s.shape[0] for s in io.specs if s.shape.rank and s.shape[0]), None)
     bench.expected = bench.outputs(bench.batches())
     if not all(np.isfinite(one).all() for one in bench.expected):
         raise NotFiniteError("the model's own output is not finite on this data")

@@ -152,7 +152,7 @@ class Checking:
 
     def _case(self, technique: str) -> Case:
         opened = Application(
-            self._asked.source.name, "own", "harness.checking.opened", "open_model", ""
+            self._asked.source.name, "own", "harness.checking.opened", "open_model", "", own=True
         )
         return Case(opened, techniques.registry()[technique], "top")
 

@@ -23,7 +23,7 @@ def prepare(asked: Asked) -> None:
       UsageError: it cannot be written to.
     """
     if asked.out is not None:
-        make_folder(asked.out)
+        make_folder(asked.out, "-o")
 
 
 def write(asked: Asked, found: Found, verdict: Verdict) -> Iterator[str]:

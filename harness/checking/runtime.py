@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import techniques
+from harness.checking import islands
 from harness.checking.bench import Checked
 from harness.execution import runtime
 from harness.execution.runtime import Report, check, kept_bytes, preload
@@ -58,7 +59,7 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
             _keep(bench, request)
     finally:
         if bench.report is not None:
-            facts |= _of_file(bench.report)
+            facts |= _of_file(bench.report, bench.told)
         Path(request["facts"]).write_text(json.dumps(facts), encoding="utf-8")
     return bench.metrics
 
@@ -103,19 +104,10 @@ def _keep(bench: Checked, request: Mapping[str, Any]) -> None:
         np.savez(folder / request["samples"], **arrays)
 
 
-def _of_file(report: Any) -> dict[str, Any]:
+def _of_file(report: Any, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is told of a file beside the figures of its record."""
     return {
-        "islands": [
-            {
-                "layers": list(one.layers),
-                "operations": list(dict.fromkeys(one.operations)),
-                "conversions": one.conversions,
-                "position": one.position,
-                "macs": one.macs,
-            }
-            for one in report.islands
-        ],
+        "islands": islands.describe(report, told),
         "operations": report.histogram,
         "scheme": report.metadata.get("scheme", ""),
     }

@@ -83,7 +83,8 @@ def _accept(path: Path, found: Mapping[str, Record], *, write: bool) -> None:
     print("\n".join(changes))
     if write:
         expectations.write(path, new)
-        print(f"written: {shown(path)}")
+        if path == OWN_EXPECTATIONS:
+            print(f"written: {shown(path)}, the baseline of your own applications")
 
 
 def _application(case: str) -> str:

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, keras_module
-
-#: Packages whose constructors are Keras' own, whichever of them is chosen.
-_KERAS = (DEFAULT_KERAS_MODULE, "keras")
-
 
 @dataclass(frozen=True)
 class Application:
@@ -20,6 +15,7 @@ class Application:
       module: where it is imported from, e.g. ``tf_keras.applications``.
       function: its name in that module.
       source: digest of the source it is built from.
+      own: whether it is a user's own: named by its module, not found in a Keras package.
     """
 
     name: str
@@ -27,11 +23,12 @@ class Application:
     module: str
     function: str
     source: str
+    own: bool = False
 
     @property
     def is_discovered(self) -> bool:
         """Whether it comes from a Keras package rather than from a user's own module."""
-        return self.module in {f"{package}.applications" for package in (*_KERAS, keras_module())}
+        return not self.own
 
     @property
     def reference(self) -> str:

@@ -24,7 +24,7 @@ from harness.paths import cache_dir
 from harness.vocabulary import UsageError
 
 #: Raised when what is cached or how it is found changes its form.
-_CACHE_FORM = 3
+_CACHE_FORM = 4
 
 
 def discover(module: str | None = None) -> tuple[Application, ...]:

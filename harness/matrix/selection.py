@@ -68,7 +68,7 @@ def named(reference: str) -> Application:
         source = source_digest(origin)
     else:
         source = ""
-    return Application(function, dotted.rpartition(".")[2], dotted, function, source)
+    return Application(function, dotted.rpartition(".")[2], dotted, function, source, own=True)
 
 
 def _locate(dotted: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,7 +140,7 @@ class Record:
 
         ``package.module:function``; of a check perhaps a file.
         """
-        words = self.repro.split()
+        words = _words(self.repro)
         if CHECK in words[:-1]:
             return words[words.index(CHECK) + 1]
         if OWN in words[:-1]:
@@ -181,6 +182,13 @@ class Record:
             return cls(**values)
         except (TypeError, AttributeError) as error:
             raise RecordError(f"not a record: {error}") from error
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote that nobody closes: no command of ours
+        return command.split()
 
 
 def _build(cls: type, data: Mapping[str, Any]) -> Any:

@@ -92,9 +92,13 @@ def _if_right(run: Settings, found: Iterable[Record], code: Exit) -> list[str]:
             f"{interpreter()} -m harness publish {folder}"
         )
     if code in (Exit.REGRESSION, Exit.NEWLY_PASSING) and not all(r.disagrees for r in found):
-        files = {file_of(run.expectations, own=bool(r.constructor)) for r in found}
-        where = ", ".join(sorted(shown(one) for one in files))
-        lines.append(f"if this is right: {run.accept()} (writes {where})")
+        own = file_of(run.expectations, own=True)
+        into = (
+            f" (your own applications: {own})"
+            if own != run.expectations and any(record.constructor for record in found)
+            else ""
+        )
+        lines.append(f"if this is right: {run.accept()}{into}")
     return lines
 
 

@@ -72,8 +72,12 @@ def set_aside(run: Settings) -> None:
         os.replace(run.file, run.file.with_name(PREVIOUS_NAME))
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, option: str = "--results") -> None:
     """Make the folder of the results, and see that it can be written to.
+
+    Args:
+      folder: of the results.
+      option: the one that names it.
 
     Raises:
       UsageError: it cannot.
@@ -86,7 +90,7 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise UsageError(
             f"cannot write to the results folder {folder}: {error.strerror}; "
-            "choose another with --results DIR"
+            f"choose another with {option} DIR"
         ) from error
 
 

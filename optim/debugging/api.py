@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optim._keras import check_model, tf
+from optim._keras import accepted, tf
 from optim.debugging.rows import Row
 from optim.debugging.run import run
 from optim.debugging.watching import Control
@@ -130,7 +130,7 @@ def debug(
         ConfigError: data is empty or does not fit the model.
         UnsupportedModelError: the model has no graph of layers.
     """
-    check_model(model, "debug")
+    model = accepted(model, "debug")
     if steps is not None and steps < 1:
         raise ConfigError(f"steps={steps}: at least 1, or None for all batches")
     io = declared_interface(model)

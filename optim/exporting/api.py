@@ -13,7 +13,7 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
     quantize_wrapper,
 )
 
-from optim._keras import check_model
+from optim._keras import accepted
 from optim.clustering.api import uncluster
 from optim.clustering.wrapper import clustered_layers
 from optim.errors import UnsupportedModelError
@@ -94,7 +94,7 @@ def export(
             file; or weights are NaN or infinite.
         OSError: the file cannot be written.
     """
-    check_model(model, "export")
+    model = accepted(model, "export")
     target = checks.check_path(path)
     pruned, clustered = bool(pruned_layers(model)), bool(clustered_layers(model))
     qat_bits = _activation_bits(model)

@@ -38,6 +38,8 @@ def detect(path: Path) -> Format:
     try:
         if not path.exists():
             raise ModelFileError(f"no model file at {str(path)!r}")
+        if not (path.is_dir() or path.is_file()):  # a pipe or a device would be read for ever
+            raise ModelFileError(f"{str(path)!r} is neither a file nor a folder")
         return _of_folder(path) if path.is_dir() else _of_file(path)
     except ModelFileError:
         raise

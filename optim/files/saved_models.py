@@ -11,6 +11,9 @@ from optim.errors import ModelFileError, Problem
 from optim.files.configs import problems
 from optim.files.operations import SAVING, not_allowed
 
+#: A message of protocol buffers is never longer.
+_MOST_BYTES = 1 << 31
+
 _REMEDY = "save a model that computes only"
 
 
@@ -27,9 +30,9 @@ def read_graph(path: Path) -> Any:
     found = saved_model_pb2.SavedModel()
     try:
         if (path / "saved_model.pb").is_file():
-            found.ParseFromString((path / "saved_model.pb").read_bytes())
+            found.ParseFromString(_content(path / "saved_model.pb"))
         else:
-            text_format.Parse((path / "saved_model.pbtxt").read_bytes(), found)
+            text_format.Parse(_content(path / "saved_model.pbtxt"), found)
     except (DecodeError, text_format.ParseError, UnicodeDecodeError, RuntimeError) as error:
         raise _damaged(path, error) from error
     if len(found.meta_graphs) != 1:
@@ -102,12 +105,18 @@ def _descriptions(path: Path) -> Iterator[Any]:
 
     metadata = saved_metadata_pb2.SavedMetadata()
     try:
-        metadata.ParseFromString((path / "keras_metadata.pb").read_bytes())
+        metadata.ParseFromString(_content(path / "keras_metadata.pb"))
         for node in metadata.nodes:
             if node.metadata:
                 yield json.loads(node.metadata)
     except (DecodeError, ValueError, RuntimeError, RecursionError) as error:
         raise _damaged(path, error) from error
+
+
+def _content(file: Path) -> bytes:
+    if file.stat().st_size >= _MOST_BYTES:
+        raise ModelFileError(f"{file.name} has more than {_MOST_BYTES} bytes, as no message has")
+    return file.read_bytes()
 
 
 def _damaged(path: Path, error: Exception) -> ModelFileError:

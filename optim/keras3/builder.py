@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,9 @@ import numpy as np
 from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.parameter import Parameter
-from optim.keras3.layers import run_operation
+from optim.keras3.layers import RandomNumbers, TrainingSwitch, run_operation
 from optim.keras3.operations import BY_TYPE, attributes, function, raw
-from optim.keras3.tracing import Call, Trace
+from optim.keras3.tracing import SWITCH, Call, Trace
 
 #: From how many numbers on a constant is a weight of the twin, and not part of its config.
 LARGE = 4096
@@ -41,16 +43,81 @@ def _log_softmax(name: str, x: Any, axis: Any = -1) -> Any:
     return function("nn.log_softmax", name)(x, axis=axis)
 
 
+def _switch(name: str, result: Any, trained: Any) -> Any:
+    return TrainingSwitch(name=name, dtype=result.dtype)([result, trained])
+
+
 def _silu(name: str, x: Any) -> Any:
     return function("nn.silu", name)(x)
 
+
+def _uniform(
+    name: str,
+    shape: Any,
+    minval: float = 0.0,
+    maxval: float = 1.0,
+    dtype: Any = None,
+    seed: Any = None,
+    *,
+    anchor: Any,
+) -> Any:
+    return _random("uniform", name, anchor, shape, (minval, maxval), dtype)
+
+
+def _normal(
+    name: str,
+    shape: Any,
+    mean: float = 0.0,
+    stddev: float = 1.0,
+    dtype: Any = None,
+    seed: Any = None,
+    *,
+    anchor: Any,
+    kind: str = "normal",
+) -> Any:
+    return _random(kind, name, anchor, shape, (mean, stddev), dtype)
+
+
+def _random(kind: str, name: str, anchor: Any, shape: Any, ends: Any, dtype: Any) -> Any:
+    known = [None if _is_symbolic(n) else int(n) for n in shape]
+    sizes = [n for n in shape if _is_symbolic(n)]
+    layer = RandomNumbers(kind, known, *ends, dtype or keras.backend.floatx(), name=name)
+    return layer(sizes if len(sizes) > 1 else sizes[0] if sizes else anchor)
+
+
+def _dropout(
+    name: str, x: Any, rate: float, noise_shape: Any = None, seed: Any = None, *, anchor: Any
+) -> Any:
+    layer = keras.layers.Dropout(float(rate), noise_shape=noise_shape, name=name, dtype=x.dtype)
+    return layer(x, training=True)
+
+
+def _is_symbolic(x: Any) -> bool:
+    return isinstance(x, keras.__internal__.KerasTensor)
+
+
+#: Of random functions: they are called with a tensor to hang on.
+_RANDOM: dict[str, Callable[..., Any]] = {
+    "uniform": _uniform,
+    "normal": _normal,
+    "truncated_normal": partial(_normal, kind="truncated_normal"),
+    "dropout": _dropout,
+}
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "gelu": _gelu,
     "silu": _silu,
     "softmax": _softmax,
     "log_softmax": _log_softmax,
+    SWITCH: _switch,
 }
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """Stands for a tensor that cannot be built."""
+
+    problem: Problem
 
 
 class Names:
@@ -96,7 +163,7 @@ class Builder:
         self.names = names
         self.values: dict[str, Any] = {}
         self.constants: list[tuple[Parameter, np.ndarray]] = []
-        self.problems: list[Problem] = []
+        self.lost: list[str] = list(trace.lost)
         self.wishes: dict[str, str] = {}
         for tensor, feed in zip(tf.nest.flatten(trace.inputs), feeds, strict=True):
             self.values[tensor.name] = feed
@@ -119,8 +186,10 @@ class Builder:
         for tensor in self._needed():
             if tensor.name not in self.values:
                 self._build(tensor)
-        if self.problems:
-            raise UnsupportedModelError(self.problems, "from_keras3: the model has no twin")
+        results = [self.values[x.name] for x in tf.nest.flatten(self.trace.outputs)]
+        broken = {x.problem: None for x in results if isinstance(x, _Broken)}
+        if broken:
+            raise UnsupportedModelError(broken, "from_keras3: the model has no twin")
         return tf.nest.map_structure(
             lambda x: self.tensor(x) if tf.is_tensor(x) else x, self.trace.outputs
         )
@@ -159,12 +228,23 @@ class Builder:
 
     def _build_call(self, call: Call) -> None:
         args, kwargs = tf.nest.map_structure(self.given, (call.args, call.kwargs))
+        before = [x for x in tf.nest.flatten(call.outputs) if tf.is_tensor(x)]
+        broken = [x for x in tf.nest.flatten((args, kwargs)) if isinstance(x, _Broken)]
+        if broken and call.target == SWITCH and not isinstance(args[0], _Broken):
+            self.lost.append("/".join(call.within))
+            self.values[before[0].name] = args[0]
+            return
+        if broken:
+            self.values.update({x.name: broken[0] for x in before})
+            return
         if isinstance(call.target, str):
             name = self.names("_".join([*call.within, call.target]))
-            results = _FUNCTIONS[call.target](name, *args, **kwargs)
+            if call.target in _RANDOM:
+                results = _RANDOM[call.target](name, *args, **kwargs, anchor=self.anchor)
+            else:
+                results = _FUNCTIONS[call.target](name, *args, **kwargs)
         else:
             results = self.call(call, args, kwargs)
-        before = [x for x in tf.nest.flatten(call.outputs) if tf.is_tensor(x)]
         for old, new in zip(before, tf.nest.flatten(results), strict=True):
             self.values[old.name] = new
 
@@ -183,6 +263,10 @@ class Builder:
 
     def _build_operation(self, operation: Any) -> None:
         inputs = [self.values.get(x.name) for x in operation.inputs]
+        broken = [x for x in inputs if isinstance(x, _Broken)]
+        if broken:
+            self.values.update({x.name: broken[0] for x in operation.outputs})
+            return
         if operation.type == "Placeholder":
             name = operation.outputs[0].name
             if name in self.trace.variables:
@@ -255,12 +339,8 @@ class Builder:
     def _refuse(self, operation: Any, reason: str) -> None:
         where = operation.name.rpartition("/")[0] or "the model"
         remedy = "put this part into a layer of Keras, or take it out of the model"
-        self.problems.append(Problem(where, reason, remedy))
-        for tensor in operation.outputs:
-            self.values[tensor.name] = np.zeros(
-                [n or 1 for n in (tensor.shape.as_list() if tensor.shape.rank is not None else [])],
-                "float32",
-            )
+        broken = _Broken(Problem(where, reason, remedy))
+        self.values.update({x.name: broken for x in operation.outputs})
 
 
 def _grouped(operation: Any, inputs: list[Any]) -> list[Any]:

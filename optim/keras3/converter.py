@@ -15,6 +15,7 @@ from optim.errors import Problem, UnsupportedModelError
 from optim.graph.parameter import Parameter
 from optim.keras3 import weights
 from optim.keras3.builder import Builder, Names
+from optim.keras3.compile_state import copy_compile_state
 from optim.keras3.equals import NoEqual, entry_of, is_network, make_equal, scope_name
 from optim.keras3.signature import inputs_of, output_names_of
 from optim.keras3.table import Equal, Refused, Traced
@@ -57,6 +58,7 @@ def make_twin(model: Any) -> Twin:
     for equal in converter.equals.values():
         if equal is not None:
             equal[1].finalize_state()  # Normalization derives constants from its weights
+    converter.lost += copy_compile_state(model, made)
     return Twin(made, pairs, converter.lost)
 
 
@@ -99,11 +101,6 @@ class _Converter:
         _check_built(model)
         specs = inputs_of(model)
         traced = trace(model, specs, self.known)
-        if traced.asked:
-            self.lost.append(
-                f"{model.name!r}: code of its own asks whether it is training; the twin does what "
-                "it does in inference"
-            )
         names = Names()
         twin = self._sequential(model, traced, specs, names)
         if twin is None:
@@ -127,6 +124,11 @@ class _Converter:
         builder.name_outputs(wanted)
         outputs = builder.outputs()
         self.constants += builder.constants
+        self.lost += [
+            f"{place or model.name!r}: its code does something else in training, which cannot be "
+            "traced; the twin does what it does in inference"
+            for place in builder.lost
+        ]
         return keras.Model(feeds, outputs, name=scope_name(model.name))
 
     def _sequential(self, model: Any, traced: Trace, specs: Any, names: Names) -> Any:

@@ -91,6 +91,66 @@ class Operation(keras.layers.Layer):  # type: ignore[misc]  # tf_keras is untype
 
 
 @register
+class TrainingSwitch(keras.layers.Layer):  # type: ignore[misc]
+    """Hands on its first input in inference, its second in training."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        result, trained = inputs
+        if training is None:
+            training = keras.backend.learning_phase()
+        if isinstance(training, (bool, int)):
+            return tf.identity(trained if training else result)
+        return tf.cond(tf.cast(training, tf.bool), lambda: trained, lambda: result)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None if mask is None else mask[0]
+
+
+@register
+class RandomNumbers(keras.layers.Layer):  # type: ignore[misc]
+    """Random numbers of a distribution, new ones at each call.
+
+    Args:
+        kind: name of a function of `tf.random`.
+        sizes: the shape; None for sizes that are inputs.
+        low, high: of "uniform" its ends, of others mean and standard deviation.
+        numbers: dtype of what is returned.
+    """
+
+    def __init__(
+        self, kind: str, sizes: Any, low: float, high: float, numbers: str, **kwargs: Any
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.kind = kind
+        self.sizes = list(sizes)
+        self.low = float(low)
+        self.high = float(high)
+        self.numbers = numbers
+
+    def call(self, inputs: Any) -> Any:
+        given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        sizes = [given.pop(0) if n is None else n for n in self.sizes]
+        shape = tf.stack([tf.cast(n, tf.int32) for n in sizes])
+        function = getattr(tf.random, self.kind)
+        result = function(shape, self.low, self.high, self.numbers)
+        return tf.ensure_shape(result, self.sizes)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "sizes": self.sizes,
+            "low": self.low,
+            "high": self.high,
+            "numbers": self.numbers,
+        }
+
+
+@register
 def hard_sigmoid(x: Any) -> Any:
     """`relu6(x + 3) / 6`, as in Keras 3; tf_keras' own has another slope."""
     return tf.nn.relu6(x + 3.0) / 6.0

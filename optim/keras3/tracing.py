@@ -64,7 +64,7 @@ class Trace:
         inputs, outputs: its tensors, structured.
         calls: of layers and functions, by the names of the tensors that they return.
         variables: of the model, by the names of the tensors that hand them to the graph.
-        asked: whether code asked for the value of `training`.
+        lost: names of layers whose code does something else in training, which is not traced.
     """
 
     graph: Any
@@ -72,11 +72,17 @@ class Trace:
     outputs: Structure = None
     calls: dict[str, tuple[Call, int]] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
-    asked: bool = False
+    lost: list[str] = field(default_factory=list)
 
 
 #: Functions of Keras 3's backend that are one function of TensorFlow, made of several operations.
-FUNCTIONS = {"nn": ("gelu", "silu", "softmax", "log_softmax")}
+FUNCTIONS = {
+    "nn": ("gelu", "silu", "softmax", "log_softmax"),
+    "random": ("uniform", "normal", "truncated_normal", "dropout"),
+}
+
+#: Name of the call that stands for one value in inference and another in training.
+SWITCH = "switch"
 
 
 class _Recorder:
@@ -100,11 +106,38 @@ class _Recorder:
                 return after(self.note(target, original, (target, *args), kwargs, args))
             self.within.append(target.name)
             try:
-                return original(target, *args, **kwargs)
+                return self.both_modes(partial(original, target, *args), kwargs)
             finally:
                 self.within.pop()
 
         return call
+
+    def both_modes(self, run: Callable[..., Any], kwargs: dict[str, Any]) -> Structure:
+        """Run code of a layer; where it asks whether it is training, once more with a yes.
+
+        Returns:
+            What it returns: in inference, or, where that is another thing, a call that stands for
+            one or the other.
+        """
+        before, Inherited.asked = Inherited.asked, False
+        try:
+            results = run(**kwargs)
+            if not Inherited.asked or int(kwargs.get("training") or 0):
+                return results
+            try:
+                trained = run(**{**kwargs, "training": Inherited(True)})
+                tf.nest.assert_same_structure(results, trained)
+            except Exception:  # code of training alone may do anything
+                self.trace.lost.append("/".join(self.within))
+                return results
+        finally:
+            Inherited.asked = before
+        return tf.nest.map_structure(self._switch, results, trained)
+
+    def _switch(self, result: Any, trained: Any) -> Any:
+        if result is trained or not tf.is_tensor(result):
+            return result
+        return self.note(SWITCH, lambda a, b: a, (result, trained), {}, (result, trained))
 
     def function(self, name: str, original: Any) -> Any:
         """Return what stands in for a function of the backend."""
@@ -169,7 +202,6 @@ def trace(
     model: Any,
     inputs: Structure,
     known: Known,
-    training: bool = False,
 ) -> Trace:
     """Call a model on symbolic tensors.
 
@@ -178,13 +210,11 @@ def trace(
         inputs: specs of its inputs, structured: `tf.TensorSpec`.
         known: of a call (the layer, its arguments), what is left to do after it, if it is to be
             noted as one; None: its code is run.
-        training: what code is told that asks whether it is training.
 
     Raises:
         UnsupportedModelError: its code raises an error on symbolic tensors.
     """
     graph = tf.__internal__.FuncGraph("optim_keras3")
-    Inherited.asked = False
     with graph.as_default():
         feeds = tf.nest.map_structure(
             lambda s: tf.compat.v1.placeholder(s.dtype, s.shape, s.name), inputs
@@ -193,7 +223,10 @@ def trace(
         recorder = _Recorder(traced, known)
         try:
             with recorder.installed():
-                traced.outputs = _called(model, feeds, Inherited(training))
+                accepts = getattr(model, "_call_has_training_arg", True)
+                told = {"training": Inherited(False)} if accepts else {}
+                # Not `__call__`, which converts inputs that have been converted.
+                traced.outputs = recorder.both_modes(partial(model.call, feeds), told)
         except Exception as error:  # whatever user code raises, there is no graph
             raise UnsupportedModelError(
                 [
@@ -206,18 +239,11 @@ def trace(
                 ],
                 f"from_keras3: {model.name!r} cannot be traced",
             ) from error
-    traced.asked = Inherited.asked
     owned = {id(v.value.handle): v for v in all_variables(model) if hasattr(v.value, "handle")}
     for outer, inner in graph.captures:
         if id(outer) in owned:
             traced.variables[inner.name] = owned[id(outer)]
     return traced
-
-
-def _called(model: Any, feeds: Structure, training: Any) -> Structure:
-    """Call the code of a model, without what `__call__` does to inputs that are there already."""
-    accepts = getattr(model, "_call_has_training_arg", True)
-    return model.call(feeds, **({"training": training} if accepts else {}))
 
 
 def all_variables(model: Any) -> list[Any]:

@@ -70,5 +70,5 @@ def copy(pairs: list[Pair]) -> None:
 
 def numbers(variable: Any) -> np.ndarray:
     """The value of a variable of either Keras."""
-    value = getattr(variable, "value", variable)
-    return np.asarray(value() if callable(value) else value)
+    inner = getattr(variable, "value", variable)
+    return np.asarray((variable if callable(inner) else inner).numpy())

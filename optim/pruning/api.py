@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optim._keras import check_layer, check_model, keras
+from optim._keras import accepted, check_layer, keras
 from optim.errors import ConfigError
 from optim.models.clone import check_built, plain_variable
 from optim.models.layer_options import Overrides, Skip
@@ -193,7 +193,7 @@ def sparsify(model: Any, **options: Any) -> Any:
             is not built.
         KerasModelError, ConfigError, TypeError: as `prune_low_magnitude`.
     """
-    check_model(model, "sparsify")
+    model = accepted(model, "sparsify")
     check_unwrapped(model)
     check_built(model)
     pruned = prune_low_magnitude(model, **options)

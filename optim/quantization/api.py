@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from optim._keras import check_model
+from optim._keras import accepted
 from optim.models.finite import check_finite
 from optim.quantization.building.builder import build
 from optim.quantization.building.float_edges import marked
@@ -32,7 +32,8 @@ def quantize_model(
 
     Args:
         model: Functional, Sequential, or a subclassed model that can be traced; nested
-            models, shared layers, op layers, several inputs and outputs. Not modified.
+            models, shared layers, op layers, several inputs and outputs. Not modified. Of one
+            of Keras 3, its twin (`optim.from_keras3`) is taken.
         scheme: "int8" (per-channel weights, per-tensor activations), "int8-per-tensor",
             "int16x8", or a `Scheme`.
         skip: layers to leave float: name patterns, layer classes, or predicates of a
@@ -58,7 +59,7 @@ def quantize_model(
             that still has wrappers of pruning or clustering, is quantized already, or has weights
             that are NaN or infinite.
     """
-    check_model(model, "quantize_model")
+    model = accepted(model, "quantize_model")
     check_finite(model._flatten_layers(include_self=False), "quantize_model")
     decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
     quantized = build(decided.graph, marked(tied(decided)))

@@ -158,10 +158,10 @@ def sparsity_report(
 
         loaded = load_model(path, custom_objects, compile=False, safe_mode=safe_mode)
         return _of_keras(loaded, path.name, m_by_n)
-    from optim._keras import check_model
+    from optim._keras import accepted
     from optim.models.clone import check_built
 
-    check_model(model_or_file, "sparsity_report")
+    model_or_file = accepted(model_or_file, "sparsity_report")
     check_built(model_or_file)
     return _of_keras(model_or_file, model_or_file.name, m_by_n)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from optim._keras import accepted, is_keras_3
 from optim.errors import ConfigError
 from optim.files.detection import detect
 from optim.litert import Runtime, TensorDetails
@@ -83,6 +84,8 @@ def check_references(reference: Any, data: Any) -> dict[str, Any]:
                 f"reference {name!r}: expected a model, the path of a model file or a LiteRT file, "
                 f"the content of one, or arrays of outputs, got {type(value).__name__}"
             )
+        if is_keras_3(value):
+            references[name] = accepted(value, "verify", above=1)
     return references
 
 

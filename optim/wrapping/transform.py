@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from optim._keras import check_layer, keras
+from optim._keras import accepted, check_layer, is_keras_3, keras
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.reader import functional
 from optim.models.clone import Copier, clone_model, is_network, walk
@@ -80,6 +81,8 @@ class Rules(ABC):
             ConfigError: a name that no layer has.
             TypeError: arguments for a model.
         """
+        if is_keras_3(to_wrap) or isinstance(to_wrap, (str, os.PathLike)):
+            to_wrap = accepted(to_wrap, self.function, above=1)
         several = isinstance(to_wrap, (list, tuple))
         for layer in to_wrap if several else [to_wrap]:
             check_layer(layer, self.function)

@@ -99,6 +99,18 @@ SEEN = {
         blocks=("layer", "LayerScale", None),
     ),
     "memory error": Seen("oom", "Unable to allocate 2 GiB", "_ArrayMemoryError", stage="train"),
+    "file with code": Seen(
+        "untrusted-file",
+        "'m.h5' is not loaded: lambda has Python code in the file, which is not run -> replace it",
+        "UntrustedFileError",
+        "build",
+    ),
+    "file cut off": Seen(
+        "model-file",
+        "cannot read 'm.keras': it is a damaged archive (File is not a zip file)",
+        "ModelFileError",
+        "build",
+    ),
     "no network": Seen(
         "weights-unavailable",
         "URL fetch failure on https://storage.googleapis.com/x.h5: None -- "

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import optim
-from optim.errors import ConfigError, ExportError, KerasModelError, UnsupportedModelError
+from optim.errors import (
+    ConfigError,
+    ExportError,
+    KerasModelError,
+    ModelFileError,
+    UnsupportedModelError,
+)
 
 FUNCTIONS = {
     "quantize_model": optim.quantize_model,
@@ -44,10 +50,17 @@ def test_what_is_taken_for_a_model_has_a_remedy(keras, name):
     for wrong, remedy in (
         (outputs, r"give the model, keras\.Model\(inputs, outputs\)"),
         (keras.layers.Dense, "Dense is a class; give a (model|layer) made of it"),
-        ("model.keras", r"load it with optim\.load_model"),
     ):
         with pytest.raises(KerasModelError, match=rf"^{name}: .*{remedy}"):
             FUNCTIONS[name](wrong)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_path_is_loaded_or_has_a_remedy(name):
+    with pytest.raises(
+        (KerasModelError, ModelFileError), match=r"no model file at|load it with optim\.load_model"
+    ):
+        FUNCTIONS[name]("model.keras")
 
 
 @pytest.mark.parametrize("name", CHANGING)

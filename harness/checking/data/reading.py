@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +51,28 @@ class Wanted:
         return Path(self.given["path"])
 
 
-def read(given: Mapping[str, Any], io: Any, model: Any) -> Inputs:
-    """Read the inputs of a check.
+def read(given: Mapping[str, Any], io: Any, model: Any, batch: int = 1) -> Inputs:
+    """Read the inputs of a check: whole batches of them.
 
     Args:
       given: fields of `harness.checking.asked.Data`.
       io: the model's inputs, from `optim.models.signature.declared_interface`.
       model: the model.
+      batch: how many it takes at once, where that is fixed.
 
     Raises:
       UsageError, optim.OptimError: there are none, or they do not fit the model.
     """
-    wanted = Wanted(given, io, model)
-    return _SOURCES[_kind(wanted)](wanted)
+    count = -(-int(given["count"]) // batch) * batch
+    wanted = Wanted({**given, "count": count}, io, model)
+    found = _SOURCES[_kind(wanted)](wanted)
+    whole = len(found.arrays[0]) // batch * batch
+    if not whole:
+        raise UsageError(
+            f"--data {given['word']}: {len(found.arrays[0])} inputs, and the model takes {batch} "
+            "at once"
+        )
+    return replace(found, arrays=[x[:whole] for x in found.arrays])
 
 
 def _kind(wanted: Wanted) -> str:

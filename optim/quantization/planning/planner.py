@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from optim._keras import check_model, keras
+from optim._keras import accepted, keras
 from optim.graph.graph import Graph, Node, Value, is_input
 from optim.graph.reader import read
 from optim.models.kernels import linear_kernel
@@ -70,7 +70,7 @@ def plan(
     if isinstance(model, Graph):
         graph = model
     else:
-        check_model(model, "plan")
+        model = accepted(model, "plan")
         check_unwrapped(model)
         graph = read(model)
         mark(graph, skip, configs)

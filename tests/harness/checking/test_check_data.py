@@ -70,7 +70,7 @@ def test_arrays_that_do_not_fit_or_bring_code_are_refused(keras: Any, tmp_path: 
     with pytest.raises(optim.OptimError, match="--data"):
         read(model, str(tmp_path / "x.npy"))
     np.save(tmp_path / "o.npy", np.array([{}] * 3, object), allow_pickle=True)
-    with pytest.raises(UsageError, match="pickle"):
+    with pytest.raises(UsageError, match="Python objects"):
         read(model, str(tmp_path / "o.npy"))
 
 
@@ -111,6 +111,23 @@ def test_a_function_returns_batches(
     monkeypatch.syspath_prepend(str(tmp_path))
     found = read(two_inputs(keras), "batches_of_tests:inputs", count=7)
     assert [len(x) for x in found.arrays] == [7, 7]
+
+
+def test_a_fixed_batch_gets_whole_batches(keras: Any, tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    from optim.models.signature import declared_interface
+
+    inputs = keras.Input((3,), batch_size=4)
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    for count, left in ((10, 8), (32, 16)):
+        np.save(tmp_path / "x.npy", np.zeros((count, 3)))
+        given = asdict(words.data(str(tmp_path / "x.npy"), count=14))
+        found = data.read(given, declared_interface(model), model, 4)
+        assert len(found.arrays[0]) == left
+    np.save(tmp_path / "x.npy", np.zeros((3, 3)))
+    with pytest.raises(UsageError, match="takes 4 at once"):
+        data.read(given, declared_interface(model), model, 4)
 
 
 def test_without_data_inputs_are_made_up_that_the_model_takes(keras: Any) -> None:

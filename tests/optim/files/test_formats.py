@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -99,9 +100,10 @@ def test_sparsity_is_measured_of_files(files, name):
         lambda path: optim.debug(path, np.zeros((2, 6, 6, 3), "float32")),
     ],
 )
-def test_a_path_in_place_of_a_model_points_to_load_model(files, use):
-    with pytest.raises(optim.OptimError, match=r"optim\.load_model"):
-        use(str(files / "two.keras"))
+def test_a_path_stands_for_the_model_in_the_file(files, use):
+    assert use(str(files / "two.keras")) is not None
+    with pytest.raises(optim.errors.ModelFileError, match="it is a LiteRT file"):
+        use(files / "two.tflite")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,12 @@ def test_litert_and_weights_and_folders_are_no_models(files, tmp_path):
     ):
         with pytest.raises(optim.errors.ModelFileError, match=told):
             optim.load_model(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model.keras")
+    with pytest.raises(optim.errors.ModelFileError, match="neither a file nor a folder"):
+        optim.load_model(tmp_path / "model.keras")
 
 
 def test_detection_needs_no_tensorflow(files, in_python):

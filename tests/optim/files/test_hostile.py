@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import zipfile
 
@@ -299,6 +300,13 @@ def test_a_file_that_was_cut_off_gives_one_sentence(files, tmp_path, name, kept)
         optim.load_model(path)
     assert "\n" not in str(found.value)
     assert str(path) in str(found.value)
+
+
+def test_a_graph_of_no_end_is_not_read(files, tmp_path):
+    shutil.copytree(files / "plain", tmp_path / "plain")
+    os.truncate(tmp_path / "plain" / "saved_model.pb", 1 << 42)  # takes no room on the disk
+    with pytest.raises(ModelFileError, match="as no message has"):
+        optim.load_model(tmp_path / "plain")
 
 
 @pytest.mark.parametrize("name", ["two_saved", "plain"])
