@@ -25,6 +25,7 @@ from harness.cli import (
     publish,
     relabel,
     report,
+    repro,
     results,
     run,
     status,
@@ -67,6 +68,7 @@ COMMANDS: tuple[Command, ...] = (
     accept,
     relabel,
     explain,
+    repro,
     bench,
 )
 
