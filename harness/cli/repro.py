@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.paths import REPORTS
 from harness.vocabulary import Exit, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--results",
         type=Path,
-        default=REPORTS,
         metavar="RESULTS",
         help="records that say how the case fails (default: reports/ beside the harness package)",
     )
@@ -39,10 +37,11 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> Exit:
     import sys
 
+    from harness import paths
     from harness.records.kinds import of_matrix
     from harness.repro import search
 
-    known = {r.case: r for r in of_matrix([given.results])}
+    known = {r.case: r for r in of_matrix([given.results or paths.REPORTS])}
     if given.case not in known:
         raise unknown("case", given.case, known)
     record = known[given.case]
