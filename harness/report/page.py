@@ -36,7 +36,8 @@ _STATIC = resources.files("harness.report") / "static"
 _SCRIPTS = (
     "dom.js", "words.js", "formats.js", "quantities.js", "state.js", "tip.js", "theme.js",
     "tokens.js", "filter.js", "suggest.js", "table.js", "sort.js", "view.js", "list.js",
-    "scatter.js", "chart.js", "detail.js", "application.js", "grid.js", "complete.js", "main.js",
+    "scatter.js", "chart.js", "evidence.js", "detail.js", "application.js", "grid.js",
+    "complete.js", "main.js",
 )  # fmt: skip
 
 

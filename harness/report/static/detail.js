@@ -162,7 +162,7 @@ const showDetail = (c) => {
     c.reused ? make("p", { class: "muted" }, `taken from a reference run of ${at(c.reused[1]).slice(0, 10)}; not run again`) : null,
     disagreement(c), why(c),
     ...(c.failure ? [repeat(c), failure(c), ...measured(c)] : [...measured(c), repeat(c), inPython(c)]),
-    stagesTable(c), origin(c),
+    stagesTable(c), origin(c), evidence(c),
   ].filter(Boolean));
   panelBody.scrollTop = 0;
 };
