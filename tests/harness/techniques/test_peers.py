@@ -93,6 +93,11 @@ def test_what_is_not_installed_is_skipped_with_the_line_that_installs_it(tmp_pat
     assert not record.fails_anew
 
 
+def test_another_runtime_needs_no_tool(tmp_path: Path) -> None:
+    recorder = Recorder(Settings(results=tmp_path, runtime="fakes.fake_runtime"))
+    assert recorder.foregone(case_of(Missing())) is None
+
+
 def test_what_is_installed_is_not_skipped(tmp_path: Path) -> None:
     class There(Missing):
         distributions = ("numpy",)
