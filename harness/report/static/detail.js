@@ -70,8 +70,8 @@ const stagesTable = (c) => {
   if (!c.stages.length) return null;
   const longest = Math.max(...c.stages.map((s) => s[2] ?? 0), 1e-9);
   return section("Stages", make("table", { class: "plain" },
-    make("thead", {}, make("tr", {}, ["stage", "status", "time", "", "CPU"].map((t, i) =>
-      make("th", { scope: "col", class: i === 2 || i === 4 ? "n" : null }, t)))),
+    make("thead", {}, make("tr", {}, ["stage", "status", "time", "share", "CPU"].map((t, i) =>
+      make("th", { scope: "col", class: i === 2 || i === 4 ? "n" : null }, i === 3 ? make("span", { class: "hidden" }, t) : t)))),
     make("tbody", {}, c.stages.map(([name, status, wall, cpu]) => make("tr", {},
       make("th", { scope: "row" }, at(name)),
       make("td", {}, make("span", { class: `tag s-${at(status)}` }, make("b", { "aria-hidden": "true" }, data.glyphs[at(status)] ?? "?"), ` ${at(status)}`)),
