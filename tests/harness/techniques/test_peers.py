@@ -18,6 +18,7 @@ from harness.matrix import cases
 from harness.matrix.application import Application
 from harness.matrix.cases import Case
 from harness.provenance import keys
+from harness.report.headings import headings
 from harness.runs.from_outcome import from_outcome
 from harness.runs.recorder import Recorder
 from harness.runs.settings import Settings
@@ -192,6 +193,13 @@ def test_the_worker_of_mct_imports_nothing_of_ours() -> None:
         [sys.executable, "-I", "-m", "py_compile", str(PtqMct.script)], capture_output=True
     )
     assert done.returncode == 0
+
+
+def test_peers_stand_in_a_group_of_their_own() -> None:
+    peers = ["ptq-tflite", "ptq-aeq", "ptq-aeq-dynamic", "ptq-mct"]
+    found = headings(["ptq-int8", *peers])
+    assert {found[name].group for name in peers} == {"peers"}
+    assert found["ptq-int8"].group == "ours"
 
 
 def test_samples_come_one_by_one() -> None:
