@@ -155,6 +155,7 @@ def _view(
         "unjudged": int(table["expectation"].isna().sum()),
         "glyphs": overview.GLYPHS,
         "weak_glyph": overview.WEAK_GLYPH,
+        "changed_mark": cells.CHANGED_MARK,
         "marks": {str(kind): mark for kind, mark in MARKS.items()},
         "titles": {str(kind): title for kind, title in TITLES.items()},
         "columns": columns,

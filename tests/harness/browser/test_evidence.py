@@ -67,7 +67,7 @@ def test_what_changed_is_a_card_whose_lines_filter(opened: Any) -> None:
 def test_a_changed_cell_is_marked(opened: Any) -> None:
     driver = opened("")
     marked = driver.execute_script(
-        "return [...document.querySelectorAll('td.case em')].filter((n) => n.textContent === '≠')"
+        "return [...document.querySelectorAll('td.case em')].filter((n) => n.textContent === 'Δ')"
         ".length"
     )
     assert marked == opened.changed
