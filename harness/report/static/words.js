@@ -4,7 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const at = (number) => (number === null || number === undefined ? "" : data.strings[number]);
 
 const NUMBERS = new Set(["seconds", "cpu_seconds", "peak_rss_bytes", "attempt", "environment", "origin"]);
-const KEPT = new Set(["stages", "metrics", "failure", "expected", "disagrees", "reused", "weak", "lapsed"]);
+const KEPT = new Set(["stages", "metrics", "failure", "expected", "disagrees", "reused", "weak", "lapsed", "changed"]);
 
 const cases = data.cases.map((row, index) => {
   const found = { index };
