@@ -193,6 +193,8 @@ const applyOpen = () => {
     panel.hidden = true;
     // The reader stood on a cell or a link before; that is where they want to be again.
     const last = shownPanel.startsWith("case ") ? cellByCase.get(shownPanel.slice(5))?.node : rowByName.get(shownPanel.split(" ")[1])?.button;
+    const key = openedFrom?.dataset?.key;
+    if (key && !openedFrom.isConnected) openedFrom = plotHost.querySelector(`[data-key="${CSS.escape(key)}"]`);
     const back = openedFrom?.isConnected && openedFrom.getClientRects().length ? openedFrom : last;
     if (focusInside && back) moveTo(back);
     openedFrom = null;

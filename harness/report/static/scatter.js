@@ -116,18 +116,22 @@ const scatter = (host, { points, x, y, label, open = null }) => {
   });
   const texts = named(best, points, place, left, right).map(({ p, x: tx, y: ty }) => draw("text", { class: `name ${p.hue}`, x: tx, y: ty, "aria-hidden": "true" }, p.name));
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": label }, grid, titles, line, nodes, texts);
+  // Drawn anew, for another width say, the focus is where it was.
+  const had = host.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
   host.replaceChildren(svg);
-  moveWithin(svg, nodes, points.map(place), open && ((i) => open(points[i])));
+  const start = Math.max(0, had === undefined ? 0 : points.findIndex((p) => p.key === had));
+  moveWithin(svg, nodes, points.map(place), open && ((i) => open(points[i])), start);
+  if (had !== undefined) nodes[start]?.focus({ preventScroll: true });
   return { front: best, beyond: points.filter((p) => across.cut(p.x) || up.cut(p.y)).length };
 };
 
 // One stop of the Tab key for a whole plot; arrows go to the next point that way, Enter opens it,
 // and a click takes the point that is nearest.
 const NEAR = 24;
-const moveWithin = (svg, nodes, places, open) => {
+const moveWithin = (svg, nodes, places, open, start) => {
   if (!nodes.length) return;
-  let current = 0;
-  nodes[0].setAttribute("tabindex", "0");
+  let current = start;
+  nodes[start].setAttribute("tabindex", "0");
   const take = (i) => {
     nodes[current].setAttribute("tabindex", "-1");
     current = i;

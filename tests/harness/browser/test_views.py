@@ -228,7 +228,7 @@ def test_sentence_search_and_matrix_are_above_the_fold(runs: Any, width: int, he
     page = runs.go()
     ends = page.js(
         "const bottom = s => document.querySelector(s).getBoundingClientRect().bottom;"
-        "return ['.lead', '.sum', '#filter', 'tr.app td.case'].map(bottom)"
+        "return ['.lead', '.sum', '#filter', 'tr.app th'].map(bottom)"
     )
     assert ends == sorted(ends)
     assert ends[-1] < height - 100, "several rows, not one"
