@@ -74,7 +74,9 @@ def run(given: argparse.Namespace) -> Exit:
         told = news.news(changes, before.values())
         code = compare.exit_code(changes, given.exit_code)
     states = {name: one for folder in given.results for name, one in lock.read(folder).items()}
-    lapsed = status.why_lapsed(records.latest(found).values(), states)
+    # Records of another stack say which one it is; they are right of that one.
+    why = status.why_lapsed(records.latest(found).values(), states)
+    lapsed = {case: because for case, because in why.items() if because != ("libraries",)}
     try:
         given.output.mkdir(parents=True, exist_ok=True)
         report.write(found, given.output, lapsed=lapsed, news=told)
