@@ -621,6 +621,8 @@ def test_report_writes_the_page_the_table_and_the_summary(
     written = {p.name: p.read_text() for p in (tmp_path / "deep" / "out").iterdir()}
     assert sorted(written) == ["index.html", "matrix.csv", "summary.md"]
     assert all("nested-model" in text for text in written.values())
+    assert "all 2 records have lapsed" in written["index.html"], "no application is called A"
+    assert 'href="matrix.csv"' in written["index.html"]
 
 
 @pytest.mark.parametrize(
