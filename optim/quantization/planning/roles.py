@@ -13,6 +13,7 @@ from optim._keras import keras
 from optim.graph.graph import Node
 from optim.graph.masks import CarryMask
 from optim.graph.parameter import Parameter
+from optim.keras3.layers import TrainingSwitch
 from optim.quantization import layers as own
 from optim.quantization.activation_facts import (
     ACTIVATIONS,
@@ -114,7 +115,7 @@ BY_CLASS: dict[type, Assignment] = _table(
             "SpatialDropout3D"
         ),
     ),
-    (_IDENTITY, [own.Identity]),
+    (_IDENTITY, [own.Identity, TrainingSwitch]),
     (
         _float("LiteRT has no int8 kernel for it"),
         _classes("Conv3D Conv3DTranspose ELU ThresholdedReLU LocallyConnected1D"),
