@@ -172,7 +172,7 @@ def accepted(model: Any, caller: str, *, above: int = 0) -> Any:
         KerasModelError: it is no model.
         KerasModuleError, UnsupportedModelError: as `optim.from_keras3`.
     """
-    if _TWIN and is_keras_3(model) and hasattr(model, "layers"):
+    if _TWIN and is_keras_3_model(model):
         twin = _TWIN[0](model)
         warnings.warn(
             f"{caller}: {model.name!r} is a model of Keras 3; this works on its tf_keras twin, as "
@@ -182,6 +182,11 @@ def accepted(model: Any, caller: str, *, above: int = 0) -> Any:
         return twin
     check_model(model, caller)
     return model
+
+
+def is_keras_3_model(thing: object) -> bool:
+    """Whether `thing` is a model of Keras 3, and no other layer, without importing it."""
+    return is_keras_3(thing) and hasattr(thing, "layers")
 
 
 def check_model(model: object, caller: str = "optim") -> None:

@@ -24,6 +24,11 @@ from optim.keras3.signature import inputs_of, layer_names_of, output_names_of
 from optim.keras3.table import Equal, Refused, Traced
 from optim.keras3.tracing import After, Call, Inherited, Trace, trace, unchanged
 
+_QUANTIZED = Refused(
+    "was quantized by Keras 3, and has no float weights",
+    "take the model as it was before model.quantize()",
+)
+
 
 @dataclass
 class Twin:
@@ -191,6 +196,8 @@ class _Converter:
 
     def _make_equal(self, layer: Any) -> Any:
         name, entry = entry_of(layer)
+        if getattr(layer, "quantization_mode", None):
+            entry = _QUANTIZED
         if isinstance(entry, Refused):
             raise UnsupportedModelError(
                 [Problem(layer.name, f"a {name} {entry.reason}", entry.remedy)]

@@ -80,8 +80,6 @@ def make_equal(layer: Any, entry: Equal, name: str) -> Any:
 
 
 def _check_options(layer: Any, entry: Equal) -> None:
-    if getattr(layer, "quantization_mode", None):
-        raise NoEqual("it is quantized")
     if getattr(layer, "lora_enabled", False):
         raise NoEqual("it has low-rank weights beside its kernel")
     config = layer.get_config()

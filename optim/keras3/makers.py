@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
+from optim.graph.einsum import Einsum
 from optim.keras3.raw import attribute_of, function, is_symbolic, raw
 
 Make = Callable[[str, list[Any], Any], Any]
@@ -260,6 +261,13 @@ def make_bias(name: str, inputs: list[Any], operation: Any) -> Any:
 
 def make_softmax(name: str, inputs: list[Any], operation: Any) -> Any:
     return function("nn.softmax", name)(inputs[0])
+
+
+def make_einsum(name: str, inputs: list[Any], operation: Any) -> Any:
+    equation = attribute_of(operation, "equation")
+    if not all(map(is_symbolic, inputs[0])):
+        return raw(name, inputs, operation)
+    return Einsum(equation, name=name, dtype=operation.get_attr("T").name)(inputs[0])
 
 
 def make_patches(name: str, inputs: list[Any], operation: Any) -> Any:

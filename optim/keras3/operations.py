@@ -15,6 +15,7 @@ from optim.keras3.makers import (
     make_cast,
     make_concat,
     make_convolution,
+    make_einsum,
     make_fill,
     make_gather,
     make_matmul,
@@ -116,4 +117,5 @@ BY_TYPE: Mapping[str, Make] = {
     "DepthToSpace": make_with("nn.depth_to_space", block_size="block_size"),
     "SpaceToDepth": make_with("nn.space_to_depth", block_size="block_size"),
     "ExtractImagePatches": make_patches,
+    "Einsum": make_einsum,
 }

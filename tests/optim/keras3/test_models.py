@@ -177,6 +177,19 @@ def test_attention_with_masks_and_scores(twin: Any) -> None:
     twin(keras3.Model([query, value, mask], [x, y, z, a, scores]))
 
 
+def test_a_traced_twin_is_saved_and_loaded(twin: Any, rng: Any, tmp_path: Any) -> None:
+    inputs = keras3.Input((5, 8))
+    x = Block(0.5)(inputs)
+    x = L.GroupQueryAttention(4, 4, 2)(x, x, use_causal_mask=True)[:, ::2]
+    x = ops.einsum("bij,bkj->bik", x, x) / np.array([1.0, 2.0, 3.0], "float32")
+    made = twin(keras3.Model(inputs, ops.softmax(x, axis=1)))
+    data = rng.normal(size=(3, 5, 8)).astype("float32")
+    for name in ("model.keras", "model.h5"):
+        made.save(tmp_path / name)
+        loaded = optim.load_model(tmp_path / name)
+        np.testing.assert_allclose(loaded(data), made(data), atol=1e-6)
+
+
 def test_states_between_recurrent_layers(twin: Any) -> None:
     inputs = keras3.Input((5, 4))
     x, *states = L.LSTM(3, return_sequences=True, return_state=True)(inputs)
@@ -275,6 +288,14 @@ def test_what_is_no_built_model_of_keras_3(keras: Any) -> None:
         optim.from_keras3(L.Dense(2))
     with pytest.raises(UnsupportedModelError, match="is not built"):
         optim.from_keras3(keras3.Sequential([L.Dense(2, name="d")], name="late"))
+
+
+def test_a_model_quantized_by_keras_3_is_refused() -> None:
+    inputs = keras3.Input((4,))
+    model = keras3.Model(inputs, L.Dense(2, name="head")(inputs))
+    model.quantize("int8")
+    with pytest.raises(UnsupportedModelError, match=r"head: .* before model\.quantize"):
+        optim.from_keras3(model)
 
 
 class Failing(L.Layer):
