@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from optim._keras import accepted, check_layer, is_keras_3, keras
+from optim._keras import accepted, check_layer, is_keras_3_model, keras
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.reader import functional
 from optim.models.clone import Copier, clone_model, is_network, walk
@@ -81,7 +81,7 @@ class Rules(ABC):
             ConfigError: a name that no layer has.
             TypeError: arguments for a model.
         """
-        if is_keras_3(to_wrap) or isinstance(to_wrap, (str, os.PathLike)):
+        if is_keras_3_model(to_wrap) or isinstance(to_wrap, (str, os.PathLike)):
             to_wrap = accepted(to_wrap, self.function, above=1)
         several = isinstance(to_wrap, (list, tuple))
         for layer in to_wrap if several else [to_wrap]:

@@ -13,6 +13,7 @@ from optim._keras import keras
 from optim.graph.graph import Node
 from optim.graph.masks import CarryMask
 from optim.graph.parameter import Parameter
+from optim.keras3.layers import TrainingSwitch
 from optim.quantization import layers as own
 from optim.quantization.activation_facts import (
     ACTIVATIONS,
@@ -117,7 +118,7 @@ BY_CLASS: dict[type, Assignment] = _table(
             "SpatialDropout3D"
         ),
     ),
-    (_IDENTITY, [own.Identity]),
+    (_IDENTITY, [own.Identity, TrainingSwitch]),
     (_SAME, [BatchAsSteps, StepsAsBatch]),
     (
         _float("LiteRT has no int8 kernel for it"),
