@@ -20,6 +20,8 @@ from optim.quantization.lowering import (
     functions,
     hard_swish,
     normalizations,
+    sentinels,
+    statics,
 )
 from optim.quantization.lowering.op_layers import expand
 from optim.quantization.lowering.registry import Rule, arrange, function_names, rule, rules_for
@@ -37,6 +39,8 @@ RULE_MODULES = (
     arithmetic,
     functions,
     normalizations,
+    sentinels,
+    statics,
 )
 
 arrange(RULE_MODULES)
