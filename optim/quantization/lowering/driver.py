@@ -16,6 +16,7 @@ from optim.quantization.lowering import (
     activations,
     affine,
     arithmetic,
+    concatenations,
     convolutions,
     functions,
     hard_swish,
@@ -41,6 +42,7 @@ RULE_MODULES = (
     normalizations,
     sentinels,
     statics,
+    concatenations,
 )
 
 arrange(RULE_MODULES)
