@@ -30,8 +30,8 @@ from optim.quantization.planning.schemes import Scheme
 __all__ = ["DebugResult", "debug"]
 
 _COLUMNS = (
-    "order", "class", "local_sqnr", "sqnr", "worst_channel", "weight_sqnr", "bits", "range_min", "range_max",
-    "seen_min", "seen_max", "used", "effective_bits", "saturated",
+    "order", "class", "local_sqnr", "sqnr", "worst_channel", "weight_sqnr", "bits", "range_min",
+    "range_max", "seen_min", "seen_max", "used", "effective_bits", "saturated",
 )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Post-training int8 by way of a quantization-aware model, where that makes the better file.
 
-The converter's own calibrator rounds what a normalization or a softmax is made of to ranges that
-it takes per tensor of the file: a step of the variance, a sentinel of a mask. The planner knows
-better what these are. Elsewhere both give the same, and the converter's way is the shorter one.
+The converter's own calibrator takes a range for each tensor of the file as it comes: of a
+variance, of scores with a sentinel in them, of each of a chain of concatenations, every one of
+which is rounded anew. The planner knows what these are. Elsewhere both give the same, and the
+converter's way is the shorter one.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def is_simulated(model: Any) -> bool:
 
 
 def _gains(entry: Entry) -> bool:
+    if entry.grid_of is not None:
+        return True
     return isinstance(entry.node.layer, Rsqrt) or isinstance(entry.output, ScoreQuantizer)
 
 
