@@ -16,10 +16,13 @@ from optim.quantization.lowering import (
     activations,
     affine,
     arithmetic,
+    concatenations,
     convolutions,
     functions,
     hard_swish,
     normalizations,
+    sentinels,
+    statics,
 )
 from optim.quantization.lowering.op_layers import expand
 from optim.quantization.lowering.registry import Rule, arrange, function_names, rule, rules_for
@@ -41,6 +44,9 @@ RULE_MODULES = (
     normalizations,
     recurrent,
     time_distributed,
+    sentinels,
+    statics,
+    concatenations,
 )
 
 arrange(RULE_MODULES)

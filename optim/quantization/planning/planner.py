@@ -14,6 +14,7 @@ from optim.quantization.activation_facts import FIXED, activation_name, fixed_ra
 from optim.quantization.layers import Convolve
 from optim.quantization.lowering.affine import operands
 from optim.quantization.lowering.driver import lower
+from optim.quantization.lowering.sentinels import is_masked_scores
 from optim.quantization.node_facts import hierarchy, weights_of
 from optim.quantization.planning.checks import check_kernels
 from optim.quantization.planning.concatenations import chain, follow
@@ -227,7 +228,8 @@ class _Planner:
         elif is_input(node):
             entry.output = self.scheme.model_input() if self._needs(node.output) else None
         elif entry.role is not Role.FLOAT or self._needs(node.output):
-            entry.output = self.scheme.activation()
+            scores = is_masked_scores(self.graph, node)
+            entry.output = self.scheme.scores() if scores else self.scheme.activation()
 
     def _of_weight(self, value: Value, assignments: dict[Node, Assignment]) -> Any:
         """The quantizer of a computed weight, chosen by what takes it; None: not there."""
