@@ -1,6 +1,7 @@
 """Recurrent networks that read an image row by row: constructors like those of Keras.
 
-Each has the arguments that the benchmark gives to all: weights (None), classes, input shape.
+Each has the arguments that the benchmark gives to all: weights (None), classes, the activation
+behind the last layer, and the shape of its images, with values from 0 to 255.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 
-def _built(name: str, shape: Any, classes: int, body: Any) -> Any:
+def _built(name: str, shape: Any, classes: int, activation: Any, body: Any) -> Any:
     from optim._keras import keras
 
     layers = keras.layers
     inputs = keras.Input(shape)
     grey = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
-    outputs = layers.Dense(classes, activation="softmax")(body(layers, grey))
+    outputs = layers.Dense(classes, activation=activation)(body(layers, grey))
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -25,18 +26,26 @@ def _rows(layers: Any, x: Any) -> Any:
 
 
 def lstm_rows(
-    weights: None = None, classes: int = 10, input_shape: Any = (32, 32, 3), units: int = 64
+    weights: None = None,
+    classes: int = 10,
+    input_shape: Any = (32, 32, 3),
+    classifier_activation: Any = "softmax",
+    units: int = 64,
 ) -> Any:
     """Return an LSTM over the rows of an image."""
 
     def body(layers: Any, x: Any) -> Any:
         return layers.LSTM(units)(_rows(layers, x))
 
-    return _built("lstm_rows", input_shape, classes, body)
+    return _built("lstm_rows", input_shape, classes, classifier_activation, body)
 
 
 def bigru_rows(
-    weights: None = None, classes: int = 10, input_shape: Any = (32, 32, 3), units: int = 48
+    weights: None = None,
+    classes: int = 10,
+    input_shape: Any = (32, 32, 3),
+    classifier_activation: Any = "softmax",
+    units: int = 48,
 ) -> Any:
     """Return a GRU over the rows from above and from below."""
 
@@ -44,11 +53,15 @@ def bigru_rows(
         both = layers.Bidirectional(layers.GRU(units, return_sequences=True))
         return layers.GlobalAveragePooling1D()(both(_rows(layers, x)))
 
-    return _built("bigru_rows", input_shape, classes, body)
+    return _built("bigru_rows", input_shape, classes, classifier_activation, body)
 
 
 def cnn_gru(
-    weights: None = None, classes: int = 10, input_shape: Any = (32, 32, 3), units: int = 48
+    weights: None = None,
+    classes: int = 10,
+    input_shape: Any = (32, 32, 3),
+    classifier_activation: Any = "softmax",
+    units: int = 48,
 ) -> Any:
     """Return convolutions along the rows, as over a spectrogram, and a GRU behind them."""
 
@@ -59,11 +72,15 @@ def cnn_gru(
             x = layers.ReLU()(layers.BatchNormalization()(x))
         return layers.GRU(units)(x)
 
-    return _built("cnn_gru", input_shape, classes, body)
+    return _built("cnn_gru", input_shape, classes, classifier_activation, body)
 
 
 def crnn(
-    weights: None = None, classes: int = 10, input_shape: Any = (32, 32, 3), units: int = 32
+    weights: None = None,
+    classes: int = 10,
+    input_shape: Any = (32, 32, 3),
+    classifier_activation: Any = "softmax",
+    units: int = 32,
 ) -> Any:
     """Return convolutions of the image, and recurrent layers in both directions over columns."""
 
@@ -75,4 +92,4 @@ def crnn(
         x = _rows(layers, x)
         return layers.Bidirectional(layers.LSTM(units))(layers.Dense(32, activation="relu")(x))
 
-    return _built("crnn", input_shape, classes, body)
+    return _built("crnn", input_shape, classes, classifier_activation, body)
