@@ -133,7 +133,7 @@ class Recurrent(keras.layers.Layer):
                 },
                 _Rounding(self.quantizers, f"{i}/", training),
                 step.gates,
-                dropout_masks(cell, x if i == 0 else None, training),
+                dropout_masks(cell, x, i == 0, training),
             )
             for i, (cell, step) in enumerate(zip(self.cells, self.steps, strict=True))
         ]
