@@ -10,6 +10,7 @@ from optim.exporting.recurrent.assembler import Assembler, Tensor, read_tensor
 from optim.exporting.recurrent.fused import write_fused
 from optim.exporting.recurrent.loops import Ends, write_loop
 from optim.litert.flatbuffer import operator_name
+from optim.litert.layer_names import layer_of
 from optim.quantization.recurrent.written import Written
 
 
@@ -36,6 +37,7 @@ def write_recurrent(file: Any, layers: Mapping[str, Written]) -> int:
         done.add(name)
         count += 1
     _drop_dead(file, graph)
+    _check_others(file)
     lost = [layers[name].layer.name for name in layers if name not in done]
     if lost:
         raise ExportError(
@@ -43,6 +45,26 @@ def write_recurrent(file: Any, layers: Mapping[str, Written]) -> int:
             for name in lost
         )
     return count
+
+
+def _check_others(file: Any) -> None:
+    """Refuse operations that the converter took for placeholders, too: it knows none of them."""
+    found: dict[str, Problem] = {}
+    for graph in file.subgraphs:
+        for op in graph.operators:
+            custom = file.operatorCodes[op.opcodeIndex].customCode
+            if not custom or len(op.outputs) == 0:
+                continue
+            name = custom.decode() if isinstance(custom, bytes) else str(custom)
+            made = graph.tensors[int(op.outputs[0])].name
+            layer = layer_of((made or b"").decode(errors="replace"))
+            found[name] = Problem(
+                layer,
+                f"operation {name}: LiteRT has no kernel for it",
+                "replace the layer, or take it out of the model",
+            )
+    if found:
+        raise ExportError(found.values())
 
 
 def _next(file: Any, graph: Any, layers: Mapping[str, Written]) -> tuple[int, str] | None:

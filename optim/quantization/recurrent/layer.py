@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from optim._keras import keras, tf
@@ -11,6 +10,7 @@ from optim.models.kernels import CONTAINERS
 from optim.quantization.recurrent.cells import fused_step, is_convolution, step_of
 from optim.quantization.recurrent.dropout import dropout_masks
 from optim.quantization.recurrent.loop import Sequences, run
+from optim.quantization.recurrent.rounding import Rounding
 from optim.quantization.recurrent.simulation import Simulation
 from optim.quantization.recurrent.steps import Step
 
@@ -131,7 +131,7 @@ class Recurrent(keras.layers.Layer):
                     for name, value in self.overrides.items()
                     if name.startswith(f"cells.{i}.")
                 },
-                _Rounding(self.quantizers, f"{i}/", training),
+                Rounding(self.quantizers, i, training),
                 step.gates,
                 dropout_masks(cell, x, i == 0, training),
             )
@@ -194,19 +194,6 @@ class Recurrent(keras.layers.Layer):
 
 
 CONTAINERS[Recurrent] = lambda layer: [f"cells.{i}" for i in range(len(layer.cells))]
-
-
-class _Rounding:
-    """Rounds a tensor to the grid of its name; leaves it alone if that has no quantizer."""
-
-    def __init__(self, quantizers: Mapping[str, Any], prefix: str, training: Any) -> None:
-        self.quantizers = quantizers
-        self.prefix = prefix
-        self.training = training
-
-    def __call__(self, name: str, x: Any) -> Any:
-        quantizer = self.quantizers.get(self.prefix + name)
-        return x if quantizer is None else quantizer.call(x, training=self.training)
 
 
 def _unpacked(cell: Any) -> Any:

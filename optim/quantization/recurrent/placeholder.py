@@ -68,10 +68,9 @@ def placeholder(wrapper: Any, inputs: Any, mask: Any, collected: Collected) -> A
     marked = tf.function(
         nothing,
         autograph=False,
-        experimental_attributes={
-            "_implements": f'name: "{name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}',
-            "_noinline": True,  # TensorFlow's own way to freeze a graph would take it apart
-        },
+        experimental_implements=(
+            f'name: "{name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'
+        ),
     )
     outputs = list(marked(*tensors))
     names = collected[name].output_grids(len(outputs))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optim._keras import tf
 from optim.quantization.recurrent.cells import is_convolution
-
-Round = Callable[[str, Any], Any]
-"""`(name of a grid, tensor) -> the tensor on it`."""
+from optim.quantization.recurrent.rounding import Rounding
 
 _ACTIVATIONS = {"sigmoid": tf.sigmoid, "tanh": tf.tanh, "relu": tf.nn.relu}
 
@@ -29,7 +27,7 @@ class Simulation:
         self,
         cell: Any,
         weights: Mapping[str, Any],
-        round: Round,
+        round: Rounding,
         gates: int,
         masks: Mapping[str, Any],
     ) -> None:
