@@ -21,6 +21,7 @@ from optim.exporting import checks, passes
 from optim.exporting.convert import Feeds, convert
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.exporting.modes import PTQ, QAT, Mode
+from optim.exporting.recurrent.file_pass import refuse_int16
 from optim.exporting.recurrent.post_training import quantized
 from optim.exporting.trial import check_runs
 from optim.graph.reader import read
@@ -113,6 +114,7 @@ def export(
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
+        refuse_int16(recurrent)
         frozen = without_fake_quant(frozen)
     feeds = feeds if made.calibrates else None
     content = convert(frozen, made, io_dtype, feeds, custom=bool(recurrent))

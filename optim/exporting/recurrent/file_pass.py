@@ -47,6 +47,24 @@ def write_recurrent(file: Any, layers: Mapping[str, Written]) -> int:
     return count
 
 
+def refuse_int16(layers: Mapping[str, Written]) -> None:
+    """Refuse recurrent layers in a file of 16-bit activations.
+
+    Raises:
+        ExportError: there are any.
+    """
+    if layers:
+        raise ExportError(
+            Problem(
+                one.layer.name,
+                f"operation {'UNIDIRECTIONAL_SEQUENCE_LSTM' if one.layer.fused else 'WHILE'}: "
+                "LiteRT has no int16 recurrent operation",
+                "use int8, or take the layer out of the model",
+            )
+            for one in layers.values()
+        )
+
+
 def _check_others(file: Any) -> None:
     """Refuse operations that the converter took for placeholders, too: it knows none of them."""
     found: dict[str, Problem] = {}

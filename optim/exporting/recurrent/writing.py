@@ -86,7 +86,7 @@ class Writing:
         assert bias is not None
         return bias if bias.ndim == 1 else bias[("bias", "recurrent_bias").index(name)]
 
-    def add(self, a: Tensor, b: Tensor, name: str, relu: bool = False) -> Tensor:
+    def add(self, a: Tensor, b: Tensor, name: str, within: str = "") -> Tensor:
         made = self._made(a.shape, name)
         kinds = schema().ActivationFunctionType
         return self.assembler.add(
@@ -94,7 +94,7 @@ class Writing:
             [a, b],
             [made],
             "AddOptions",
-            fusedActivationFunction=kinds.RELU if relu else kinds.NONE,
+            fusedActivationFunction=kinds.RELU if within == "relu" else kinds.NONE,
             potScaleInt16=False,
         )
 
