@@ -7,7 +7,13 @@ from typing import Any
 from optim._keras import keras, tf
 from optim.errors import ConfigError
 from optim.models.kernels import CONTAINERS
-from optim.quantization.recurrent.cells import fused_step, is_convolution, step_of
+from optim.quantization.recurrent.cells import (
+    fused_step,
+    is_convolution,
+    packed,
+    step_of,
+    unpacked,
+)
 from optim.quantization.recurrent.dropout import dropout_masks
 from optim.quantization.recurrent.loop import Sequences, run
 from optim.quantization.recurrent.rounding import Rounding
@@ -15,8 +21,6 @@ from optim.quantization.recurrent.simulation import Simulation
 from optim.quantization.recurrent.steps import Step
 
 register = keras.utils.register_keras_serializable(package="optim")
-
-pack = keras.utils.legacy.serialize_keras_object
 
 
 @register
@@ -48,7 +52,7 @@ class Recurrent(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.cells = [_unpacked(cell) for cell in cells]
+        self.cells = [unpacked(cell) for cell in cells]
         self.fused = bool(fused)
         self.return_sequences = bool(return_sequences)
         self.return_state = bool(return_state)
@@ -188,18 +192,12 @@ class Recurrent(keras.layers.Layer):
                  "stateful", "zero_output_for_mask")  # fmt: skip
         return {
             **super().get_config(),
-            "cells": [pack(cell) for cell in self.cells],
+            "cells": [packed(cell) for cell in self.cells],
             **{name: getattr(self, name) for name in names},
         }
 
 
 CONTAINERS[Recurrent] = lambda layer: [f"cells.{i}" for i in range(len(layer.cells))]
-
-
-def _unpacked(cell: Any) -> Any:
-    if isinstance(cell, keras.layers.Layer):
-        return cell
-    return keras.layers.deserialize(cell, use_legacy_format=True)
 
 
 def _convolved(size: int, kernel: int, padding: str, stride: int, dilation: int) -> int:
