@@ -23,6 +23,7 @@ from optim.exporting.convert import convert
 from optim.exporting.freeze import freeze, without_fake_quant
 from optim.exporting.modes import PTQ, SIMULATED
 from optim.exporting.post_training import is_simulated, simulated
+from optim.exporting.recurrent.file_pass import refuse_int16
 from optim.exporting.trial import check_runs
 from optim.graph.reader import read
 from optim.litert.metadata import annotate
@@ -121,6 +122,7 @@ def export(
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
+        refuse_int16(recurrent)
         frozen = without_fake_quant(frozen)
     feeds = samples.pieces if mode.calibrates and samples else None
     content = convert(frozen, mode, io_dtype, feeds, plan, custom=bool(recurrent))

@@ -23,6 +23,7 @@ from optim.models.signature import Interface
 
 # Results of these are values of the variable; any other use of one needs TensorFlow's way.
 _READ = "ReadVariableOp"
+_GATHER = "ResourceGather"
 _CONTROL_FLOW = ("While", "StatelessWhile", "If", "StatelessIf")
 
 
@@ -189,12 +190,26 @@ def _with_constants(graph: Any, kept: Collection[str] = ()) -> Any:
         if not uses:
             frozen.node.append(node)
             continue
-        if node.op != _READ:
+        if node.op not in (_READ, _GATHER):
             return None
         # Read anew for each use: keeping the values would hold all weights a second time.
         read = tf.raw_ops.ReadVariableOp(resource=captured[uses[0]], dtype=node.attr["dtype"].type)
-        _add_constant(frozen, node.name, read.numpy())
+        if node.op == _READ:
+            _add_constant(frozen, node.name, read.numpy())
+        else:
+            _add_gather(frozen, node, read.numpy())
     return frozen
+
+
+def _add_gather(graph_def: Any, node: Any, table: np.ndarray) -> None:
+    """A look-up in a variable as one in a constant."""
+    _add_constant(graph_def, f"{node.name}/table", table)
+    _add_constant(graph_def, f"{node.name}/axis", np.asarray(node.attr["batch_dims"].i, np.int32))
+    made = graph_def.node.add(name=node.name, op="GatherV2")
+    made.input.extend([f"{node.name}/table", node.input[1], f"{node.name}/axis"])
+    for own, given in (("Tparams", "dtype"), ("Tindices", "Tindices"), ("batch_dims",) * 2):
+        made.attr[own].CopyFrom(node.attr[given])
+    made.attr["Taxis"].type = tf.int32.as_datatype_enum
 
 
 def without_fake_quant(frozen: Frozen) -> Frozen:

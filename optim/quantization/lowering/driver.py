@@ -27,8 +27,8 @@ from optim.quantization.lowering import (
 from optim.quantization.lowering.op_layers import expand
 from optim.quantization.lowering.registry import Rule, arrange, function_names, rule, rules_for
 from optim.quantization.planning.roles import Role, assign
+from optim.quantization.recurrent import joined, time_distributed
 from optim.quantization.recurrent import rules as recurrent
-from optim.quantization.recurrent import time_distributed
 
 __all__ = ["Rule", "lower", "rule"]
 
@@ -73,6 +73,7 @@ def lower(graph: Graph) -> Graph:
             added = _expand_node(graph, node)
         pending.extend(reversed(added))
     masks.carry(graph)
+    joined.separate(graph)
     return graph
 
 

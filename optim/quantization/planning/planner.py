@@ -168,8 +168,7 @@ class _Planner:
             table = self.scheme.weight(())
             entry.weights = {"embeddings": self._preserving(node, 0, table, table) or table}
         if entry.role is Role.RECURRENT:
-            joined = [i for i, v in enumerate(node.outputs) if self._joined(v, assignments)]
-            decide(entry, self.scheme, partial(self._preserving, node), joined)
+            decide(entry, self.scheme, partial(self._preserving, node), self.graph)
         if entry.role is not Role.LINEAR:
             return
         kernel = linear_kernel(hierarchy(node.layer))

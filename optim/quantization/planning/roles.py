@@ -23,6 +23,7 @@ from optim.quantization.activation_facts import (
     activation_name,
 )
 from optim.quantization.node_facts import hierarchy, is_fusable_relu, is_linear
+from optim.quantization.recurrent.joined import OnGrid
 from optim.quantization.recurrent.layer import Recurrent
 from optim.quantization.recurrent.step_shapes import BatchAsSteps, StepsAsBatch
 
@@ -119,6 +120,7 @@ BY_CLASS: dict[type, Assignment] = _table(
         ),
     ),
     (_IDENTITY, [own.Identity, TrainingSwitch]),
+    (Assignment(Role.OP, "beside a concatenation: range of its own"), [OnGrid]),
     (_SAME, [BatchAsSteps, StepsAsBatch]),
     (
         _float("LiteRT has no int8 kernel for it"),
