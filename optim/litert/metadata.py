@@ -96,7 +96,7 @@ def _range(schema: Any, graph: Any, index: int) -> list[float] | None:
     """The range of a quantized tensor, or of the one that a conversion makes of it."""
     candidates = [index]
     for operator in graph.operators:
-        first = [int(ends[0]) for ends in (operator.inputs, operator.outputs) if _some(ends)]
+        first = [int(ends[0]) for ends in (operator.inputs, operator.outputs) if len(ends)]
         if index in first:
             candidates += first
     for candidate in candidates:
@@ -107,11 +107,6 @@ def _range(schema: Any, graph: Any, index: int) -> list[float] | None:
             scale, zero = float(q.scale[0]), int(q.zeroPoint[0])
             return [scale * (limits[0] - zero), scale * (limits[1] - zero)]
     return None
-
-
-def _some(ends: Any) -> bool:
-    """Whether an operation has inputs, or outputs; one that assigns a variable has none."""
-    return ends is not None and len(ends) > 0
 
 
 def _set_entry(schema: Any, model: Any, name: str, data: bytes) -> None:

@@ -15,8 +15,18 @@ _HEAD = 1 << 12  # bytes of a constant that tell most from each other
 
 
 def unpack(content: bytes) -> Any:
-    """Return the objects (`schema.ModelT`) of a file."""
-    return flatbuffer.schema().ModelT.InitFromPackedBuf(content)
+    """Return the objects (`schema.ModelT`) of a file.
+
+    An operation without inputs, or without outputs, such as one that assigns a variable, has empty
+    lists of them.
+    """
+    model = flatbuffer.schema().ModelT.InitFromPackedBuf(content)
+    for graph in model.subgraphs:
+        for operation in graph.operators or ():
+            for ends in ("inputs", "outputs"):
+                if getattr(operation, ends) is None:
+                    setattr(operation, ends, np.empty(0, np.int32))
+    return model
 
 
 def name_of(model: Any, operation: Any) -> str:
