@@ -19,6 +19,7 @@ _FUNCTIONS: dict[str, Any] = {
     "__operators__.add": tf.math.add,
     "where": tf.where,
     "cast": tf.cast,
+    "strided_slice": tf.strided_slice,
     "math.sqrt": tf.math.sqrt,
     "math.reduce_sum": tf.math.reduce_sum,
     "math.l2_normalize": tf.math.l2_normalize,

@@ -21,6 +21,7 @@ from optim.quantization.lowering import (
     functions,
     hard_swish,
     normalizations,
+    patches,
     sentinels,
     statics,
 )
@@ -47,6 +48,7 @@ RULE_MODULES = (
     sentinels,
     statics,
     concatenations,
+    patches,
 )
 
 arrange(RULE_MODULES)

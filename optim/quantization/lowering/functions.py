@@ -124,7 +124,7 @@ def convolution(graph: Graph, node: Node) -> Result:
     if call.get("data_format", "NHWC") not in ("NHWC", "NWC"):
         return None
     space = (x.rank or 0) - 2
-    strides, dilations = (_spatial(call.get(k), space) for k in ("strides", "dilations"))
+    strides, dilations = (spatial(call.get(k), space) for k in ("strides", "dilations"))
     if space not in (1, 2) or strides is None or dilations is None:
         return None
     depthwise = node.symbol.endswith("depthwise_conv2d")
@@ -137,7 +137,7 @@ def convolution(graph: Graph, node: Node) -> Result:
     return graph.add(layer, [x, kernel], specs=node.output.spec).output
 
 
-def _spatial(given: Any, space: int) -> list[int] | None:
+def spatial(given: Any, space: int) -> list[int] | None:
     """Strides or dilations as one number per spatial dimension."""
     if given is None:
         return [1] * space
@@ -215,31 +215,3 @@ def product_with_a_weight(graph: Graph, node: Node) -> Result:
     learnt = source.layer.learnt and source.layer.trainable
     new = K.Dense(w.channels, use_bias=False, trainable=learnt, name=node.name)
     return graph.add(new, x, specs=node.output.spec, weights=sources_of(source)).output
-
-
-# -- patches ----------------------------------------------------------------------------
-
-
-@rule("image.extract_patches")
-def patches(graph: Graph, node: Node) -> Result:
-    """LiteRT cannot cut patches, but a convolution by a kernel of ones and zeros can."""
-    call = arguments(node, "images", "sizes", "strides", "rates", "padding")
-    x = call["images"]
-    if not isinstance(x, Value) or x.rank != 4 or x.channels is None or not x.is_float:
-        return None
-    size, strides, rates = (_spatial(call[key], 2) for key in ("sizes", "strides", "rates"))
-    if size is None or strides is None or rates is None or (max(strides) > 1 < max(rates)):
-        return None
-    count = size[0] * size[1] * x.channels
-    kernel = np.eye(count, dtype="float32").reshape(*size, x.channels, count)
-    layer = K.Conv2D(
-        count,
-        size,
-        strides=strides,
-        dilation_rate=rates,
-        padding=str(call["padding"]).lower(),
-        use_bias=False,
-        trainable=False,
-        name=node.name,
-    )
-    return graph.add(layer, x, specs=node.output.spec, weights=[kernel]).output

@@ -137,4 +137,4 @@ def test_a_bias_behind_a_layer_that_gives_next_to_nothing(
         needs = {"representative_data": data} if how == "int16x8" else {}
         content = optim.export(quantized, **needs)
     (report,) = optim.verify(content, {"float": model}, data).comparisons
-    assert report.sqnr > 45
+    assert report.sqnr > 44
