@@ -156,12 +156,12 @@ const fillTokens = () => {
     counts.delete("");
     if (counts.size < 1) continue;
     const sorted = [...counts].sort((a, b) => b[1] - a[1] || natural.compare(a[0], b[0]));
-    tokens.append(make("div", { class: "facet" }, make("h3", {}, `${key}:`), make("div", {}, sorted.slice(0, 30).map(([value, n]) =>
+    tokens.append(make("div", { class: "facet" }, make("h2", {}, `${key}:`), make("div", {}, sorted.slice(0, 30).map(([value, n]) =>
       make("button", { type: "button", class: "token", "data-token": `${key}:${quoted(value)}`, "aria-pressed": "false" },
         value, " ", make("small", {}, String(n)))))));
   }
   for (const [group, found] of quantityGroups) {
-    tokens.append(make("div", { class: "facet" }, make("h3", {}, group), make("p", { class: "muted" },
+    tokens.append(make("div", { class: "facet" }, make("h2", {}, group), make("p", { class: "muted" },
       found.map((q) => [make("code", { title: q.says || q.title }, q.name), q.short.length ? ` or ${q.short.join(", ")}` : "", "; "]).flat())));
   }
   const others = Object.keys(TEXTS).filter((k) => !LISTED.includes(k));

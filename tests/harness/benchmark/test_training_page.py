@@ -423,11 +423,11 @@ def test_a_point_beyond_the_axes_stands_at_the_edge_and_says_so() -> None:
     rows = [row(f"t{i}", value) for i, value in enumerate([*OUTLIERS, 31.0])]
     (panel,) = plots.panels(rows, plots.AXES[0])
     far = panel.points[-1]
-    assert far.path == marks.FAR
+    assert far.path == marks.FAR["below"]
     assert far.title.endswith("beyond the axes")
     assert "31.0 %" in far.title
     assert far.y == pytest.approx(canvas.HEIGHT - canvas.BOTTOM)
-    assert all(p.path != marks.FAR for p in panel.points[:-1])
+    assert all(p.path not in marks.FAR.values() for p in panel.points[:-1])
 
 
 def test_mixed_settings_are_told(make_record: MakeRecord) -> None:

@@ -88,6 +88,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options=options, service=Service(server))
+    browser.set_script_timeout(180)  # axe-core on a long list, on a busy machine
     yield browser
     browser.quit()
 

@@ -15,7 +15,7 @@ VIEWS = {
     "matrix": "",
     "number": "#view=latency_ms&sort=latency_ms",
     "filter": "#q=stauts:fail resnett size<1",
-    "list": "#show=list&sort=file_bytes",
+    "list": "#show=list&sort=latency_ms&q=resnet",
     "plot": "#show=plot",
     "case": "#open=VGG16-qat-top",
     "failure": "#open=ConvNeXtTiny-qat-tfmot-notop",
@@ -49,9 +49,9 @@ def test_axe_finds_nothing_on_the_matrix(runs: Any, axe: str, view: str, theme: 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_with_the_helpers_open(runs: Any, axe: str, theme: str) -> None:
-    page = runs.go(f"#theme={theme}&show=list")
+    page = runs.go(f"#theme={theme}&show=list&q=vgg16")
     page.js("for (const d of document.querySelectorAll('details')) d.open = true")
-    page.one("#filter").send_keys("resn")
+    page.one("#filter").send_keys(" resn")
     assert page.one("#suggestions").is_displayed()
     assert violations(page, axe) == []
     page.one("#help").click()

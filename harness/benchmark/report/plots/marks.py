@@ -60,19 +60,24 @@ MARKS: Mapping[str, tuple[str, str]] = {
 OTHER = ("plus", "k0")
 
 
-#: Of what stands at the edge of a plot, because it is far beyond.
-FAR = "M0,-8L6,4H-6Z M-6,6H6V8H-6Z"
+#: Of what stands at the edge of a plot, because it is far beyond: by where it is.
+FAR: Mapping[str, str] = {
+    "above": "M0,-8L6,4H-6Z",
+    "below": "M0,8L6,-4H-6Z",
+    "left": "M-8,0L4,6V-6Z",
+    "right": "M8,0L-4,6V-6Z",
+}
 
 
-def mark(technique: str, far: bool = False) -> tuple[str, str]:
+def mark(technique: str, far: str = "") -> tuple[str, str]:
     """Return the path of a technique's marker and the class of its hue.
 
     Args:
       technique: its id.
-      far: whether the marker stands at the edge of the plot, for what is beyond it.
+      far: where what it stands for is, a word of `FAR`, if it is beyond the edge of the plot.
     """
     shape, hue = MARKS.get(technique, OTHER)
-    return FAR if far else SHAPES[shape], hue
+    return FAR[far] if far else SHAPES[shape], hue
 
 
 def titles(present: Sequence[str]) -> dict[str, str]:

@@ -116,7 +116,7 @@ def _panel(name: str, axis: Axis, found: Sequence[tuple[Row, Spread, Spread]]) -
     texts = labels.place(places, [row.technique for row, _, _ in found], covering)
     # What is beyond the axes stands at their edge.
     beyond = [
-        not (x_range[0] <= x.mean <= x_range[1] and y_range[0] <= y.mean <= y_range[1])
+        _side(x.mean, x_range, ("left", "right")) or _side(y.mean, y_range, ("below", "above"))
         for _, x, y in found
     ]
     points = [
@@ -139,6 +139,11 @@ def _panel(name: str, axis: Axis, found: Sequence[tuple[Row, Spread, Spread]]) -
         scales.logarithmic_ticks(*x_range, across, axis.tick),
         tuple(Tick(up(v), f"{v:g}") for v in scales.round_values(*y_range)),
     )
+
+
+def _side(value: float, ends: tuple[float, float], sides: tuple[str, str]) -> str:
+    """Say on which side of an axis a value is beyond it; nothing if it is not."""
+    return sides[0] if value < ends[0] else sides[1] if value > ends[1] else ""
 
 
 def _ends(found: Spread) -> tuple[float, float]:
