@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,29 +39,31 @@ class _Broken:
 
 
 class Names:
-    """Gives each layer of a model a name of its own."""
+    """Gives each layer of a model a name of its own.
+
+    Args:
+        kept: names that the layers of the model itself have. Nothing else gets one of them.
+    """
 
     def __init__(self, kept: Iterable[str] = ()) -> None:
         self.taken: set[str] = set()
         self.kept = frozenset(kept)
 
     def of(self, layer: str, within: tuple[str, ...]) -> str:
-        """Return the name of a layer: its own, or that and those of the layers that it is in.
+        """Return the name of a layer: its own, or that and those of the layers that it is in."""
+        return self(layer, "_".join([*within, layer]), own=not within)
 
-        Names that layers of the model itself have are kept for those.
+    def __call__(self, *wishes: str, own: bool = False) -> str:
+        """Return the first wish that is free, or the last with a number.
+
+        Args:
+            own: whether it is for a layer of the model itself.
         """
-        return self(*([] if within and layer in self.kept else [layer]), "_".join([*within, layer]))
-
-    def __call__(self, *wishes: str) -> str:
-        """Return the first wish that is not taken, or the last with a number."""
-        for wish in wishes:
-            if wish not in self.taken:
+        for wish in itertools.chain(wishes, (f"{wishes[-1]}_{n}" for n in itertools.count(1))):
+            if wish not in self.taken and (own or wish not in self.kept):
                 self.taken.add(wish)
                 return wish
-        count = 1
-        while f"{wishes[-1]}_{count}" in self.taken:
-            count += 1
-        return self(f"{wishes[-1]}_{count}")
+        raise AssertionError("numbers do not end")
 
 
 class Builder:
@@ -99,7 +102,8 @@ class Builder:
         self.wanted = names
         tensors = [x for x in tf.nest.flatten(self.trace.outputs) if tf.is_tensor(x)]
         for tensor, name in zip(tensors, names, strict=False):
-            if tensor.name not in self.trace.calls:
+            call, _ = self.trace.calls.get(tensor.name, (None, 0))
+            if call is None or isinstance(call.target, str):
                 self.wishes.setdefault(tensor.op.name, name)
 
     def outputs(self) -> Any:
@@ -163,12 +167,17 @@ class Builder:
             self.values.update({x.name: broken[0] for x in before})
             return
         if isinstance(call.target, str):
-            name = self.names("_".join([*call.within, call.target]))
+            name = self._name(before[0].op, "_".join([*call.within, call.target]))
             results = call_function(call.target, name, self.anchor, args, kwargs)
         else:
             results = self.call(call, args, kwargs)
         for old, new in zip(before, tf.nest.flatten(results), strict=True):
             self.values[old.name] = new
+
+    def _name(self, operation: Any, otherwise: str) -> str:
+        """The name of the layer that makes what an operation of the graph makes."""
+        wish = self.wishes.get(operation.name)
+        return self.names(otherwise) if wish is None else self.names(wish, otherwise, own=True)
 
     def given(self, x: Any) -> Any:
         """What an argument of a call is in the new model."""
@@ -218,8 +227,7 @@ class Builder:
         else:
             make = BY_TYPE.get(operation.type, raw)
             arguments = [self._argument(x, place) for place, x in enumerate(arguments)]
-            wish = self.wishes.get(operation.name, "")
-            name = self.names(*filter(None, [wish]), operation.name.replace("/", "_"))
+            name = self._name(operation, operation.name.replace("/", "_"))
             results = make(name, arguments, operation)
         flat = list(results) if isinstance(results, (list, tuple)) else [results]
         for old, new in zip(operation.outputs, flat, strict=True):

@@ -116,7 +116,9 @@ class _Converter:
     def _feeds(self, specs: Any, names: Names) -> Any:
         return tf.nest.map_structure(
             lambda s: keras.Input(
-                batch_shape=s.shape, dtype=s.dtype, name=names(scope_name(s.name or "input"))
+                batch_shape=s.shape,
+                dtype=s.dtype,
+                name=names(scope_name(s.name or "input"), own=True),
             ),
             specs,
         )
@@ -157,7 +159,9 @@ class _Converter:
         chain = [self.twin_of(layer) for layer in model.layers]
         (spec,) = tf.nest.flatten(specs)
         first = keras.layers.InputLayer(
-            batch_input_shape=spec.shape, dtype=spec.dtype, name=names(scope_name(spec.name))
+            batch_input_shape=spec.shape,
+            dtype=spec.dtype,
+            name=names(scope_name(spec.name), own=True),
         )
         return keras.Sequential([first, *chain], name=scope_name(model.name))
 
@@ -313,4 +317,4 @@ def _check_built(model: Any) -> None:
 
 def warn_of(lost: list[str]) -> None:
     for sentence in dict.fromkeys(lost):
-        warnings.warn(f"from_keras3: {sentence}", stacklevel=4)
+        warnings.warn(f"from_keras3: {sentence}", stacklevel=3)

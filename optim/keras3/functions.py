@@ -41,7 +41,7 @@ def _log_softmax(name: str, x: Any, axis: Any = -1) -> Any:
 
 
 def _switch(name: str, result: Any, trained: Any) -> Any:
-    return TrainingSwitch(name=name, dtype=result.dtype)([result, trained])
+    return TrainingSwitch(name=name, dtype=result.dtype.name)([result, trained])
 
 
 def _silu(name: str, x: Any) -> Any:

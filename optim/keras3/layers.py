@@ -109,6 +109,9 @@ class TrainingSwitch(keras.layers.Layer):  # type: ignore[misc]
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None if mask is None else mask[0]
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config()}
+
 
 @register
 class RandomNumbers(keras.layers.Layer):  # type: ignore[misc]
@@ -134,7 +137,7 @@ class RandomNumbers(keras.layers.Layer):  # type: ignore[misc]
     def call(self, inputs: Any) -> Any:
         given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         sizes = [given.pop(0) if n is None else n for n in self.sizes]
-        shape = tf.stack([tf.cast(n, tf.int32) for n in sizes])
+        shape = tf.stack([tf.cast(n, tf.int32) for n in sizes]) if sizes else ()
         function = getattr(tf.random, self.kind)
         result = function(shape, self.low, self.high, self.numbers)
         return tf.ensure_shape(result, self.sizes)
