@@ -184,7 +184,7 @@ def accepted(model: Any, caller: str, *, above: int = 0) -> Any:
     """
     if _LOADER and isinstance(model, (str, os.PathLike)):
         return _LOADER[0](model)
-    if _TWIN and is_keras_3(model) and hasattr(model, "layers"):
+    if _TWIN and is_keras_3_model(model):
         twin = _TWIN[0](model)
         warnings.warn(
             f"{caller}: {model.name!r} is a model of Keras 3; this works on its tf_keras twin, as "
@@ -194,6 +194,11 @@ def accepted(model: Any, caller: str, *, above: int = 0) -> Any:
         return twin
     check_model(model, caller)
     return model
+
+
+def is_keras_3_model(thing: object) -> bool:
+    """Whether `thing` is a model of Keras 3, and no other layer, without importing it."""
+    return is_keras_3(thing) and hasattr(thing, "layers")
 
 
 def check_model(model: object, caller: str = "optim") -> None:

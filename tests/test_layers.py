@@ -44,7 +44,7 @@ LAYERS: Mapping[str, Sequence[Sequence[str]]] = {
         ("changes",),
         ("history", "stacks"),
         ("provenance",),
-        ("evidence",),
+        ("evidence", "repro"),
         ("benchmark.definition",),
         ("benchmark.report",),
         ("execution",),

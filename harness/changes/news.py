@@ -12,7 +12,8 @@ from harness.changes.compare import CaseChange, Changes, NumberChange, Verdict
 from harness.changes.watched import LABEL, NEW, REMOVED, STATUS
 from harness.records import Record
 from harness.report import metrics, order, overview
-from harness.report.news import Group, Line, News
+from harness.report.diff import Numbers
+from harness.report.news import Group, Line, News, markdown
 from harness.vocabulary import Expectation
 
 TITLE = "What changed"
@@ -41,10 +42,32 @@ def news(changes: Changes, before: Iterable[Record], title: str = TITLE) -> News
     )
 
 
-def numbers(changes: Changes, before: Iterable[Record]) -> News:
-    """Write what changed of the numbers alone, where outcomes are told by other means."""
+def numbers(changes: Changes, before: Iterable[Record], most: int) -> Numbers | None:
+    """Write what changed of the numbers alone, where outcomes are told by other means.
+
+    Args:
+      changes: what `harness.changes.compare.between` found.
+      before: records of the older run.
+      most: lines of Markdown of each kind.
+    """
     alone = [replace(one, kind=Expectation.EXPECTED) for one in changes.cases if one.numbers]
-    return news(replace(changes, cases=tuple(alone)), before, "Numbers")
+    if not alone:
+        return None
+    told = news(replace(changes, cases=tuple(alone)), before, "Numbers")
+    same = [one for one in alone if one.before == one.after]
+    worse = sum(one.worse for one in same)
+    better = sum(one.better for one in same)
+    counts = {
+        "with worse numbers": worse,
+        "with better numbers": better,
+        "with other numbers": len(same) - worse - better,
+    }
+    return Numbers(
+        ", ".join(f"{count} {says}" for says, count in counts.items() if count),
+        ["numbers, beyond their noise:", *to_lines(told)],
+        list(markdown(told, most)),
+        changes.unchanged,
+    )
 
 
 def headline(changes: Changes) -> str:

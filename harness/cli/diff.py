@@ -30,16 +30,10 @@ def run(given: argparse.Namespace) -> Exit:
     from harness import records
     from harness.changes import compare, news
     from harness.report import diff
-    from harness.report.news import markdown
 
     before, after = (records.latest(of_matrix([path])) for path in (given.before, given.after))
     found = compare.between(before, after)
-    told = news.numbers(found, before.values())
-    if given.markdown:
-        print(diff.to_markdown(found.diff))
-        if told.groups:
-            print("\n".join(markdown(told, diff.MOST)))
-    else:
-        lines = news.to_lines(told)
-        print("\n".join([*lines, *([""] if lines else []), diff.to_text(found.diff)]))
+    told = news.numbers(found, before.values(), diff.MOST)
+    to = diff.to_markdown if given.markdown else diff.to_text
+    print(to(found.diff, told))
     return compare.exit_code(found, given.exit_code)

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.paths import REPORTS
 from harness.records import Record
 from harness.vocabulary import Exit, nearest, unknown
 
@@ -31,7 +30,6 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--results",
         type=Path,
-        default=REPORTS,
         metavar="RESULTS",
         help="records to look at (default: reports/ beside the harness package)",
     )
@@ -56,12 +54,12 @@ def run(given: argparse.Namespace) -> Exit:
     return Exit.AS_EXPECTED
 
 
-def _known(folder: Path) -> Mapping[str, Record]:
+def _known(folder: Path | None) -> Mapping[str, Record]:
     """Return the last record of each case; nothing where there are none."""
-    from harness import records
+    from harness import paths, records
 
     try:
-        return records.read(folder).latest()
+        return records.read(folder or paths.REPORTS).latest()
     except records.RecordError:
         return {}
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.arguments import add_table
-from harness.paths import REPORTS
 from harness.runs import options
 from harness.vocabulary import STAGES, VARIANTS, Exit, UsageError
 
@@ -39,7 +38,6 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--results",
         type=Path,
-        default=REPORTS,
         metavar="RESULTS",
         help="the records that --status looks at (default: reports/ beside the harness package)",
     )
@@ -87,13 +85,13 @@ def _columns(words: tuple[str, ...]) -> tuple[Technique, ...]:
     return techniques.select(words or techniques.registry())
 
 
-def _with_status(cases: Sequence[str], folder: Path) -> list[str]:
+def _with_status(cases: Sequence[str], folder: Path | None) -> list[str]:
     """Return cases with what is known of them: the outcome, what blocks, and when that was."""
-    from harness import records
+    from harness import paths, records
     from harness.runs.progress import outcome_text
 
     try:
-        known = records.read(folder).latest()
+        known = records.read(folder or paths.REPORTS).latest()
     except records.RecordError as error:
         raise UsageError(str(error)) from error
     width = max(map(len, cases), default=0)

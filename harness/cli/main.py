@@ -26,6 +26,7 @@ from harness.cli import (
     publish,
     relabel,
     report,
+    repro,
     results,
     run,
     status,
@@ -69,6 +70,7 @@ COMMANDS: tuple[Command, ...] = (
     accept,
     relabel,
     explain,
+    repro,
     bench,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,6 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> Exit:
     from harness import records, report
     from harness.changes import compare, news
-    from harness.provenance import lock, status
 
     if given.exit_code != "none" and given.against is None:
         raise UsageError("--exit-code is about --against OLD, which is not given")
@@ -73,8 +73,7 @@ def run(given: argparse.Namespace) -> Exit:
         changes = compare.between(before, records.latest(found))
         told = news.news(changes, before.values())
         code = compare.exit_code(changes, given.exit_code)
-    states = {name: one for folder in given.results for name, one in lock.read(folder).items()}
-    lapsed = status.why_lapsed(records.latest(found).values(), states)
+    lapsed = {} if given.stacks else _lapsed(given.results, found)
     try:
         given.output.mkdir(parents=True, exist_ok=True)
         report.write(found, given.output, lapsed=lapsed, news=told)
@@ -84,6 +83,19 @@ def run(given: argparse.Namespace) -> Exit:
         print("\n".join([f"{told.title}: {told.verdict}", *news.to_lines(told)]))
     print(f"{given.output / 'index.html'}")
     return code
+
+
+def _lapsed(folders: Sequence[Path], found: Iterable[Record]) -> dict[str, tuple[str, ...]]:
+    """Return why records hold no more, by case.
+
+    Records of another stack say which one it is; they are right of that one.
+    """
+    from harness import records
+    from harness.provenance import lock, status
+
+    states = {name: one for folder in folders for name, one in lock.read(folder).items()}
+    why = status.why_lapsed(records.latest(found).values(), states)
+    return {case: because for case, because in why.items() if because != ("libraries",)}
 
 
 def _records(given: argparse.Namespace) -> tuple[list[Record], News | None]:

@@ -95,9 +95,8 @@ def parse(case_id: str, own_applications: Iterable[str] = ()) -> Case:
         name = rest.removesuffix(f"-{technique}")
         if name != rest and name in rows and variant in VARIANTS:
             return Case(rows[name], columns[technique], variant)
-    raise unknown(
-        "case", case_id, (f"{a}-{t}-{v}" for a in rows for t in columns for v in VARIANTS)
-    )
+    usual = [technique.id for technique in techniques.select()]
+    raise unknown("case", case_id, (f"{a}-{t}-{v}" for a in rows for t in usual for v in VARIANTS))
 
 
 def in_order(cases: Iterable[Case], seconds: Mapping[str, float]) -> list[Case]:

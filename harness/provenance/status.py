@@ -58,6 +58,7 @@ def lapsed(found: Iterable[Record], states: Mapping[str, State], code: Provenanc
     from harness.provenance.keys import key_of, libraries
     from harness.provenance.reference import asked_for
     from harness.stages.workbench import Options
+    from harness.vocabulary import UsageError
 
     rows = {one.name: one for one in discovery.discover()}
     columns = techniques.registry()
@@ -65,7 +66,10 @@ def lapsed(found: Iterable[Record], states: Mapping[str, State], code: Provenanc
     gone = []
     for record in found:
         own, asked = asked_for(record)
-        row = selection.named(own[0]) if own else rows.get(record.application)
+        try:
+            row = selection.named(own[0]) if own else rows.get(record.application)
+        except UsageError:  # its module is not here
+            row = None
         column = columns.get(record.technique)
         if row is None or column is None:
             missing = [("application", row), ("technique", column)]

@@ -97,7 +97,7 @@ def _stage_position(stage: str) -> int:
 
 
 #: The mark of a cell that is not what it was, or not what it is in another stack.
-CHANGED_MARK = "≠"
+CHANGED_MARK = "Δ"
 
 
 def _with_change(cell: Cell, words: Sequence[str]) -> Cell:

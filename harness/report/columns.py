@@ -59,7 +59,7 @@ class Column:
 
     def values(self, name: str) -> list[tuple[str, float]]:
         """Applications that have the metric called ``name``, with its value."""
-        found = ((r.application, metrics.number(r.metrics.get(name))) for r in self.cases)
+        found = ((r.application, metrics.comparable(name, r.metrics)) for r in self.cases)
         return [(application, value) for application, value in found if value is not None]
 
     def failures(self) -> list[Failures]:

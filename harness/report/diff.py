@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from harness.baseline.compare import MARKS, TITLES, Diff, counted, describe, transition
 from harness.report.text import code, md
@@ -11,14 +12,32 @@ from harness.report.text import code, md
 MOST = 100
 
 
-def headline(diff: Diff) -> str:
+@dataclass(frozen=True)
+class Numbers:
+    """What changed of numbers where outcomes did not, for the reports of a diff.
+
+    Attributes:
+      says: how many cases, in words, e.g. ``142 with worse numbers``.
+      lines: column by column, for a terminal.
+      markdown: the same as Markdown.
+      unchanged: cases of which neither outcome nor number changed.
+    """
+
+    says: str
+    lines: Sequence[str]
+    markdown: Sequence[str]
+    unchanged: int
+
+
+def headline(diff: Diff, numbers: Numbers | None = None) -> str:
     """Count every kind of change in one line."""
     parts = [
         f"{len(changes)} {counted(kind, len(changes))}"
         for kind, changes in diff.by_kind().items()
         if changes
     ]
-    return ", ".join([*parts, f"{diff.unchanged} unchanged"])
+    parts += [numbers.says] if numbers and numbers.says else []
+    return ", ".join([*parts, f"{(numbers or diff).unchanged} unchanged"])
 
 
 def unselected(diff: Diff) -> str:
@@ -31,7 +50,7 @@ def unselected(diff: Diff) -> str:
     return f"{count} {cases} that the newer run did not select {are} not compared"
 
 
-def to_text(diff: Diff) -> str:
+def to_text(diff: Diff, numbers: Numbers | None = None) -> str:
     """Write a diff for a terminal: a mark, a case and what became of it per line."""
     changes = [(kind, c) for kind, found in diff.by_kind().items() for c in found]
     width = min(60, max((len(c.case) for _, c in changes), default=0))
@@ -48,8 +67,10 @@ def to_text(diff: Diff) -> str:
             for t in diff.times
         ]
         lines += [""]
+    if numbers:
+        lines += [*numbers.lines, ""]
     told = unselected(diff)
-    return "\n".join([*lines, *([told] if told else []), headline(diff)])
+    return "\n".join([*lines, *([told] if told else []), headline(diff, numbers)])
 
 
 def _plain(text: str) -> str:
@@ -57,9 +78,9 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def to_markdown(diff: Diff, *, most: int = MOST) -> str:
+def to_markdown(diff: Diff, numbers: Numbers | None = None, *, most: int = MOST) -> str:
     """Write a diff as Markdown, at most ``most`` lines per kind of change."""
-    lines = [f"**{headline(diff)}**"]
+    lines = [f"**{headline(diff, numbers)}**"]
     if diff.unselected:
         lines += ["", unselected(diff)]
     for kind, changes in diff.by_kind().items():
@@ -71,6 +92,8 @@ def to_markdown(diff: Diff, *, most: int = MOST) -> str:
                 most,
                 lambda c: (code(c.case), md(describe(c.before)), md(describe(c.after))),
             )
+    if numbers:
+        lines += numbers.markdown
     if diff.times:
         lines += [
             "",

@@ -47,7 +47,7 @@ def figures(records: Iterable[Record], names: Sequence[str]) -> list[Figure]:
 
 
 def _figure(column: list[Record], metric: Metric) -> Iterator[Figure]:
-    values = [(metrics.number(r.metrics.get(metric.name)), r) for r in column]
+    values = [(metrics.comparable(metric.name, r.metrics), r) for r in column]
     found = [(value, record) for value, record in values if value is not None]
     if not found:
         return

@@ -7,7 +7,7 @@ here. A metric that is not here is shown too, by what its name tells.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,6 +173,12 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return None if math.isnan(value) else value
+
+
+def comparable(name: str, found: Mapping[str, Any]) -> float | None:
+    """The number called ``name`` of a case's metrics, if it may be put beside those of others."""
+    needs = about(name).needs
+    return None if needs and found.get(needs) is None else number(found.get(name))
 
 
 _INFINITE = {"inf": math.inf, "-inf": -math.inf, "Infinity": math.inf, "-Infinity": -math.inf}

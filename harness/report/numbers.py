@@ -112,8 +112,8 @@ def _speed(found: Sequence[Column], numbers: Numbers) -> Iterator[str]:
     yield "### Speed"
     yield ""
     yield (
-        "Of the file against the float model's, on one thread of the machine above, where both ran "
-        "in one run. *Noisy*: the record doubts it."
+        "Of the file against the float model's, on one thread of the machine above, where both "
+        "were timed in turns: no others are counted. *Noisy*: the record doubts it."
     )
     yield ""
     yield from _known(

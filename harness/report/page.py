@@ -36,7 +36,8 @@ _STATIC = resources.files("harness.report") / "static"
 _SCRIPTS = (
     "dom.js", "words.js", "formats.js", "quantities.js", "state.js", "tip.js", "theme.js",
     "tokens.js", "filter.js", "suggest.js", "table.js", "sort.js", "view.js", "list.js",
-    "scatter.js", "chart.js", "detail.js", "application.js", "grid.js", "complete.js", "main.js",
+    "scatter.js", "chart.js", "evidence.js", "detail.js", "application.js", "grid.js",
+    "complete.js", "main.js",
 )  # fmt: skip
 
 
@@ -154,6 +155,7 @@ def _view(
         "unjudged": int(table["expectation"].isna().sum()),
         "glyphs": overview.GLYPHS,
         "weak_glyph": overview.WEAK_GLYPH,
+        "changed_mark": cells.CHANGED_MARK,
         "marks": {str(kind): mark for kind, mark in MARKS.items()},
         "titles": {str(kind): title for kind, title in TITLES.items()},
         "columns": columns,

@@ -15,6 +15,13 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("qat", "qat-tfmot"),
     ("qat", "qat-annotate"),
     ("qat", "ptq-int8"),
+    ("qat", "ptq-tflite"),
+    ("qat", "ptq-aeq"),
+    ("qat", "ptq-mct"),
+    ("ptq-int8", "ptq-tflite"),
+    ("ptq-int8", "ptq-aeq"),
+    ("ptq-int8", "ptq-mct"),
+    ("ptq-dynamic", "ptq-aeq-dynamic"),
     ("prune", "prune-tfmot"),
     ("cluster", "cluster-tfmot"),
 )

@@ -19,7 +19,7 @@ from harness.provenance.reference import Reference
 from harness.records import Record
 from harness.runs.from_outcome import from_outcome
 from harness.runs.history import FileHistory, MemoryHistory
-from harness.runs.settings import Settings
+from harness.runs.settings import DEFAULT_RUNTIME, Settings
 from harness.stages.inputs.weights import settled
 from harness.vocabulary import CONTROL, STAGES, Status
 
@@ -71,7 +71,8 @@ class Recorder:
         What it works with is not installed; or its control is known to have failed in this run.
         """
         unavailable = getattr(case.technique, "unavailable", lambda: None)()
-        if unavailable:
+        # Another runtime, such as that of a test, works without any tool.
+        if unavailable and self.settings.runtime == DEFAULT_RUNTIME:
             failure = {"type": "NotInstalled", "message": unavailable}
             stages = [{"name": STAGES[0], "status": str(Status.SKIPPED)}]
             return Outcome(Status.SKIPPED, stages, {}, failure)

@@ -83,18 +83,20 @@ def together(stacks: Mapping[str, Sequence[Record]]) -> tuple[list[Record], News
     base, *others = stacks
     runs = {name: latest(found) for name, found in stacks.items()}
     words: dict[str, tuple[str, ...]] = {}
+    different: set[str] = set()
     groups = []
     for name in others:
         changes = compare.between(runs[base], runs[name])
         differing = [one for one in changes.cases if one.before and one.after]
+        different |= {one.case for one in differing}
         for one in differing:
             for stack in (base, name):
                 case = _of(one.record, stack).case
                 words[case] = tuple(dict.fromkeys((*words.get(case, ()), WORD, *one.words)))
         groups += _groups(base, name, differing)
     records = [_of(r, name) for name, run in runs.items() for r in run.values()]
-    different = len({one.rpartition(STACK)[0] for one in words})
-    verdict = f"{different} cases differ between {', '.join(stacks)}"
+    count = f"{len(different)} {'case differs' if len(different) == 1 else 'cases differ'}"
+    verdict = f"{count} between {', '.join(stacks)}"
     return records, News("Stacks side by side", verdict, tuple(groups), words)
 
 

@@ -30,8 +30,8 @@ from optim.quantization.planning.schemes import Scheme
 __all__ = ["DebugResult", "debug"]
 
 _COLUMNS = (
-    "order", "class", "local_sqnr", "sqnr", "weight_sqnr", "bits", "range_min", "range_max",
-    "seen_min", "seen_max", "used", "effective_bits", "saturated",
+    "order", "class", "local_sqnr", "sqnr", "worst_channel", "weight_sqnr", "bits", "range_min",
+    "range_max", "seen_min", "seen_max", "used", "effective_bits", "saturated",
 )  # fmt: skip
 
 
@@ -46,6 +46,8 @@ class DebugResult:
             - `local_sqnr`: dB, the error that this layer alone makes: its output from exact
               inputs, with its weights and output quantized. Rows are sorted by it.
             - `sqnr`: dB, the error of the whole network up to and including this layer.
+            - `worst_channel`: dB, the same of the channel (last axis) that it is least of: a small
+              one among large ones is lost without a trace in `sqnr`.
             - `weight_sqnr`: dB, of its quantized weights; the worst if there are several.
             - `bits`, `range_min`, `range_max`: of the quantizer of its output.
             - `seen_min`, `seen_max`: least and greatest value that came to that quantizer.

@@ -33,6 +33,8 @@ class Row:
     seen_high: float = -math.inf
     quantized: int = 0
     saturated: int = 0
+    channel_power: Any = 0.0
+    channel_noise: Any = 0.0
 
     def see(self, exact: list[Any], local: list[Any], quantized: list[Any]) -> None:
         for a, b, c in zip(exact, local, quantized, strict=True):
@@ -42,7 +44,21 @@ class Row:
             self.elements += signal.size
             self.power += float(np.sum(signal**2))
             self.local_noise += float(np.sum((np.asarray(b, np.float64) - signal) ** 2))
-            self.noise += float(np.sum((np.asarray(c, np.float64) - signal) ** 2))
+            error = np.asarray(c, np.float64) - signal
+            self.noise += float(np.sum(error**2))
+            self._see_channels(signal, error)
+
+    def _see_channels(self, signal: np.ndarray, error: np.ndarray) -> None:
+        """Channels are the last axis; of several outputs the first counts."""
+        axes = tuple(range(signal.ndim - 1))
+        if signal.ndim < 2 or np.shape(self.channel_power) not in ((), signal.shape[-1:]):
+            return
+        self.channel_power = self.channel_power + np.sum(signal**2, axis=axes)
+        self.channel_noise = self.channel_noise + np.sum(error**2, axis=axes)
+
+    def _worst_channel(self) -> float:
+        pairs = zip(np.ravel(self.channel_power), np.ravel(self.channel_noise), strict=True)
+        return min((decibels(float(p), float(n)) for p, n in pairs if p > 0), default=math.nan)
 
     def see_quantizers(self, seen: Iterable[Seen]) -> None:
         self.weights = []
@@ -71,6 +87,7 @@ class Row:
             type(getattr(self.node.layer, "layer", self.node.layer)).__name__,
             decibels(self.power, self.local_noise),
             decibels(self.power, self.noise),
+            self._worst_channel(),
             min(self.weights, default=math.nan),
             self.bits if known else math.nan,
             self.low,

@@ -19,15 +19,16 @@ from optim.clustering.wrapper import clustered_layers
 from optim.errors import UnsupportedModelError
 from optim.exporting import checks, passes
 from optim.exporting.agreement import check_agreement, float_kernels, planned
-from optim.exporting.convert import Feeds, convert
-from optim.exporting.freeze import Frozen, freeze, without_fake_quant
-from optim.exporting.modes import PTQ, QAT, Mode
-from optim.exporting.recurrent.post_training import quantized
+from optim.exporting.convert import convert
+from optim.exporting.freeze import freeze, without_fake_quant
+from optim.exporting.modes import PTQ, SIMULATED
+from optim.exporting.post_training import is_simulated, simulated
+from optim.exporting.recurrent.file_pass import refuse_int16
 from optim.exporting.trial import check_runs
 from optim.graph.reader import read
 from optim.litert.metadata import annotate
 from optim.litert.writer import pack, unpack
-from optim.models.signature import Interface, interface
+from optim.models.signature import interface
 from optim.pruning.api import unprune
 from optim.pruning.wrapper import pruned_layers
 from optim.quantization.building.builder import build
@@ -101,25 +102,30 @@ def export(
     mode = checks.check_mode(qat_bits, optimize)
     checks.check_io_dtype(io_dtype, mode)
     io = interface(model, input_shape)
-    feeds = checks.check_data(representative_data, io, mode)
+    samples = checks.check_data(representative_data, io, mode)
 
     checks.check_values(model, mode)
-    model, made = _with_recurrent(model, mode, feeds)
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
+    if mode is PTQ["int8"] and samples is not None:
+        bare = _bare(model, pruned, clustered)
+        if is_simulated(bare):
+            model, mode = simulated(bare, samples, io), SIMULATED
     with settled(model), collecting() as recurrent:
-        plan = planned(model) if qat_bits else {}
+        plan = planned(model) if mode.technique == "qat" or mode is SIMULATED else {}
         known = passes.Known(
             tuple(kept_numbers(model)), tuple(float_kernels(model, plan)), recurrent
         )
-        wrapped = (pruned, clustered) if made is mode else (False, False)
-        frozen = _freeze(model, *wrapped, made.lowers, io)
+        bare = model if mode is SIMULATED else _bare(model, pruned, clustered)
+        frozen = freeze(_lowered(bare) if mode.lowers else bare, io)
+        del bare
     if frozen.graph_def.ByteSize() > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
+        refuse_int16(recurrent)
         frozen = without_fake_quant(frozen)
-    feeds = feeds if made.calibrates else None
-    content = convert(frozen, made, io_dtype, feeds, plan, custom=bool(recurrent))
+    feeds = samples.pieces if mode.calibrates and samples else None
+    content = convert(frozen, mode, io_dtype, feeds, plan, custom=bool(recurrent))
     file = unpack(content)
     for file_pass in passes.FILE_PASSES:
         file_pass(file, known)
@@ -138,22 +144,11 @@ def export(
     return content
 
 
-def _with_recurrent(model: Any, mode: Mode, feeds: Feeds | None) -> tuple[Any, Mode]:
-    """A model with recurrent layers, calibrated, as the converter cannot; and how to go on."""
-    if mode is not PTQ["int8"] or feeds is None:
-        return model, mode
-    plain = uncluster(model) if clustered_layers(model) else model
-    plain = unprune(plain) if pruned_layers(plain) else plain
-    made = quantized(plain, feeds())
-    return (model, mode) if made is None else (made, QAT["int8"])
-
-
-def _freeze(model: Any, pruned: bool, clustered: bool, lowers: bool, io: Interface) -> Frozen:
+def _bare(model: Any, pruned: bool, clustered: bool) -> Any:
+    """The model without the wrappers of pruning and clustering."""
     if pruned:
         model = unprune(model)
-    if clustered:
-        model = uncluster(model)
-    return freeze(_lowered(model) if lowers else model, io)
+    return uncluster(model) if clustered else model
 
 
 def _activation_bits(model: Any) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from optim.errors import ConfigError, ExportError
-from optim.exporting.convert import Feeds
 from optim.exporting.modes import FLOAT, IO_DTYPES, PTQ, QAT, Mode
 from optim.models.finite import not_finite
 from optim.models.samples import read_batches
@@ -101,8 +101,25 @@ def check_values(model: Any, mode: Mode) -> None:
         raise ExportError(problems, "a model with values that are no numbers cannot be exported")
 
 
-def check_data(data: Any, io: Interface, mode: Mode) -> Feeds | None:
-    """Return the samples for calibration as the converter takes them.
+class Samples:
+    """Checked samples for calibration, to be used once.
+
+    Attributes:
+        batches: as they were given, each a list of arrays in the flat order of the inputs.
+    """
+
+    def __init__(self, batches: Iterator[list[np.ndarray]], io: Interface) -> None:
+        self.batches = batches
+        self.io = io
+
+    def pieces(self) -> Iterator[list[np.ndarray]]:
+        """Yield them in pieces of the batch size that the file is made for."""
+        for batch in self.batches:
+            yield from _samples(batch, self.io)
+
+
+def check_data(data: Any, io: Interface, mode: Mode) -> Samples | None:
+    """Return the samples for calibration.
 
     Args:
         data: as `optim.export` takes `representative_data`.
@@ -126,16 +143,10 @@ def check_data(data: Any, io: Interface, mode: Mode) -> Feeds | None:
             "as the model will see, a few hundred samples in all"
         )
     batches = read_batches(data, io, "representative_data")
-    samples = _samples(next(batches), io)
-    if not samples:
+    first = next(batches)
+    if not _samples(first, io):
         raise ConfigError(f"representative_data: the first batch is smaller than {_size(io)}")
-
-    def feeds() -> Iterator[list[Any]]:
-        yield from samples
-        for batch in batches:
-            yield from _samples(batch, io)
-
-    return feeds
+    return Samples(chain([first], batches), io)
 
 
 def _size(io: Interface) -> int | None:

@@ -13,6 +13,9 @@ _LOCATED = re.compile(
 )
 _QUOTED = re.compile(r'"([^"]+)"')
 
+# A table of words, as an input of the function: the look-up in it is named by itself.
+_NOISE = ".Placeholder"
+
 # What the converter says -> what it means, and what to do. The first match counts.
 _KNOWN = (
     (
@@ -31,6 +34,11 @@ _KNOWN = (
         "quantize all of its inputs, or skip the layer",
     ),
 )
+# Operations that take text apart or look it up.
+_OF_WORDS = ("String", "Lookup", "Regex", "Ragged")
+_NO_WORDS = "LiteRT neither takes text apart nor looks it up"
+_WITHOUT_WORDS = "export the model without the layer, and give it the numbers that this returns"
+
 _REMEDY = "skip the layer in optim.quantize_model, or replace it"
 
 
@@ -50,6 +58,8 @@ def explain(error: Exception, model_name: str) -> ExportError:
         names = _QUOTED.findall(match["where"])
         where = layer_of(names[-1] if names else "", model_name)
         key = (where, match["op"])
+        if match["op"].endswith(_NOISE):
+            continue
         if key not in found:
             found[key] = _problem(where, match["op"], match["what"])
     if not found:
@@ -61,6 +71,8 @@ def explain(error: Exception, model_name: str) -> ExportError:
 
 
 def _problem(where: str, op: str, what: str) -> Problem:
+    if any(word in op for word in _OF_WORDS) and "neither a custom op" in what:
+        return Problem(where, f"operation {op.rpartition('.')[2]}: {_NO_WORDS}", _WITHOUT_WORDS)
     for pattern, meaning, remedy in _KNOWN:
         if pattern in what:
             return Problem(where, f"operation {op.rpartition('.')[2]}: {meaning}", remedy)

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
+from optim.errors import ExportError, OptimError, Problem
 from optim.exporting import passes, states
 from optim.exporting.graph_passes.constants import producer, set_constant, value
 from optim.models.signature import Interface
 
 # Results of these are values of the variable; any other use of one needs TensorFlow's way.
 _READ = "ReadVariableOp"
+_GATHER = "ResourceGather"
 _CONTROL_FLOW = ("While", "StatelessWhile", "If", "StatelessIf")
 
 
@@ -142,8 +144,22 @@ def _in_full_precision(model: Any) -> None:
 def _call(model: Any, inputs: Any) -> list[Any]:
     # AutoGraph would rewrite the `call` of each layer that is not Keras' own.
     run = tf.autograph.experimental.do_not_convert(partial(model, training=False))
+    try:
+        outputs = tf.nest.flatten(run(inputs))
+    except (OptimError, MemoryError):
+        raise
+    except Exception as error:  # whatever the layers raise, sizes that do not fit among it
+        raise _refused(model, inputs, error) from error
     # The converter wants each output once and under a name of its own.
-    return [tf.identity(y, "Identity") for y in tf.nest.flatten(run(inputs))]
+    return [tf.identity(y, "Identity") for y in outputs]
+
+
+def _refused(model: Any, inputs: Any, error: Exception) -> ExportError:
+    shapes = ", ".join(str(tuple(x.shape)) for x in tf.nest.flatten(inputs))
+    said = " ".join(str(error).split())[:300]
+    remedy = "call it on such a batch to see why; give `input_shape` if it takes other sizes"
+    reason = f"raises {type(error).__name__} when it is called on {shapes}: {said}"
+    return ExportError([Problem(model.name, reason, remedy)])
 
 
 def _op_name(name: str) -> str:
@@ -174,12 +190,26 @@ def _with_constants(graph: Any, kept: Collection[str] = ()) -> Any:
         if not uses:
             frozen.node.append(node)
             continue
-        if node.op != _READ:
+        if node.op not in (_READ, _GATHER):
             return None
         # Read anew for each use: keeping the values would hold all weights a second time.
         read = tf.raw_ops.ReadVariableOp(resource=captured[uses[0]], dtype=node.attr["dtype"].type)
-        _add_constant(frozen, node.name, read.numpy())
+        if node.op == _READ:
+            _add_constant(frozen, node.name, read.numpy())
+        else:
+            _add_gather(frozen, node, read.numpy())
     return frozen
+
+
+def _add_gather(graph_def: Any, node: Any, table: np.ndarray) -> None:
+    """A look-up in a variable as one in a constant."""
+    _add_constant(graph_def, f"{node.name}/table", table)
+    _add_constant(graph_def, f"{node.name}/axis", np.asarray(node.attr["batch_dims"].i, np.int32))
+    made = graph_def.node.add(name=node.name, op="GatherV2")
+    made.input.extend([f"{node.name}/table", node.input[1], f"{node.name}/axis"])
+    for own, given in (("Tparams", "dtype"), ("Tindices", "Tindices"), ("batch_dims",) * 2):
+        made.attr[own].CopyFrom(node.attr[given])
+    made.attr["Taxis"].type = tf.int32.as_datatype_enum
 
 
 def without_fake_quant(frozen: Frozen) -> Frozen:

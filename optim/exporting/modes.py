@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _INT16 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
 
@@ -51,6 +51,9 @@ QAT: dict[str, Mode] = {
         io_dtypes=_INT16_IO,
     ),
 }
+
+SIMULATED = replace(QAT["int8"], technique="ptq-int8")
+"""Float models, made quantization-aware for their file alone."""
 
 # Float models, by what `optim.export(optimize=...)` says.
 PTQ: dict[str, Mode] = {

@@ -38,33 +38,45 @@ def read(model: Any) -> Graph:
     check_open(model)
     graph = Graph(model)
     reader = Reader(graph)
-    try:
-        functional = reader.tracer.functional(model)
-    except Untraceable as error:
-        raise UnsupportedModelError([_problem(model.name, error)]) from error
+    network = functional(model, reader.tracer)
     feeds = []
-    for tensor, layer in zip(functional.inputs, functional._input_layers, strict=True):
+    for tensor, layer in zip(network.inputs, network._input_layers, strict=True):
         name = graph.unique_name(layer.name)
         feeds.append(graph.add(layer, specs=tensor.type_spec, name=name).output)
-    graph.inputs = tf.nest.pack_sequence_as(functional._nested_inputs, feeds)
-    reader.owned = {key: one for key, one in tied(functional).items() if one.calls}
-    values = reader.inline(functional, feeds, "", None)
+    graph.inputs = tf.nest.pack_sequence_as(network._nested_inputs, feeds)
+    reader.owned = {key: one for key, one in tied(network).items() if one.calls}
+    values = reader.inline(network, feeds, "", None)
     if reader.problems:
         raise UnsupportedModelError(reader.problems)
-    graph.outputs = tf.nest.pack_sequence_as(functional._nested_outputs, values)
-    graph.output_names = list(functional.output_names)
+    graph.outputs = tf.nest.pack_sequence_as(network._nested_outputs, values)
+    graph.output_names = list(network.output_names)
     graph.drop_unneeded()
     return graph
 
 
+def functional(model: Any, tracer: Tracer | None = None) -> Any:
+    """Return a model with a graph of layers, of the layers of `model`: itself if it has one.
+
+    Args:
+        model: Functional or Sequential and built, or a subclassed one that was called.
+        tracer: who remembers what stands for which weight.
+
+    Raises:
+        UnsupportedModelError: there is no such graph.
+    """
+    try:
+        return (tracer or Tracer()).functional(model)
+    except Untraceable as error:
+        raise UnsupportedModelError([_problem(model.name, error)]) from error
+
+
 def _problem(path: str, error: Untraceable) -> Problem:
-    return Problem(
-        path,
-        f"has no graph of layers to read: {error}",
+    remedy = (
         "call the model once on a batch before; let its call use layers and TensorFlow functions "
         "only (no numpy, no loops over unknown sizes), or rewrite it with keras.Input and "
-        "keras.Model(inputs, outputs)",
+        "keras.Model(inputs, outputs)"
     )
+    return Problem(path, f"has no graph of layers to read: {error}", error.remedy or remedy)
 
 
 class Reader:

@@ -11,13 +11,23 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.graph.parameter import Parameter
+from optim.models.signature import is_revived
 
 # Where Keras itself keeps the weights of a layer.
 _BOOKS = {"_trainable_weights", "_non_trainable_weights"}
 
 
 class Untraceable(Exception):
-    """A call has no graph of layers; the message says why."""
+    """A call has no graph of layers; the message says why.
+
+    Args:
+        reason: why.
+        remedy: what the caller can do, if that is known.
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 class Tracer:
@@ -41,6 +51,12 @@ class Tracer:
         """
         if getattr(model, "_is_graph_network", False):
             return model
+        if is_revived(model):
+            raise Untraceable(
+                "it was read from a SavedModel without its class",
+                "give load_model custom_objects={name: class}; or quantize it after training "
+                "alone: optim.export(model, optimize='int8', ...)",
+            )
         spec = _input_spec(model)
         if spec is None or type(model).call is keras.Model.call:
             raise Untraceable("it was never built")

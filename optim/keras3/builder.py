@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,10 @@ import numpy as np
 from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.parameter import Parameter
-from optim.keras3.layers import RandomNumbers, TrainingSwitch, run_operation
-from optim.keras3.operations import BY_TYPE, attributes, function, raw
+from optim.keras3.functions import call_function
+from optim.keras3.layers import run_operation
+from optim.keras3.operations import BY_TYPE
+from optim.keras3.raw import attributes, raw
 from optim.keras3.tracing import SWITCH, Call, Trace
 
 #: From how many numbers on a constant is a weight of the twin, and not part of its config.
@@ -29,90 +30,6 @@ _FLOW = (
 _READS = ("ReadVariableOp",)
 
 
-def _gelu(name: str, x: Any, approximate: bool = True) -> Any:
-    if approximate:
-        return function("nn.gelu", name)(x, approximate=True)
-    return keras.layers.Activation("gelu", name=name, dtype=x.dtype)(x)
-
-
-def _softmax(name: str, x: Any, axis: Any = -1) -> Any:
-    return function("nn.softmax", name)(x, axis=axis)
-
-
-def _log_softmax(name: str, x: Any, axis: Any = -1) -> Any:
-    return function("nn.log_softmax", name)(x, axis=axis)
-
-
-def _switch(name: str, result: Any, trained: Any) -> Any:
-    return TrainingSwitch(name=name, dtype=result.dtype)([result, trained])
-
-
-def _silu(name: str, x: Any) -> Any:
-    return function("nn.silu", name)(x)
-
-
-def _uniform(
-    name: str,
-    shape: Any,
-    minval: float = 0.0,
-    maxval: float = 1.0,
-    dtype: Any = None,
-    seed: Any = None,
-    *,
-    anchor: Any,
-) -> Any:
-    return _random("uniform", name, anchor, shape, (minval, maxval), dtype)
-
-
-def _normal(
-    name: str,
-    shape: Any,
-    mean: float = 0.0,
-    stddev: float = 1.0,
-    dtype: Any = None,
-    seed: Any = None,
-    *,
-    anchor: Any,
-    kind: str = "normal",
-) -> Any:
-    return _random(kind, name, anchor, shape, (mean, stddev), dtype)
-
-
-def _random(kind: str, name: str, anchor: Any, shape: Any, ends: Any, dtype: Any) -> Any:
-    known = [None if _is_symbolic(n) else int(n) for n in shape]
-    sizes = [n for n in shape if _is_symbolic(n)]
-    layer = RandomNumbers(kind, known, *ends, dtype or keras.backend.floatx(), name=name)
-    return layer(sizes if len(sizes) > 1 else sizes[0] if sizes else anchor)
-
-
-def _dropout(
-    name: str, x: Any, rate: float, noise_shape: Any = None, seed: Any = None, *, anchor: Any
-) -> Any:
-    layer = keras.layers.Dropout(float(rate), noise_shape=noise_shape, name=name, dtype=x.dtype)
-    return layer(x, training=True)
-
-
-def _is_symbolic(x: Any) -> bool:
-    return isinstance(x, keras.__internal__.KerasTensor)
-
-
-#: Of random functions: they are called with a tensor to hang on.
-_RANDOM: dict[str, Callable[..., Any]] = {
-    "uniform": _uniform,
-    "normal": _normal,
-    "truncated_normal": partial(_normal, kind="truncated_normal"),
-    "dropout": _dropout,
-}
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "gelu": _gelu,
-    "silu": _silu,
-    "softmax": _softmax,
-    "log_softmax": _log_softmax,
-    SWITCH: _switch,
-}
-
-
 @dataclass(frozen=True)
 class _Broken:
     """Stands for a tensor that cannot be built."""
@@ -123,8 +40,16 @@ class _Broken:
 class Names:
     """Gives each layer of a model a name of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Iterable[str] = ()) -> None:
         self.taken: set[str] = set()
+        self.kept = frozenset(kept)
+
+    def of(self, layer: str, within: tuple[str, ...]) -> str:
+        """Return the name of a layer: its own, or that and those of the layers that it is in.
+
+        Names that layers of the model itself have are kept for those.
+        """
+        return self(*([] if within and layer in self.kept else [layer]), "_".join([*within, layer]))
 
     def __call__(self, *wishes: str) -> str:
         """Return the first wish that is not taken, or the last with a number."""
@@ -174,7 +99,7 @@ class Builder:
         self.wanted = names
         tensors = [x for x in tf.nest.flatten(self.trace.outputs) if tf.is_tensor(x)]
         for tensor, name in zip(tensors, names, strict=False):
-            if tensor.name not in self.trace.calls and name not in self.names.taken:
+            if tensor.name not in self.trace.calls:
                 self.wishes.setdefault(tensor.op.name, name)
 
     def outputs(self) -> Any:
@@ -239,10 +164,7 @@ class Builder:
             return
         if isinstance(call.target, str):
             name = self.names("_".join([*call.within, call.target]))
-            if call.target in _RANDOM:
-                results = _RANDOM[call.target](name, *args, **kwargs, anchor=self.anchor)
-            else:
-                results = _FUNCTIONS[call.target](name, *args, **kwargs)
+            results = call_function(call.target, name, self.anchor, args, kwargs)
         else:
             results = self.call(call, args, kwargs)
         for old, new in zip(before, tf.nest.flatten(results), strict=True):

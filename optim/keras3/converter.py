@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -15,17 +16,18 @@ from optim.errors import Problem, UnsupportedModelError
 from optim.graph.parameter import Parameter
 from optim.keras3 import weights
 from optim.keras3.builder import Builder, Names
+from optim.keras3.calls import arguments_of, mask_of, without_mask
 from optim.keras3.compile_state import copy_compile_state
 from optim.keras3.equals import NoEqual, entry_of, is_network, make_equal, scope_name
-from optim.keras3.signature import inputs_of, output_names_of
+from optim.keras3.layout import Layout, is_channels_first
+from optim.keras3.signature import inputs_of, layer_names_of, output_names_of
 from optim.keras3.table import Equal, Refused, Traced
-from optim.keras3.tracing import Call, Inherited, Trace, trace
+from optim.keras3.tracing import After, Call, Inherited, Trace, trace, unchanged
 
-After = Callable[[Any], Any]
-
-
-def _unchanged(x: Any) -> Any:
-    return x
+_QUANTIZED = Refused(
+    "was quantized by Keras 3, and has no float weights",
+    "take the model as it was before model.quantize()",
+)
 
 
 @dataclass
@@ -80,6 +82,8 @@ class _Converter:
         self.constants: list[tuple[Parameter, np.ndarray]] = []
         self.lost: list[str] = []
         self.masks: dict[str, Any] = {}
+        self.layout = Layout()
+        self.named: set[int] = set()
 
     def pairs(self) -> list[weights.Pair]:
         """Pair variables and weights."""
@@ -101,7 +105,7 @@ class _Converter:
         _check_built(model)
         specs = inputs_of(model)
         traced = trace(model, specs, self.known)
-        names = Names()
+        names = Names(map(scope_name, layer_names_of(model)))
         twin = self._sequential(model, traced, specs, names)
         if twin is None:
             twin = self._functional(model, traced, specs, names)
@@ -120,7 +124,8 @@ class _Converter:
     def _functional(self, model: Any, traced: Trace, specs: Any, names: Names) -> Any:
         feeds = self._feeds(specs, names)
         wanted = output_names_of(model)
-        builder = Builder(traced, tf.nest.flatten(feeds), self.call, self.parameter(names), names)
+        call = partial(self.call, names)
+        builder = Builder(traced, tf.nest.flatten(feeds), call, self.parameter(names), names)
         builder.name_outputs(wanted)
         outputs = builder.outputs()
         self.constants += builder.constants
@@ -147,6 +152,8 @@ class _Converter:
             before = call.outputs
         if before is not traced.outputs or id(model.layers[-1]) in self.after:
             return None
+        if any(_is_first(layer) for layer in model.layers):
+            return None
         chain = [self.twin_of(layer) for layer in model.layers]
         (spec,) = tf.nest.flatten(specs)
         first = keras.layers.InputLayer(
@@ -166,13 +173,13 @@ class _Converter:
         )
         if is_network(layer):
             inputs = tf.nest.flatten(args)
-            return None if masked or any(map(_mask, inputs)) else _unchanged
+            return None if masked or any(map(mask_of, inputs)) else unchanged
         _name, entry = entry_of(layer)
         if isinstance(entry, Equal) and entry.unmasked and masked:
             return None
         if self.equal(layer) is None:
             return None
-        after: After = self.after.get(id(layer), _unchanged)
+        after: After = self.after.get(id(layer), unchanged)
         return after
 
     def equal(self, layer: Any) -> Any:
@@ -189,16 +196,13 @@ class _Converter:
 
     def _make_equal(self, layer: Any) -> Any:
         name, entry = entry_of(layer)
+        if getattr(layer, "quantization_mode", None):
+            entry = _QUANTIZED
         if isinstance(entry, Refused):
             raise UnsupportedModelError(
                 [Problem(layer.name, f"a {name} {entry.reason}", entry.remedy)]
             )
         if isinstance(entry, Traced):
-            if entry.untrained:
-                self.lost.append(
-                    f"{layer.name!r}, a {name}: in training {entry.untrained}, its twin does "
-                    "not. Apply it in the input pipeline"
-                )
             return None
         try:
             return make_equal(layer, entry, name)
@@ -206,6 +210,8 @@ class _Converter:
             pass
         activation = getattr(layer, "activation", None)
         if activation is None or hasattr(layer, "cell") or layer.activity_regularizer is not None:
+            return None
+        if not layer.variables:
             return None
         try:  # with the activation behind it
             linear = import_module("keras").activations.linear
@@ -242,39 +248,45 @@ class _Converter:
 
     # -- calls --------------------------------------------------------------------------
 
-    def call(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, names: Names, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the equal of a layer as the layer was called; return what it returns."""
         layer = call.target
         twin = self.twin_of(layer)
-        first, rest = _arguments(layer, args, kwargs)
+        if id(twin) not in self.named:
+            self.named.add(id(twin))
+            within = tuple(map(scope_name, call.within))
+            twin._name = names.of(scope_name(layer.name), within)
+        first, rest = arguments_of(layer, args, kwargs)
         training = rest.pop("training", None)
         if training is not None and not isinstance(training, Inherited):
             rest["training"] = bool(training)
         if is_network(layer):
             rest = {k: v for k, v in rest.items() if k == "training"}
+            results = twin(first, **rest)
         else:
-            first = self._masked(twin, call, first, rest)
-        results = twin(first, **rest)
+            first = self._masked(call, first, rest)
+            name, _ = entry_of(layer)
+            results = self.layout.called(twin, name, _is_first(layer), first, rest, names)
         before = [x for x in tf.nest.flatten(call.outputs) if tf.is_tensor(x)]
         for old, new in zip(before, tf.nest.flatten(results), strict=True):
-            mask, implied = _mask(old), _mask(new)
+            mask, implied = mask_of(old), mask_of(new)
             if mask is not None and implied is not None:
                 self.masks.setdefault(mask.name, implied)
         return results
 
-    def _masked(self, twin: Any, call: Call, first: Any, rest: dict[str, Any]) -> Any:
+    def _masked(self, call: Call, first: Any, rest: dict[str, Any]) -> Any:
         """Let the equal see the masks that the layer sees; return its first argument."""
         given = {
             k: rest.pop(k)
             for k in list(rest)
             if k == "mask" or (k.endswith("_mask") and k != "attention_mask")
         }
-        sought = _arguments(call.target, call.args, call.kwargs)[1].get("mask")
+        sought = arguments_of(call.target, call.args, call.kwargs)[1].get("mask")
         before, now = tf.nest.flatten(sought), tf.nest.flatten(first)
-        implied = [_mask(x) for x in now]
+        implied = [mask_of(x) for x in now]
         if all(m is None for m in before):
             if any(m is not None for m in implied):
-                return tf.nest.map_structure(_without_mask, first)
+                return tf.nest.map_structure(without_mask, first)
             return first
         same = len(before) == len(implied) and all(
             (m is None and i is None) or (m is not None and self.masks.get(m.name) is i)
@@ -285,32 +297,8 @@ class _Converter:
         return first
 
 
-def _mask(x: Any) -> Any:
-    return getattr(x, "_keras_mask", None)
-
-
-def _without_mask(x: Any) -> Any:
-    return x if _mask(x) is None else tf.identity(x)
-
-
-def _arguments(layer: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
-    """The first argument of a call, and the others by name, defaults left out."""
-    bound = layer._call_signature.bind(*args, **kwargs)
-    arguments = dict(bound.arguments)
-    extra = arguments.pop("kwargs", {})
-    first = next(iter(layer._call_signature.parameters))
-    value = arguments.pop(first)
-    rest = {
-        name: given
-        for name, given in arguments.items()
-        if given is not None and not _is_default(layer, name, given)
-    }
-    return value, {**rest, **{k: v for k, v in extra.items() if v is not None}}
-
-
-def _is_default(layer: Any, name: str, given: Any) -> bool:
-    default = layer._call_signature.parameters[name].default
-    return isinstance(given, (bool, int, float, str)) and name != "training" and given == default
+def _is_first(layer: Any) -> bool:
+    return not is_network(layer) and is_channels_first(layer, entry_of(layer)[0])
 
 
 def _check_built(model: Any) -> None:

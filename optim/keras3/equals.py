@@ -10,6 +10,7 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.keras3 import layers as own
+from optim.keras3.layout import as_channels_last, is_channels_first
 from optim.keras3.table import LAYERS, Entry, Equal, Traced
 from optim.saving import application_objects
 
@@ -74,12 +75,11 @@ def make_equal(layer: Any, entry: Equal, name: str) -> Any:
     cls = getattr(keras.layers, entry.name or name, None) or application_objects()[name]
     if name in _SPECIAL:
         return _SPECIAL[name](layer, entry, cls)
-    return cls(**config_of(layer, entry, cls))
+    config = config_of(layer, entry, cls)
+    return cls(**(as_channels_last(config) if is_channels_first(layer, name) else config))
 
 
 def _check_options(layer: Any, entry: Equal) -> None:
-    if getattr(layer, "quantization_mode", None):
-        raise NoEqual("it is quantized")
     if getattr(layer, "lora_enabled", False):
         raise NoEqual("it has low-rank weights beside its kernel")
     config = layer.get_config()
@@ -108,7 +108,7 @@ def config_of(layer: Any, entry: Equal, cls: type) -> dict[str, Any]:
             elif value not in (None, False, "auto"):
                 raise NoEqual(f"{key}={value!r}")
     regularizer = getattr(layer, "activity_regularizer", None)
-    if regularizer is not None:
+    if regularizer is not None and cls is not keras.layers.ActivityRegularization:
         arguments["activity_regularizer"] = object_of(_config(regularizer), "_regularizer")
     arguments["name"] = scope_name(layer.name)
     arguments["trainable"] = layer.trainable

@@ -67,6 +67,12 @@ def _unknown(model: Any, reason: str) -> UnsupportedModelError:
     return UnsupportedModelError([problem], f"from_keras3: {model.name!r} cannot be converted")
 
 
+def layer_names_of(model: Any) -> list[str]:
+    """Names of the layers and operations of a Functional or Sequential model; else none."""
+    functional = _functional(model)
+    return [] if functional is None else [x.name for x in functional.operations]
+
+
 def output_names_of(model: Any) -> list[str]:
     """Names of the outputs, flat; empty if it has none."""
     functional = _functional(model)

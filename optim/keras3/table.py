@@ -32,13 +32,7 @@ class Equal:
 
 @dataclass(frozen=True)
 class Traced:
-    """Its call is written out as the operations and layers that it consists of.
-
-    Attributes:
-        untrained: what it does in training that its twin does not; empty: nothing.
-    """
-
-    untrained: str = ""
+    """Its call is written out as the operations and layers that it consists of."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +54,11 @@ _LAST = {"data_format": ("channels_last",)}
 _NO_LORA = ("lora_rank", "lora_alpha", "quantization_config", "gptq_unpacked_column_size")
 _EQUAL = Equal()
 _TRACED = Traced()
-_IN_LAST = Equal(unless=_LAST)
 _LORA = Equal(without=_NO_LORA)
 _RECURRENT = Equal(without=("seed", "use_cudnn", "zero_output_for_mask"))
 _CONV_RECURRENT = Equal(unless=_LAST, without=("seed",))
 _SEEDED = Equal(without=("seed",))
 _RANDOM_IMAGE = Equal(unless=_LAST, without=("data_format", "seed"))
-_AUGMENTATION = Traced("it augments images")
 _LABELS = Refused(
     "changes images together with their labels", "apply it in the input pipeline, not in the model"
 )
@@ -93,7 +85,7 @@ LAYERS: Mapping[str, Entry] = _table(
     (_LORA, "Dense EinsumDense"),
     (Equal(without=("weights", *_NO_LORA)), "Embedding"),
     (
-        _IN_LAST,
+        _EQUAL,  # channels first between transpositions (`layout`)
         "AveragePooling1D AveragePooling2D AveragePooling3D Conv1D Conv1DTranspose Conv2D "
         "Conv2DTranspose Conv3D Conv3DTranspose Cropping2D Cropping3D DepthwiseConv1D "
         "DepthwiseConv2D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
@@ -144,23 +136,21 @@ LAYERS: Mapping[str, Entry] = _table(
         "RandomBrightness RandomFlip RandomRotation RandomTranslation RandomZoom",
     ),
     (Equal(without=("seed", "value_range", "data_format")), "RandomContrast"),
-    (_RANDOM_IMAGE, "RandomCrop"),
     (
         Equal(unless={"sparse": (False,)}),
-        "CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup "
-        "TextVectorization",
+        "CategoryEncoding HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
     ),
     (
         _TRACED,
         "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
-        "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D GroupQueryAttention "
-        "GroupedQueryAttention Lambda Layer MaxNumBoundingBoxes MelSpectrogram Pipeline "
-        "RMSNormalization ReversibleEmbedding STFTSpectrogram Wrapper",
+        "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Discretization "
+        "GroupQueryAttention GroupedQueryAttention Lambda Layer MaxNumBoundingBoxes MelSpectrogram "
+        "Pipeline RMSNormalization ReversibleEmbedding STFTSpectrogram Wrapper",
     ),
     (
-        _AUGMENTATION,
+        _TRACED,
         "AugMix AutoContrast ContrastLimitedAdaptiveHistogramEqualization Equalization "
-        "RandAugment RandomColorDegeneration RandomColorJitter RandomElasticTransform "
+        "RandAugment RandomCrop RandomColorDegeneration RandomColorJitter RandomElasticTransform "
         "RandomErasing RandomGaussianBlur RandomGrayscale RandomHue RandomInvert "
         "RandomPerspective RandomPosterization RandomSaturation RandomSharpness RandomShear "
         "Solarization",

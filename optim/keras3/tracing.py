@@ -8,20 +8,27 @@ noted, and what such a layer does inside is not looked at; everything else that 
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from optim._keras import tf
-from optim.errors import Problem, UnsupportedModelError
+from optim.errors import OptimError, Problem, UnsupportedModelError
 from optim.keras3.shapes import settle_reshape
 
 Structure = Any  # a nest of lists, tuples and dicts
-Known = Callable[[Any, tuple[Any, ...], dict[str, Any]], Callable[[Any], Any] | None]
+After = Callable[[Any], Any]
+Known = Callable[[Any, tuple[Any, ...], dict[str, Any]], After | None]
+
+
+def unchanged(x: Any) -> Any:
+    """What is left to do after most calls: nothing."""
+    return x
 
 
 class Inherited(int):
@@ -93,6 +100,8 @@ class _Recorder:
         self.known = known
         self.busy = False
         self.within: list[str] = []
+        self.failed: tuple[str, ...] = ()
+        self.refusal: OptimError | None = None
 
     def operation(self, original: Any) -> Any:
         """Return what stands in for `Operation.__call__` of Keras 3."""
@@ -101,12 +110,21 @@ class _Recorder:
         def call(target: Any, *args: Any, **kwargs: Any) -> Any:
             if self.busy or not isinstance(target, layers.Layer):
                 return original(target, *args, **kwargs)
-            after = self.known(target, args, kwargs)
+            try:
+                after = self.known(target, args, kwargs)
+            except OptimError as error:
+                self.refusal = error  # Keras would make another of it
+                raise
             if after is not None:
-                return after(self.note(target, original, (target, *args), kwargs, args))
+                with nullcontext() if after is unchanged else _linear(target):
+                    results = self.note(target, original, (target, *args), kwargs, args)
+                return after(results)
             self.within.append(target.name)
             try:
                 return self.both_modes(partial(original, target, *args), kwargs)
+            except Exception:
+                self.failed = self.failed or tuple(self.within)
+                raise
             finally:
                 self.within.pop()
 
@@ -128,6 +146,7 @@ class _Recorder:
                 trained = run(**{**kwargs, "training": Inherited(True)})
                 tf.nest.assert_same_structure(results, trained)
             except Exception:  # code of training alone may do anything
+                self.failed = ()
                 self.trace.lost.append("/".join(self.within))
                 return results
         finally:
@@ -189,6 +208,17 @@ def _settling(original: Any) -> Any:
 
 
 @contextmanager
+def _linear(layer: Any) -> Iterator[None]:
+    """Take the activation of a layer away, for a moment."""
+    activation = layer.activation
+    layer.activation = import_module("keras").activations.linear
+    try:
+        yield
+    finally:
+        layer.activation = activation
+
+
+@contextmanager
 def _replaced(owner: Any, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
     original = getattr(owner, name)
     setattr(owner, name, make(original))
@@ -228,10 +258,12 @@ def trace(
                 # Not `__call__`, which converts inputs that have been converted.
                 traced.outputs = recorder.both_modes(partial(model.call, feeds), told)
         except Exception as error:  # whatever user code raises, there is no graph
+            if recorder.refusal is not None:
+                raise recorder.refusal from None
             raise UnsupportedModelError(
                 [
                     Problem(
-                        "/".join([model.name, *recorder.within]),
+                        "/".join(recorder.failed) or model.name,
                         _told(error),
                         "write the call with keras.ops or functions of TensorFlow that work on "
                         "symbolic tensors, as model.export() needs, too",
@@ -264,5 +296,8 @@ def _told(error: Exception) -> str:
         f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(places)
     ]
     place = f" in line {frames[-1].lineno} of {frames[-1].name}()" if frames else ""
-    first = (str(error).strip().splitlines() or [""])[0][:200]
+    plain = re.sub("\x1b\\[[0-9;]*m", "", str(error))
+    lines = [x.strip() for x in plain.splitlines() if x.strip()]
+    told = [x for x in lines if not x.startswith("Exception encountered when calling")]
+    first = (told or lines or [""])[0][:200]
     return f"its call raises {type(error).__name__}{place}: {first}"

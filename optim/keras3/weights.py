@@ -30,8 +30,7 @@ def pairs_of(layer: Any, equal: Any) -> list[Pair]:
     for weight in equal.weights:
         name = weight.name.split("/")[-1].partition(":")[0]
         shape = tuple(weight.shape)
-        wanted = (name, _OTHER_NAMES.get(name))
-        partner = next((v for v in waiting if _name(v) in wanted and _fits(v, shape)), None)
+        partner = next((v for v in waiting if _is_called(v, name) and _fits(v, shape)), None)
         if partner is None:
             if name in _OWN:
                 continue
@@ -41,8 +40,10 @@ def pairs_of(layer: Any, equal: Any) -> list[Pair]:
     return found
 
 
-def _name(variable: Any) -> str:
-    return str(variable.path.rpartition("/")[2])
+def _is_called(variable: Any, name: str) -> bool:
+    """Whether a variable has a name, that name in Keras 3, or one that Keras gave it."""
+    own = str(variable.path.rpartition("/")[2])
+    return own in (name, _OTHER_NAMES.get(name)) or own.startswith("variable")
 
 
 def _fits(variable: Any, shape: tuple[int, ...]) -> bool:

@@ -219,7 +219,8 @@ def _array(value: Any, spec: Any, what: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:  # a ragged nest of lists
         raise ConfigError(f"{what} is no array: {error}") from error
-    if array.dtype == object or isinstance(value, (str, bytes)):
+    words = spec is not None and spec.dtype == tf.string
+    if (array.dtype == object and not words) or isinstance(value, (str, bytes)):
         raise ConfigError(f"{what}: expected an array of numbers, got {type(value).__name__}")
     if array.ndim == 0 or not tf.TensorShape(array.shape).is_compatible_with(spec.shape):
         first, *others = spec.shape.as_list() if spec.shape.rank else [None]

@@ -14,8 +14,10 @@ from typing import Any
 
 from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
+from optim.models.copy_layer import copy_layer
 from optim.models.known_outputs import known_outputs
-from optim.models.vocabularies import copy_vocabularies, variables
+from optim.models.references import held
+from optim.models.vocabularies import variables
 
 Convert = Callable[[Any, str, "Copier"], Any]
 """`(layer, path, copy) -> new layer`, where `copy(layer)` is a copy that gets the weights."""
@@ -82,14 +84,18 @@ class Copier:
         self._born_equal: dict[int, Any] = {}  # id of a weight -> the weight made from it
 
     def __call__(self, layer: Any) -> Any:
-        """Return an unbuilt layer of the same class and config."""
+        """Return a layer of the same class and config, unbuilt where that can be.
+
+        What it holds of other layers are their copies, as far as these were made before.
+        """
+        wanted = {id(one) for one in held(layer)}
+        copies = {id(old): new for old, new in self.pairs if id(old) in wanted}
         try:
-            new = type(layer).from_config(layer.get_config())
-        except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
+            new = copy_layer(layer, layer.name, copies)
+        except Exception as error:  # whatever get_config, from_config and __init__ may raise
             raise _CannotCopy(layer) from error
-        copy_vocabularies(layer, new)
         self.pairs.append((layer, new))
-        if layer.weights:
+        if layer.weights and not new.built:
             self._inherit_values(layer, new)
         return new
 
@@ -205,18 +211,23 @@ def clone_model(model: Any, convert: Convert) -> Any:
     copy = Copier()
     made: dict[int, Any] = {}  # by id: a layer shared between models has one copy
     problems = []
-    for layer, path in walk(model):
+    known = {id(layer) for layer, _ in walk(model)}
+
+    def holds(found: tuple[Any, str]) -> bool:
+        return any(id(one) in known for one in held(found[0]))
+
+    for layer, path in sorted(walk(model), key=holds):  # what holds others comes after them
         if id(layer) in made:
             continue
         try:
             made[id(layer)] = convert(layer, path, copy)
         except _CannotCopy as error:
-            cause = error.__cause__
+            cause = " ".join(str(error.__cause__).split())
             problems.append(
                 Problem(
                     path,
-                    f"a {type(error.layer).__name__} cannot be copied from its config "
-                    f"({type(cause).__name__}: {cause})",
+                    f"a {type(error.layer).__name__} cannot be copied "
+                    f"({type(error.__cause__).__name__}: {cause[:200]})",
                     "give the class get_config() and from_config() that fit each other",
                 )
             )

@@ -50,6 +50,10 @@ def _of_any_size(spec: Any) -> Any:
 
 def _exact(array: np.ndarray, spec: Any, what: str) -> np.ndarray:
     dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    if spec.dtype == tf.string:
+        if array.dtype.kind not in "USO":
+            raise ConfigError(f"{what} has the dtype {array.dtype}; the model takes strings")
+        return array.astype(object, copy=False)
     if array.dtype.kind not in ("fiub" if dtype.kind == "f" else "iub"):
         raise ConfigError(f"{what} has the dtype {array.dtype}; the model takes {dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

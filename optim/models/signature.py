@@ -59,8 +59,9 @@ def interface(model: Any, input_shape: Any = None) -> Interface:
     names = _input_names(model, structure)
     flat = tf.nest.flatten(structure)
     shapes = _given(input_shape, names)
+    as_called = not getattr(model, "_is_graph_network", False)
     specs = [
-        tf.TensorSpec(_settle(spec.shape, shape, name), spec.dtype, name)
+        tf.TensorSpec(_settle(_open(spec.shape, shape, as_called), shape, name), spec.dtype, name)
         for spec, shape, name in zip(flat, shapes, names, strict=True)
     ]
     return Interface(tf.nest.pack_sequence_as(structure, specs), names, _output_names(model))
@@ -82,6 +83,11 @@ def _declared(model: Any) -> Structure:
     raise UnsupportedModelError(
         [Problem(model.name, "was never built", "call the model once on a batch, then export it")]
     )
+
+
+def is_revived(model: Any) -> bool:
+    """Whether Keras read it from a SavedModel without its class: as functions, without layers."""
+    return type(model).__module__.endswith("saved_model.load")
 
 
 def _input_names(model: Any, structure: Structure) -> tuple[str, ...]:
@@ -130,6 +136,18 @@ def _shape(given: Any) -> Shape | None:
     if any(size is not None and size < 1 for size in sizes):
         raise ConfigError(f"input_shape: {given!r} is not a shape such as (224, 224, 3)")
     return sizes
+
+
+def _open(declared: Any, given: Shape | None, as_called: bool) -> Any:
+    """What a model takes; of a subclassed one Keras knows the first call, not what others may be.
+
+    The batch is free then, and so is every size where the caller names another.
+    """
+    if not as_called or not declared.rank:
+        return declared
+    if given is not None and len(given) in (declared.rank, declared.rank - 1):
+        return tf.TensorShape([None] * declared.rank)
+    return tf.TensorShape([None, *declared[1:]])
 
 
 def _settle(declared: Any, given: Shape | None, name: str) -> Shape:

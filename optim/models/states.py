@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from optim._keras import tf
+from optim.models.vocabularies import variables as plain
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def kept_states(model: Any, but: tuple[Any, ...] = ()) -> Iterator[None]:
 
 
 def _variables(model: Any) -> list[Any]:
-    found = {id(v): v for v in model.variables}
+    found = {id(v): v for v in plain(model.variables)}
     for layer in model._flatten_layers():
         if getattr(layer, "stateful", False):  # a recurrent layer's states are no weights of it
             states = tf.nest.flatten(getattr(layer, "states", None) or ())

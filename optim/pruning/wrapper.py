@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from optim._keras import keras
+from optim._keras import keras, tf
 from optim.errors import ConfigError
 from optim.models.clone import plain_variable
 from optim.models.distribution import at_home
@@ -24,6 +24,7 @@ from optim.wrapping.call_arguments import CallArguments, in_construction
 
 # Not part of tfmot's public API. After the handles: they choose the Keras module.
 from tensorflow.python.eager.record import stop_recording  # isort: skip
+from tf_keras.src.engine import base_layer_utils  # isort: skip
 from tensorflow_model_optimization.python.core.sparsity.keras import (  # isort: skip
     prune_registry,
     pruning_wrapper as tfmot_wrapper,
@@ -246,7 +247,20 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
         kwargs.pop("training", None)
         if not isinstance(training, (bool, int)) or training:
             self.hears_of_training = True
+            self._check_counted(training)
         return super().call(inputs, training=training, **kwargs)
+
+    def _check_counted(self, training: Any) -> None:
+        """Refuse to train without the callback that counts: tfmot would, in the graph's words."""
+        if training is not True or base_layer_utils.call_context().saving:
+            return
+        with tf.init_scope():
+            if tf.executing_eagerly() and int(self.pruning_step.numpy()) < 0:
+                raise ConfigError(
+                    f"{self.layer.name}: training a pruned model needs the callbacks that count "
+                    "its steps: fit(..., callbacks=optim.get_pruning_callbacks()); in a loop of "
+                    "your own, call their on_train_begin and on_epoch_end"
+                )
 
     def train_step(self) -> None:
         """Do what a call in training does: count the step, and renew the masks if it is time.

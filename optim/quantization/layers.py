@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from optim._keras import keras, tf
+from optim.graph.einsum import Einsum as Einsum
 
 register = keras.utils.register_keras_serializable(package="optim")
 
@@ -253,18 +254,3 @@ class Identity(Stateless):
 
     def call(self, inputs: Any) -> Any:
         return tf.identity(inputs)
-
-
-@register
-class Einsum(keras.layers.Layer):
-    """`tf.einsum(equation, *inputs)`; Keras cannot read its op layer back from a file."""
-
-    def __init__(self, equation: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.equation = equation
-
-    def call(self, inputs: Any) -> Any:
-        return tf.einsum(self.equation, *inputs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "equation": self.equation}

@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from optim._keras import accepted, check_layer, is_keras_3, keras
+from optim._keras import accepted, check_layer, is_keras_3_model, keras
 from optim.errors import Problem, UnsupportedModelError
+from optim.graph.reader import functional
 from optim.models.clone import Copier, clone_model, is_network, walk
 from optim.models.compile_state import copy_compile_state
 from optim.models.finite import check_finite
@@ -80,7 +81,7 @@ class Rules(ABC):
             ConfigError: a name that no layer has.
             TypeError: arguments for a model.
         """
-        if is_keras_3(to_wrap) or isinstance(to_wrap, (str, os.PathLike)):
+        if is_keras_3_model(to_wrap) or isinstance(to_wrap, (str, os.PathLike)):
             to_wrap = accepted(to_wrap, self.function, above=1)
         several = isinstance(to_wrap, (list, tuple))
         for layer in to_wrap if several else [to_wrap]:
@@ -95,10 +96,9 @@ class Rules(ABC):
             return wrapped if several else wrapped[0]
         if arguments:
             raise TypeError(f"{self.function}: unknown arguments for a model: {sorted(arguments)}")
-        if is_network(to_wrap):
-            self.check(to_wrap)
-
-        ends = _output_layers(to_wrap)
+        network = to_wrap if is_network(to_wrap) else functional(to_wrap)
+        self.check(network)
+        ends = _output_layers(network)
 
         def convert(layer: Any, path: str, copy: Copier) -> Any:
             # Outputs go by the names of layers; labels and losses go by those of outputs.
@@ -106,7 +106,7 @@ class Rules(ABC):
             return self.wrap(copy(layer), layer, path, **own, **name)
 
         with custom_object_scope():
-            model = clone_model(to_wrap, convert)
+            model = clone_model(network, convert)
             self.finish()
             copy_compile_state(to_wrap, model)
         self._tell_of_hidden()

@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Iterable
 
-from fake_records import record
+from fake_records import full_run, record
 
 from harness.records import Record
 from harness.report import metrics
@@ -90,3 +90,23 @@ def edges() -> list[Record]:
         record(application, "qat", metrics=found, seconds=1.0, family="edges")
         for application, found in EDGES.items()
     ]
+
+
+#: Families whose cases `two_runs` takes from an earlier run.
+EARLIER = ("resnet", "vgg16", "regnet")
+
+
+def two_runs() -> list[Record]:
+    """Exported cases of two variants, some of them of another run, some weak, some lapsed."""
+    taken = {"run_id": "20251201-000000-ffff", "date": "2025-12-01T00:00:00+00:00"}
+    made = exported(full_run(("float", "qat", "qat-tfmot"), ("notop", "top")))
+    found = [dataclasses.replace(r, reused=taken if r.family in EARLIER else None) for r in made]
+    return [
+        dataclasses.replace(r, metrics={**r.metrics, "top1_agreement": 0.375})
+        if r.case in WEAK
+        else r
+        for r in found
+    ]
+
+
+WEAK = ("EfficientNetB6-qat-top", "VGG16-qat-top")

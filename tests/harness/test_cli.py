@@ -236,7 +236,8 @@ def test_explain_tells_cause_remedy_and_links(call: Call) -> None:
     assert call("explain", "control").code == 0
     unknown = call("explain", "nested")
     assert unknown.code == 2
-    assert "unknown label 'nested': did you mean nested-model or " in unknown.err
+    assert "unknown label, case, layer or application 'nested': " in unknown.err
+    assert "did you mean nested-model" in unknown.err
 
 
 def test_explain_shows_examples_of_the_reference_run(
@@ -247,13 +248,17 @@ def test_explain_shows_examples_of_the_reference_run(
     found += [failing(make_record, "N4-qat-notop", "save-load")]
     monkeypatch.setattr("harness.paths.REPORTS", write("reports", found))
     lines = call("explain", "nested-model").lines
-    examples = [line for line in lines if line.startswith("  example ")]
-    assert "          qat passes 4 of 5 in the reference run" in lines
-    assert not any(line.startswith("          prune ") for line in lines), "it was not run there"
-    assert len(examples) == 5
-    assert examples[0].startswith("  example N0-qat-tfmot-notop (transform)")
-    assert lines[-1].endswith("and 2 more in the reference run")
-    assert not any("example" in line for line in call("explain", "oom").lines)
+    assert "  answer  qat passes 4 of 5 of them (qat-tfmot)" in lines
+    assert not any("prune" in line for line in lines if line.startswith("  answer")), (
+        "not run there"
+    )
+    errors = [line for line in lines if line.startswith("  error ")]
+    assert len(errors) == 1, "equal errors are told once"
+    assert (
+        "7 cases: N0-qat-tfmot-notop, N1-qat-tfmot-notop, N2-qat-tfmot-notop, 4 more"
+        in " ".join(" ".join(lines).split())
+    )
+    assert not any(line.startswith("  error") for line in call("explain", "oom").lines)
 
 
 def test_explain_tells_all_of_a_long_example_and_cuts_no_word(
@@ -263,9 +268,9 @@ def test_explain_tells_all_of_a_long_example_and_cuts_no_word(
     long = dataclasses.replace(failing(make_record, "N-qat-tfmot-notop"), fingerprint=message)
     monkeypatch.setattr("harness.paths.REPORTS", write("reports", [long]))
     lines = call("explain", "nested-model").lines
-    lines = lines[[line.startswith("  example ") for line in lines].index(True) :]
-    assert " ".join(lines).split() == ["example", long.case, "(transform)", *message.split()]
-    assert max(map(len, lines[:-1])) <= 88
+    lines = lines[[line.startswith("  error ") for line in lines].index(True) :]
+    assert " ".join(lines).split() == ["error", *message.split(), "1", "case:", long.case]
+    assert max(len(line) for line in lines if "file.py" not in line) <= 88
 
 
 # --- one case ---------------------------------------------------------------------------
@@ -616,6 +621,8 @@ def test_report_writes_the_page_the_table_and_the_summary(
     written = {p.name: p.read_text() for p in (tmp_path / "deep" / "out").iterdir()}
     assert sorted(written) == ["index.html", "matrix.csv", "summary.md"]
     assert all("nested-model" in text for text in written.values())
+    assert "all 2 records have lapsed" in written["index.html"], "no application is called A"
+    assert 'href="matrix.csv"' in written["index.html"]
 
 
 @pytest.mark.parametrize(

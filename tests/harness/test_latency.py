@@ -120,3 +120,9 @@ def test_noisy_figures_are_measured_once_more_and_marked_if_that_does_not_help(
     assert "latency_noisy" not in calm
     assert calm["latency_p90_ms"] == pytest.approx(40)
     assert figures(File(clock, "b", 40, 80), None, False, 1)["latency_noisy"] is True
+
+
+def test_the_load_is_of_one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (6.0, 1.0, 1.0))
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert latency.load() == 1.5

@@ -42,7 +42,7 @@ MakeRecord = Callable[..., Record]
 
 KINDS = {"Pass": 2, "Nested": 1, "Rank": 1}
 #: 4 applications in every column; of those that fail, the control passes.
-COLUMNS = len(techniques.registry())
+COLUMNS = len(techniques.select())
 ALL = 4 * COLUMNS
 FAILING = 2 * (COLUMNS - 1)
 ACCEPT = f"{sys.executable} -m harness accept results"

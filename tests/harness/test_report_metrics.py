@@ -187,7 +187,7 @@ def test_csv_has_the_vocabulary_in_its_order_ahead_of_other_metrics() -> None:
     columns = list(csv(exported(full_run())).columns)
     start = columns.index("date") + 1
     known = [name for name in metrics.NAMES if name not in metrics.OWN]
-    assert columns[start:] == [*known, "loss", "save_bytes"]
+    assert columns[start:] == [*known, metrics.IN_TURNS, "loss", "save_bytes"]
 
 
 def test_csv_has_no_column_for_what_no_record_holds() -> None:
@@ -311,8 +311,8 @@ def test_page_knows_all_about_each_number() -> None:
     names = [q["name"] for q in data["quantities"]]
     assert names[: len(VOCABULARY)] == list(metrics.NAMES)
     assert names[len(VOCABULARY) :] == [
-        "float_latency_ms", "loss", "save_bytes", "build_seconds", "transform_seconds",
-        "train_seconds", "save_seconds",
+        "float_latency_ms", "loss", "save_bytes",
+        "build_seconds", "transform_seconds", "train_seconds", "save_seconds",
     ]  # fmt: skip
     (macs,) = [q for q in data["quantities"] if q["name"] == "int8_macs"]
     assert macs["says"] == about("int8_macs").says

@@ -204,10 +204,12 @@ def test_columns_without_any_number_are_named() -> None:
 
 def test_faster_and_slower_files_are_counted_and_noisy_ones_marked() -> None:
     ratios = {"A": 0.5, "B": 1.0, "C": 1.5, "D": 3.0, "E": 2.0, "F": 1.1}
-    found = [case(n, file_bytes=1, latency_ratio=v) for n, v in ratios.items()]
-    found.append(case("G", file_bytes=1, latency_ratio=2.5, latency_noisy=True))
+    turns = {"file_bytes": 1, "float_latency_ms": 1.0}
+    found = [case(n, latency_ratio=v, **turns) for n, v in ratios.items()]
+    found.append(case("G", latency_ratio=2.5, latency_noisy=True, **turns))
+    found.append(case("H", file_bytes=1, latency_ratio=9.0))  # of two measurements: not counted
     (row,) = rows(markdown(found), "Speed")
-    assert row[2:5] == ["1.50×", "3.00× `D`", "1 of 7"]
+    assert row[2:5] == ["1.50× (of 7)", "3.00× `D`", "1 of 7"]
     assert row[5] == "`D` 3.00×, `G` 2.50× (noisy), `E` 2.00×, 2 more"
     (row,) = rows(markdown(found[:1]), "Speed")
     assert row[2:] == ["0.50×", "0.50×", "1 of 1", "none"]

@@ -85,7 +85,10 @@ def test_post_training_quantization_goes_from_build_to_export(run: Run) -> None:
     assert [s.name for s in record.stages] == ["build", "export", "run", "parity"]
     assert record.metrics["int8_macs"] == 1
     assert record.metrics["sqnr_float_db"] == record.metrics["sqnr_simulation_db"] > 25
-    assert 0 <= record.metrics["top1_agreement"] <= 1
+    share = record.metrics["top1_agreement"]
+    assert record.metrics["top1_samples"] == 50
+    assert share * 50 == pytest.approx(round(share * 50)), "in steps of 0.02"
+    assert record.metrics["latency_load"] >= 0
 
 
 @pytest.mark.parametrize(

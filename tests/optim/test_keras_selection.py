@@ -143,7 +143,7 @@ def test_the_real_handles_are_one_keras():
 
 
 @pytest.mark.parametrize("name", ["Quantize", "annotate", "prune_low_magnitude", "unprune"])
-def test_a_keras_3_model_is_refused_with_a_remedy(name):
+def test_what_is_no_model_or_is_of_keras_3_is_refused_with_a_remedy(name):
     import keras as keras_3
 
     import optim
@@ -154,9 +154,11 @@ def test_a_keras_3_model_is_refused_with_a_remedy(name):
         "prune_low_magnitude": optim.prune_low_magnitude,
         "unprune": optim.unprune,
     }[name]
-    model = keras_3.Sequential([keras_3.Input((2,)), keras_3.layers.Dense(1)])
-    with pytest.raises(optim.errors.KerasModelError, match=r"of Keras 3.*import tf_keras"):
-        function(model)
+    layer = keras_3.layers.Dense(1)  # of models most of them take the twin
+    model = keras_3.Sequential([keras_3.Input((2,)), layer])
+    for refused in [layer, model] if name in ("annotate", "unprune") else [layer]:
+        with pytest.raises(optim.errors.KerasModelError, match=r"of Keras 3.*import tf_keras"):
+            function(refused)
     with pytest.raises(optim.errors.KerasModelError, match=r"expected .*, got builtins\.int"):
         function(3)
 

@@ -103,6 +103,12 @@ MEMBERS: tuple[Member, ...] = (
     ),
 )
 
+#: Recurrent networks, of which the rows of an image are the steps. Run where they are named.
+RECURRENT: tuple[Member, ...] = tuple(
+    Member(name, reference=f"harness.benchmark.definition.recurrent:{name}")
+    for name in ("lstm_rows", "bigru_rows", "cnn_gru", "crnn")
+)
+
 #: For `--quick`: the two that train fastest, one with depthwise convolutions and one without.
 QUICK = ("MobileNet", "DenseNet")
 
@@ -119,7 +125,7 @@ def select(patterns: Iterable[str] = ()) -> tuple[Member, ...]:
     """
     chosen: dict[str, Member] = {}
     for pattern in patterns:
-        hits = [one for one in MEMBERS if fnmatchcase(one.name, pattern)]
+        hits = [one for one in (*MEMBERS, *RECURRENT) if fnmatchcase(one.name, pattern)]
         if not hits:
             hits = [_plain(one) for one in _others(pattern)]
         chosen.update((one.name, one) for one in hits)
@@ -133,7 +139,8 @@ def _others(pattern: str) -> tuple[Application, ...]:
         if ":" in pattern:
             raise
         members = [one.name for one in MEMBERS]
-        every = [*members, *(one.name for one in discovery.discover())]
+        others = [one.name for one in RECURRENT]
+        every = [*members, *others, *(one.name for one in discovery.discover())]
         if nearest(pattern, every):
             raise unknown("application", pattern, every) from error
         raise UsageError(

@@ -22,26 +22,38 @@ from harness.benchmark.report.plots import canvas, marks, plots
 from harness.records import Record
 from harness.report import text
 from harness.report.overview import GLYPHS, flat, moment
+from harness.report.page import bundled
+from harness.report.payload import embedded
 from harness.report.rendering import environment
 
 TITLE = "Training benchmark: what a technique costs on real data"
 
+#: Modules of the matrix' page that this one uses as well.
+_SHARED = ("dom.js", "tip.js", "theme.js", "scatter.js")
+
 _STYLES = (("harness.report", "page.css"), ("harness.benchmark.report", "bench.css"))
 
 
-def html(records: Iterable[Record], pages: Mapping[str, str] | None = None) -> str:
+def html(
+    records: Iterable[Record],
+    pages: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> str:
     """Write the page for the last record of each unit.
 
     Args:
       records: of the units.
       pages: others to link to, by address: what they tell.
+      files: data and documents to link to, by address: what they are.
     """
     found = figures.ours(records)
     rows = figures.rows(found)
-    script = _read("harness.benchmark.report", "bench.js")
+    script = bundled(_SHARED, _read("harness.benchmark.report", "bench.js"))
     view = {
         "title": TITLE,
         "pages": pages or {},
+        "files": files or {},
+        "data": Markup(embedded(_points(rows))),
         "run": _run(found),
         "rows": _table(rows),
         "techniques": marks.titles(list(dict.fromkeys(r.technique for r in found))),
@@ -123,6 +135,26 @@ def _failure(record: Record) -> dict[str, Any]:
             for f in (failure.frames if failure else ())
         ],
     }
+
+
+def _points(rows: Iterable[Row]) -> dict[str, Any]:
+    """What the plot of all units is drawn from: the means, and the marker of each technique."""
+    measured = {
+        "deflated": lambda r: r.deflated,
+        "bytes": lambda r: r.bytes,
+        "latency": lambda r: r.latency,
+        "accuracy": lambda r: r.file_accuracy,
+        "change": lambda r: r.file_change,
+    }
+    found = []
+    for row in rows:
+        path, hue = marks.mark(row.technique)
+        values = {
+            name: round(spread.mean, 4) if (spread := of(row)) is not None else None
+            for name, of in measured.items()
+        }
+        found.append({"a": row.application, "t": row.technique, "mark": path, "hue": hue, **values})
+    return {"points": found}
 
 
 def _table(rows: list[Row]) -> list[dict[str, Any]]:

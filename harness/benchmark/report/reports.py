@@ -16,12 +16,12 @@ def write(records: Iterable[Record], page: Path) -> list[Path]:
     """
     from harness.benchmark.report import figures, table
     from harness.benchmark.report.page import html
-    from harness.report.pages import beside
+    from harness.report.pages import beside, files
 
     found = list(records)
     page.parent.mkdir(parents=True, exist_ok=True)
     written = {
-        page: html(found, beside(page)),
+        page: html(found, beside(page), files(page.parent, page.with_suffix(".csv").name)),
         page.with_suffix(".csv"): table.to_csv(figures.rows(found)),
     }
     for path, content in written.items():

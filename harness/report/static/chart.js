@@ -17,7 +17,8 @@ const chosenAxis = (asked, names) => {
 };
 const axisOf = (name, values) => {
   const quantity = quantities.get(name);
-  return { title: quantity.title, better: quantity.better, log: wantsLog(quantity, values), write: (v) => written(name, v) };
+  const least = { share: 0.1, decibel: 15 }[quantity.format] ?? 0;
+  return { title: quantity.title, better: quantity.better, log: wantsLog(quantity, values), write: (v) => written(name, v), least };
 };
 const markOf = (technique) => {
   const i = data.techniques.findIndex((t) => t.id === technique);

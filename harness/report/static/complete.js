@@ -51,7 +51,7 @@ const takeSuggestion = (i) => {
 // Typing is one step back, not one per letter.
 let typing = false;
 filterBox.addEventListener("input", () => {
-  setState({ q: filterBox.value }, { push: !typing });
+  setState({ q: filterBox.value }, { push: !typing, soon: true });
   typing = true;
   showSuggestions();
 });
@@ -61,6 +61,7 @@ filterBox.addEventListener("blur", () => {
   closeSuggestions();
 });
 filterBox.addEventListener("keydown", (event) => {
+  if (["Enter", "ArrowDown", "Tab", "Escape"].includes(event.key)) drawPending();
   const open = offered.found.length > 0;
   if (event.key === "ArrowDown" && open) choose(chosen + 1);
   else if (event.key === "ArrowUp" && open) choose(chosen < 0 ? offered.found.length - 1 : chosen - 1);

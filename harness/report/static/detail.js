@@ -70,8 +70,8 @@ const stagesTable = (c) => {
   if (!c.stages.length) return null;
   const longest = Math.max(...c.stages.map((s) => s[2] ?? 0), 1e-9);
   return section("Stages", make("table", { class: "plain" },
-    make("thead", {}, make("tr", {}, ["stage", "status", "time", "", "CPU"].map((t, i) =>
-      make("th", { scope: "col", class: i === 2 || i === 4 ? "n" : null }, t)))),
+    make("thead", {}, make("tr", {}, ["stage", "status", "time", "share", "CPU"].map((t, i) =>
+      make("th", { scope: "col", class: i === 2 || i === 4 ? "n" : null }, i === 3 ? make("span", { class: "hidden" }, t) : t)))),
     make("tbody", {}, c.stages.map(([name, status, wall, cpu]) => make("tr", {},
       make("th", { scope: "row" }, at(name)),
       make("td", {}, make("span", { class: `tag s-${at(status)}` }, make("b", { "aria-hidden": "true" }, data.glyphs[at(status)] ?? "?"), ` ${at(status)}`)),
@@ -162,7 +162,7 @@ const showDetail = (c) => {
     c.reused ? make("p", { class: "muted" }, `taken from a reference run of ${at(c.reused[1]).slice(0, 10)}; not run again`) : null,
     disagreement(c), why(c),
     ...(c.failure ? [repeat(c), failure(c), ...measured(c)] : [...measured(c), repeat(c), inPython(c)]),
-    stagesTable(c), origin(c),
+    stagesTable(c), origin(c), evidence(c),
   ].filter(Boolean));
   panelBody.scrollTop = 0;
 };
@@ -193,6 +193,8 @@ const applyOpen = () => {
     panel.hidden = true;
     // The reader stood on a cell or a link before; that is where they want to be again.
     const last = shownPanel.startsWith("case ") ? cellByCase.get(shownPanel.slice(5))?.node : rowByName.get(shownPanel.split(" ")[1])?.button;
+    const key = openedFrom?.dataset?.key;
+    if (key && !openedFrom.isConnected) openedFrom = plotHost.querySelector(`[data-key="${CSS.escape(key)}"]`);
     const back = openedFrom?.isConnected && openedFrom.getClientRects().length ? openedFrom : last;
     if (focusInside && back) moveTo(back);
     openedFrom = null;

@@ -42,6 +42,14 @@ const vocabulary = (key) => {
   return vocabularies.get(key);
 };
 
+// The text of a key in lower case; made once for each case, for a letter that is typed asks them all.
+const folded = new Map();
+const lower = (key, c) => {
+  if (c.index === undefined) return TEXTS[key](c).toLowerCase();
+  if (!folded.has(key)) folded.set(key, cases.map((one) => TEXTS[key](one).toLowerCase()));
+  return folded.get(key)[c.index];
+};
+
 // By what it may be called, in lower case: a number's own name comes first.
 const quantityNames = new Map();
 for (const { name, short } of quantities.values()) for (const word of short) quantityNames.set(word.toLowerCase(), name);
@@ -56,7 +64,7 @@ const textKey = (word) => {
 const textTest = (key, raw) => {
   const wanted = unquoted(raw).toLowerCase();
   const plain = !raw.includes('"');
-  const text = (c) => TEXTS[key](c).toLowerCase();
+  const text = (c) => lower(key, c);
   if (wanted === "none" && plain) return (c) => text(c) === "";
   if (key === "changed") return (c) => text(c).split("\n").includes(wanted) || (wanted === "*" && text(c) !== "");
   if (vocabulary(key).has(wanted)) return (c) => text(c) === wanted;
@@ -101,9 +109,9 @@ const wordTest = (body) => {
   const wanted = unquoted(body).toLowerCase();
   if (wanted.includes("*") && !body.includes('"')) {
     const pattern = glob(wanted);
-    return (c) => WHERE.some((key) => pattern.test(TEXTS[key](c).toLowerCase()));
+    return (c) => WHERE.some((key) => pattern.test(lower(key, c)));
   }
-  return (c) => WHERE.some((key) => TEXTS[key](c).toLowerCase().includes(wanted));
+  return (c) => WHERE.some((key) => lower(key, c).includes(wanted));
 };
 
 // -> [{ text, start, end, key, test, negative, group, problem }], one for each word.

@@ -21,6 +21,8 @@ const moveTo = (node, { focus = true } = {}) => {
     current = node;
     current.tabIndex = 0;
   }
+  const cell = cellOf.get(node);
+  if (cell) node.setAttribute("aria-label", `${cell.label ?? cell.said}${cell.dim ? ", outside the filter" : ""}`);
   if (focus) {
     node.focus({ preventScroll: true });
     reveal(node.closest("td, th") ?? node);

@@ -103,7 +103,7 @@ const drawList = () => {
     listHead.append(make("h2", { id: "list-title" }, "Cases"), chooser,
       make("button", { type: "button", class: "plainly", id: "csv", on: { click: () => download("cases.csv", "text/csv", asCsv()) } }),
       make("button", { type: "button", class: "plainly", id: "json", on: { click: () => download("cases.json", "application/json", asJson()) } }));
-    listView.append(listHead, make("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "list-title" }, listTable),
+    listView.append(listHead, make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of cases" }, listTable),
       make("button", { type: "button", class: "plainly", id: "more", on: { click: () => { shownRows = Infinity; drawList(); } } }));
   }
   byId("csv").textContent = `CSV, ${all} ${all === 1 ? "row" : "rows"}`;

@@ -78,23 +78,19 @@ const applyControls = () => {
 };
 
 let drawn = null;
-render = () => {
-  const changed = (...keys) => !drawn || keys.some((k) => drawn[k] !== state[k]);
-  // The cell of a case that is opened is to be seen, whichever variant was.
-  const { variant } = (changed("open") && caseByName.get(state.open)) || {};
-  if (variant && variant !== variantOf(parsed(state.q)) && variantOf(parsed(state.q)) !== "*") {
-    state = { ...state, q: withVariant(state.q, variant) };
-    history.replaceState(null, "", writeState(state));
-  }
-  if (changed("theme")) showTheme(state.theme);
-  if (changed("q")) readFilter();
+let noted = null;
+const differs = (from, keys) => !from || keys.some((k) => from[k] !== state[k]);
+
+// Everything of the state that takes time to show.
+const drawAll = () => {
+  const changed = (...keys) => differs(drawn, keys);
   const part = SHOWN[Object.hasOwn(SHOWN, state.show) ? state.show : ""];
   for (const one of Object.values(SHOWN)) one.hidden = one !== part;
   if (changed("q", "closed", "sort", "view", "show", "cols", "x", "y")) {
     legend.hidden = true;
     if (part === table) {
       applyFilter();
-      if (changed("q", "view", "show")) applyView();
+      applyView();
       if (changed("q", "sort", "view", "show")) applySort();
       legend.hidden = !shownQuantity();
     } else if (part === listView) {
@@ -102,13 +98,44 @@ render = () => {
       drawList();
     } else drawPlot();
   }
-  if (changed("q")) applyChips();
   applyControls();
   applyCount();
   if (!tokens.hidden) applyTokens();
   keepStop();
   applyOpen();
   drawn = { ...state };
+};
+
+// Of what is typed the cases are counted at once, and drawn when the typing stops.
+const PAUSE = 150;
+let pending = 0;
+const drawPending = () => {
+  if (!pending) return;
+  clearTimeout(pending);
+  pending = 0;
+  table.removeAttribute("aria-busy");
+  drawAll();
+};
+render = ({ soon = false } = {}) => {
+  // The cell of a case that is opened is to be seen, whichever variant was.
+  const { variant } = (differs(noted, ["open"]) && caseByName.get(state.open)) || {};
+  if (variant && variant !== variantOf(parsed(state.q)) && variantOf(parsed(state.q)) !== "*") {
+    state = { ...state, q: withVariant(state.q, variant) };
+    history.replaceState(null, "", writeState(state));
+  }
+  if (differs(noted, ["theme"])) showTheme(state.theme);
+  if (differs(noted, ["q"])) {
+    readFilter();
+    applyChips();
+    applyCount();
+  }
+  noted = { ...state };
+  clearTimeout(pending);
+  pending = soon ? setTimeout(drawPending, PAUSE) : 0;
+  table.setAttribute("aria-busy", "true");
+  if (soon) return;
+  table.removeAttribute("aria-busy");
+  drawAll();
 };
 
 root.classList.add("js");

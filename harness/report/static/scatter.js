@@ -8,7 +8,10 @@ const MARKS = [
   "M0,6L5.5,-4.5H-5.5Z", "M-1.6,-5.5H1.6V-1.6H5.5V1.6H1.6V5.5H-1.6V1.6H-5.5V-1.6H-1.6Z", "M-5,-5L5,5L-5,5L5,-5Z", "M-5,-5L-5,5L5,-5L5,5Z",
 ];
 const HUES = ["k1", "k2", "k3", "k4", "k0"];
-const HIDDEN_FROM_EYE = 3; // times the middle half's width, beyond it
+// How far beyond the middle half a value still has its own place: so many times the width of that
+// half, and on a logarithmic axis a decade in any case.
+const REACH = 3;
+const DECADES = 1;
 
 const quantile = (sorted, share) => {
   const place = share * (sorted.length - 1);
@@ -16,13 +19,13 @@ const quantile = (sorted, share) => {
   return sorted[low] + (place - low) * (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]);
 };
 // -> { low, high, at(value, from, to), cut(value) }: the part of an axis that is shown.
-const spanOf = (values, log) => {
+const spanOf = (values, { log, least = 0 }) => {
   const bend = log ? Math.log10 : (v) => v;
   const bent = values.filter((v) => Number.isFinite(v) && (!log || v > 0)).map(bend).sort((a, b) => a - b);
   if (!bent.length) bent.push(0);
   const [q1, q3] = [quantile(bent, 0.25), quantile(bent, 0.75)];
-  const reach = HIDDEN_FROM_EYE * (q3 - q1);
-  const inside = reach > 0 ? bent.filter((v) => v >= q1 - reach && v <= q3 + reach) : bent;
+  const reach = Math.max(REACH * (q3 - q1), log ? DECADES : least);
+  const inside = reach > 0 && bent.length > 3 ? bent.filter((v) => v >= q1 - reach && v <= q3 + reach) : bent;
   const room = Math.max((inside.at(-1) - inside[0]) * 0.06, log ? 0.03 : Math.abs(inside[0]) * 0.01 || 0.01);
   const [low, high] = [inside[0] - room, inside.at(-1) + room];
   const place = (v) => (log && v <= 0 ? -Infinity : bend(v));
@@ -78,12 +81,13 @@ const named = (points, all, place, left, right) => {
 };
 
 // Draws `points` ({ x, y, name, says, mark, hue, apart, key }) into `host`.
-// `x`, `y`: { title, log, better, write }. `open(point)`: what a click or Enter does, if anything.
+// `x`, `y`: { title, log, better, write, least }: `least`, how much of a linear axis is shown at least
+// beyond the middle half. `open(point)`: what a click or Enter does, if anything.
 const scatter = (host, { points, x, y, label, open = null }) => {
   const width = Math.max(280, Math.round(host.clientWidth) || 640);
   const height = Math.round(Math.min(560, Math.max(320, width * 0.58)));
   const [left, right, top, bottom] = [70, width - 16, 14, height - 44];
-  const [across, up] = [spanOf(points.map((p) => p.x), x.log), spanOf(points.map((p) => p.y), y.log)];
+  const [across, up] = [spanOf(points.map((p) => p.x), x), spanOf(points.map((p) => p.y), y)];
   const place = (p) => [across.at(p.x, left, right), up.at(p.y, bottom, top)];
   const ranked = points.filter((p) => !p.apart);
   const best = front(ranked, x, y);
@@ -112,18 +116,22 @@ const scatter = (host, { points, x, y, label, open = null }) => {
   });
   const texts = named(best, points, place, left, right).map(({ p, x: tx, y: ty }) => draw("text", { class: `name ${p.hue}`, x: tx, y: ty, "aria-hidden": "true" }, p.name));
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": label }, grid, titles, line, nodes, texts);
+  // Drawn anew, for another width say, the focus is where it was.
+  const had = host.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
   host.replaceChildren(svg);
-  moveWithin(svg, nodes, points.map(place), open && ((i) => open(points[i])));
+  const start = Math.max(0, had === undefined ? 0 : points.findIndex((p) => p.key === had));
+  moveWithin(svg, nodes, points.map(place), open && ((i) => open(points[i])), start);
+  if (had !== undefined) nodes[start]?.focus({ preventScroll: true });
   return { front: best, beyond: points.filter((p) => across.cut(p.x) || up.cut(p.y)).length };
 };
 
 // One stop of the Tab key for a whole plot; arrows go to the next point that way, Enter opens it,
 // and a click takes the point that is nearest.
 const NEAR = 24;
-const moveWithin = (svg, nodes, places, open) => {
+const moveWithin = (svg, nodes, places, open, start) => {
   if (!nodes.length) return;
-  let current = 0;
-  nodes[0].setAttribute("tabindex", "0");
+  let current = start;
+  nodes[start].setAttribute("tabindex", "0");
   const take = (i) => {
     nodes[current].setAttribute("tabindex", "-1");
     current = i;

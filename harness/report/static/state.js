@@ -26,14 +26,15 @@ const addressOf = (patch) => writeState({ ...state, ...patch });
 let state = readState(location.hash);
 let render = () => {};
 
-// A step the reader may want to go back over is pushed; one letter more is not.
-const setState = (patch, { push = true } = {}) => {
+// A step the reader may want to go back over is pushed; one letter more is not. What is typed is
+// drawn soon, when no further letter follows.
+const setState = (patch, { push = true, soon = false } = {}) => {
   const before = writeState(state);
   state = { ...state, ...patch };
   const after = writeState(state);
   if (after === before) return;
   history[push ? "pushState" : "replaceState"](null, "", after);
-  render();
+  render({ soon });
 };
 
 // A pushed address fires no popstate; links and the back button do.

@@ -101,7 +101,7 @@ const showNumbers = (quantity) => {
   }
   const scale = scaleOf(quantity, values.length ? values : [0]);
   for (const cell of cells) {
-    if (cell.column.hidden) continue;
+    if (cell.column.hidden || cell.row.hidden) continue;
     if (cell.value === null) {
       paint(cell, "unknown", "–", `${cell.said}; ${title}: no value`);
       continue;

@@ -17,6 +17,8 @@ class PeerError(CheckError):
 class Peer(Ptq):
     """A column of somebody else's tool."""
 
+    group = "peers"
+
     #: Distributions that it needs besides those that every case does.
     distributions: tuple[str, ...] = ()
 

@@ -23,9 +23,16 @@ from optim.exporting.graph_passes import constants
 
 __all__ = ["give_room"]
 
-#: Least range of a kernel's channel, after normalization, of its bias: what int32 counts to in
-#: steps of an input that has 255 steps between 0 and 1/8, half of it left free.
-_LEAST = 2 * 127 / 2**31 / (0.125 / 255)
+#: Least range of a kernel's channel, after normalization, of its bias, by the step of the input:
+#: what int32 counts to, half of it left free.
+_COUNTED = 2 * 127 / 2**31
+
+#: The same for an input that has 255 steps between 0 and 1/8, which all of a larger step have.
+_LEAST = _COUNTED / (0.125 / 255)
+
+#: They hand on the values of their first input, and its steps with them.
+_MOVING = ("Reshape", "Pad", "MaxPool", "AvgPool", "Identity", "ExpandDims", "Squeeze", "Transpose",
+           "SpaceToBatchND", "BatchToSpaceND")  # fmt: skip
 
 _FAKE_QUANT = "FakeQuantWithMinMaxVarsPerChannel"
 _NORMALIZATIONS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
@@ -90,13 +97,28 @@ def _widened(graph: _Graph, fake_quant: Any) -> int:
     if folded is None:
         return 0
     factor, bias = folded
+    least = max(_LEAST, _COUNTED / _step(graph, convolution))
     reach = np.maximum(-lowest, highest)
-    needed = _LEAST * np.abs(bias) / np.maximum(np.abs(factor), np.finfo(np.float32).tiny)
+    needed = least * np.abs(bias) / np.maximum(np.abs(factor), np.finfo(np.float32).tiny)
     wanting = reach < needed
     if wanting.any():
         _set(low, np.where(wanting, -needed, lowest))
         _set(high, np.where(wanting, needed, highest))
     return int(wanting.sum())
+
+
+def _step(graph: _Graph, convolution: Any) -> float:
+    """The step of the input of a convolution; infinite where nothing tells it."""
+    node = graph.operand(convolution, 0)
+    while node.op in _MOVING:
+        node = graph.operand(node, 0)
+    if node.op != "FakeQuantWithMinMaxVars":
+        return np.inf
+    low, high = (graph.value(graph.operand(node, place)) for place in (1, 2))
+    if low is None or high is None:
+        return np.inf
+    steps = 2.0 ** node.attr["num_bits"].i - 1
+    return max(float(np.max(high - low)) / float(steps), float(np.finfo(np.float32).tiny))
 
 
 def _folded(graph: _Graph, convolution: Any, kernel: Any) -> tuple[np.ndarray, np.ndarray] | None:

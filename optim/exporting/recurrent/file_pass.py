@@ -10,6 +10,7 @@ from optim.exporting.recurrent.assembler import Assembler, Tensor, read_tensor
 from optim.exporting.recurrent.fused import write_fused
 from optim.exporting.recurrent.loops import Ends, write_loop
 from optim.litert.flatbuffer import operator_name
+from optim.litert.layer_names import layer_of
 from optim.quantization.recurrent.written import Written
 
 
@@ -24,24 +25,72 @@ def write_recurrent(file: Any, layers: Mapping[str, Written]) -> int:
         How many operations were replaced.
 
     Raises:
-        ExportError: a layer has a size that is open.
+        ExportError: a layer has a size that is open, or is not in the file.
     """
     if not layers:
         return 0
     graph, count = file.subgraphs[0], 0
+    done: set[str] = set()
     while (found := _next(file, graph, layers)) is not None:
-        _replace(file, graph, *found)
+        place, name = found
+        _replace(file, graph, place, layers[name])
+        done.add(name)
         count += 1
     _drop_dead(file, graph)
+    _check_others(file)
+    lost = [layers[name].layer.name for name in layers if name not in done]
+    if lost:
+        raise ExportError(
+            Problem(name, "the converter has lost the layer", "skip it in optim.quantize_model")
+            for name in lost
+        )
     return count
 
 
-def _next(file: Any, graph: Any, layers: Mapping[str, Written]) -> tuple[int, Written] | None:
+def refuse_int16(layers: Mapping[str, Written]) -> None:
+    """Refuse recurrent layers in a file of 16-bit activations.
+
+    Raises:
+        ExportError: there are any.
+    """
+    if layers:
+        raise ExportError(
+            Problem(
+                one.layer.name,
+                f"operation {'UNIDIRECTIONAL_SEQUENCE_LSTM' if one.layer.fused else 'WHILE'}: "
+                "LiteRT has no int16 recurrent operation",
+                "use int8, or take the layer out of the model",
+            )
+            for one in layers.values()
+        )
+
+
+def _check_others(file: Any) -> None:
+    """Refuse operations that the converter took for placeholders, too: it knows none of them."""
+    found: dict[str, Problem] = {}
+    for graph in file.subgraphs:
+        for op in graph.operators:
+            custom = file.operatorCodes[op.opcodeIndex].customCode
+            if not custom or len(op.outputs) == 0:
+                continue
+            name = custom.decode() if isinstance(custom, bytes) else str(custom)
+            made = graph.tensors[int(op.outputs[0])].name
+            layer = layer_of((made or b"").decode(errors="replace"))
+            found[name] = Problem(
+                layer,
+                f"operation {name}: LiteRT has no kernel for it",
+                "replace the layer, or take it out of the model",
+            )
+    if found:
+        raise ExportError(found.values())
+
+
+def _next(file: Any, graph: Any, layers: Mapping[str, Written]) -> tuple[int, str] | None:
     for place, op in enumerate(graph.operators):
         custom = file.operatorCodes[op.opcodeIndex].customCode
         name = custom.decode() if isinstance(custom, bytes) else str(custom or "")
         if name in layers:
-            return place, layers[name]
+            return place, name
     return None
 
 
@@ -49,17 +98,14 @@ def _replace(file: Any, graph: Any, place: int, written: Written) -> None:
     op = graph.operators[place]
     inputs = [_source(file, graph, int(number)) for number in op.inputs]
     outputs = [_wanted(file, graph, int(number)) for number in op.outputs]
-    for tensor in (*inputs, *(one for one in outputs if one is not None)):
+    for tensor in (*inputs, *(one for made in outputs for one in made)):
         if any(size < 1 for size in tensor.shape) or _is_open(graph, tensor):
             raise ExportError([_open(written)])
     place = next(i for i, one in enumerate(graph.operators) if one is op)
     del graph.operators[place]
     assembler = Assembler(file, graph, place)
-    cells = written.cells
-    x, *others = inputs
-    count = sum(len(cell.step.states) for cell in cells)
-    initial = others[:count] if len(others) >= count else []
-    mask = others[len(initial)] if len(others) > len(initial) else None
+    x, *initial = inputs
+    mask = initial.pop() if initial and initial[-1].dtype == "bool" else None
     if x.grid is None:
         raise ExportError(
             [
@@ -95,18 +141,18 @@ def _source(file: Any, graph: Any, number: int) -> Tensor:
     return read_tensor(graph, number)
 
 
-def _wanted(file: Any, graph: Any, number: int) -> Tensor | None:
-    """What an output is quantized to; itself if someone takes it as float; None: nobody does.
+def _wanted(file: Any, graph: Any, number: int) -> list[Tensor]:
+    """What an output is quantized to, and itself if someone takes it as float.
 
     What quantizes it is taken out of the graph.
     """
     users = [op for op in graph.operators if number in map(int, op.inputs)]
-    if not users and number not in map(int, graph.outputs):
-        return None
-    if len(users) == 1 and _name(file, users[0]) == "QUANTIZE" and number not in graph.outputs:
-        graph.operators[:] = [op for op in graph.operators if op is not users[0]]
-        return read_tensor(graph, int(users[0].outputs[0]))
-    return read_tensor(graph, number)
+    rounding = [op for op in users if _name(file, op) == "QUANTIZE"]
+    found = [read_tensor(graph, int(op.outputs[0])) for op in rounding]
+    graph.operators[:] = [op for op in graph.operators if all(op is not one for one in rounding)]
+    if len(users) > len(rounding) or number in map(int, graph.outputs):
+        found.append(read_tensor(graph, number))
+    return found
 
 
 def _name(file: Any, op: Any) -> str:

@@ -62,8 +62,8 @@ def write_fused(assembler: Assembler, written: Written, ends: Ends) -> None:
     for wanted, made in zip(
         ends.outputs, (whole if layer.return_sequences else last, last), strict=False
     ):
-        if wanted is not None:
-            assembler.hand_over(made, wanted)
+        for into in wanted:
+            assembler.hand_over(made, into)
 
 
 def _gate(cell: Cell, name: str, gate: int) -> tuple[np.ndarray, float]:

@@ -27,13 +27,13 @@ class Ends:
         x: inputs `(batch, steps, ...)`, int8.
         initial: states before the first step, on any grid or float; none: zeros.
         mask: `(batch, steps)`, bool; None: there is none.
-        outputs: tensors to be made: the output, then states; None: it is not wanted.
+        outputs: tensors to be made, on any grids or float: of the output, then of states.
     """
 
     x: Tensor
     initial: Sequence[Tensor]
     mask: Tensor | None
-    outputs: Sequence[Tensor | None]
+    outputs: Sequence[Sequence[Tensor]]
 
 
 def write_loop(assembler: Assembler, written: Written, ends: Ends) -> None:
@@ -60,7 +60,7 @@ class _Loop:
     def write(self) -> None:
         main = self.main
         rows = self._rows(self.ends.x)
-        projected = self.first.step.project(Writing(main, self.first), rows)
+        projected = self.first.step.project(Writing(main, self.first, self.layer.name), rows)
         states = self._initial(projected)
         mask = None if self.ends.mask is None else self._rows(self.ends.mask)
         wanted = bool(self.layer.return_sequences)
@@ -86,16 +86,17 @@ class _Loop:
             inner = (1, *inner)
         return main.reshape(x, (self.batch * self.steps, *inner))
 
-    def _finish(self, x: Tensor, sequence: bool, into: Tensor | None) -> None:
+    def _finish(self, x: Tensor, sequence: bool, wanted: Sequence[Tensor]) -> None:
         """Give the rest of the graph a result, in the shape that it takes."""
-        if into is None:
+        if not wanted:
             return
         main = self.main
         if sequence and self.batch > 1:
             inner = x.shape[1:]
             x = main.reshape(x, (self.steps, self.batch, *inner))
             x = main.transpose(x, (1, 0, *range(2, len(x.shape))))
-        main.hand_over(x, into)
+        for into in wanted:
+            main.hand_over(x, into)
 
     def _initial(self, projected: Sequence[Tensor]) -> list[Tensor]:
         main, found = self.main, []
@@ -128,7 +129,7 @@ class _Loop:
         output: Any = None
         inputs = list(projected)
         for i, cell in enumerate(self.written.cells):
-            ops = Writing(into, cell)
+            ops = Writing(into, cell, self.layer.name)
             if i:
                 inputs = cell.step.project(ops, output)
             own, left = left[: len(cell.step.states)], left[len(cell.step.states) :]

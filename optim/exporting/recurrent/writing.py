@@ -21,14 +21,16 @@ class Writing:
     Args:
         assembler: adds to the graph that the step is written in.
         cell: what is known of the cell.
+        layer: name of the layer, for its linear maps to be found by.
     """
 
-    def __init__(self, assembler: Assembler, cell: Cell) -> None:
+    def __init__(self, assembler: Assembler, cell: Cell, layer: str = "") -> None:
         self.assembler = assembler
         self.cell = cell
+        self.layer = layer
 
-    def _made(self, like: Sequence[int], name: str) -> Tensor:
-        return self.assembler.tensor(like, self.cell.grids[name])
+    def _made(self, like: Sequence[int], name: str, layer: str = "") -> Tensor:
+        return self.assembler.tensor(like, self.cell.grids[name], name=layer)
 
     def linear(
         self,
@@ -53,7 +55,7 @@ class Writing:
         shift = add.constant(stored, steps=steps * x.grid.scale) if values.any() else None
         if self.cell.conv is None:
             weights = add.constant(numbers.T, steps=steps)
-            made = self._made((*x.shape[:-1], len(steps)), name)
+            made = self._made((*x.shape[:-1], len(steps)), name, self.layer)
             return add.add("FULLY_CONNECTED", [x, weights, shift], [made], "FullyConnectedOptions")
         strides, padding, dilation = self.cell.conv
         if kernel != "kernel":
@@ -66,7 +68,7 @@ class Writing:
         return add.add(
             "CONV_2D",
             [x, weights, shift],
-            [self._made(shape, name)],
+            [self._made(shape, name, self.layer)],
             "Conv2DOptions",
             padding=getattr(options.Padding, padding.upper()),
             strideH=_along(strides, 0),
@@ -84,7 +86,7 @@ class Writing:
         assert bias is not None
         return bias if bias.ndim == 1 else bias[("bias", "recurrent_bias").index(name)]
 
-    def add(self, a: Tensor, b: Tensor, name: str, relu: bool = False) -> Tensor:
+    def add(self, a: Tensor, b: Tensor, name: str, within: str = "") -> Tensor:
         made = self._made(a.shape, name)
         kinds = schema().ActivationFunctionType
         return self.assembler.add(
@@ -92,7 +94,7 @@ class Writing:
             [a, b],
             [made],
             "AddOptions",
-            fusedActivationFunction=kinds.RELU if relu else kinds.NONE,
+            fusedActivationFunction=kinds.RELU if within == "relu" else kinds.NONE,
             potScaleInt16=False,
         )
 

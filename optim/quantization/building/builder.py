@@ -14,8 +14,9 @@ from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.graph import Graph, Node, Value, is_input
 from optim.models.compile_state import copy_compile_state, model_like
+from optim.models.copy_layer import copy_layer
+from optim.models.references import held
 from optim.models.shared_weights import tied
-from optim.quantization.building.copy_layer import copy_layer
 from optim.quantization.building.symbolic_call import call_layer, unwrapped
 from optim.quantization.layers import Identity
 from optim.quantization.node_facts import is_pure_keras, sources_of
@@ -49,6 +50,7 @@ class _Builder:
         self.graph = graph
         self.entries = {e.node: e for e in plan.entries} if plan else {}
         self.names = self._output_names()
+        self.given: dict[int, str] = {}  # id of a layer -> the name of the one made from it
         self.layers: dict[int, Any] = {}
         self.tensors: dict[Value, Any] = {}
         self.made: dict[int, Any] = {}
@@ -110,7 +112,18 @@ class _Builder:
         return names
 
     def _name(self, node: Node) -> str:
-        return self.names.get(node, node.name)
+        """A name that no other layer has: rules name a layer like the call it stands for.
+
+        The calls of a function within a model that is called twice have one name, and each a
+        layer of its own.
+        """
+        if node in self.names:
+            return self.names[node]
+        key = id(node.layer)
+        if key not in self.given:
+            taken = node.name in self.given.values()
+            self.given[key] = self.graph.unique_name(node.name) if taken else node.name
+        return self.given[key]
 
     # -- layers -------------------------------------------------------------------------
 
@@ -121,7 +134,7 @@ class _Builder:
         if entry is not None and self._follows(entry) and not self._wraps(node, entry):
             name = self._split_name(node)
         try:
-            layer = copy_layer(node.layer, name)
+            layer = copy_layer(node.layer, name, self._copies(node))
             if entry is not None and self._wraps(node, entry):
                 layer = self._wrap(node, entry, layer)
         except Exception as error:  # a user's get_config or from_config may raise anything
@@ -134,6 +147,11 @@ class _Builder:
             )
             return
         self.layers[id(node.layer)] = layer
+
+    def _copies(self, node: Node) -> dict[int, Any]:
+        """What stands for the layers that a layer holds, made before it."""
+        wanted = {id(layer) for layer in held(node.layer)}
+        return {key: unwrapped(x) for key, x in self.layers.items() if key in wanted}
 
     def _wraps(self, node: Node, entry: Entry) -> bool:
         """Whether quantizers go into a wrapper rather than a layer of their own."""

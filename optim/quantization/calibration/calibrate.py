@@ -81,7 +81,7 @@ def calibrate(
         key = id(variables["min_var"])
         if key not in seen:
             seen[key] = METHODS[method](quantizer, variables, percentile)
-        seen[key].see(np.asarray(x))
+        seen[key].see(np.asarray(quantizer.seen(x) if hasattr(quantizer, "seen") else x))
 
     bar = keras.utils.Progbar(len(batches) or None) if progress and sys.stderr else None
     with unchanging(model):

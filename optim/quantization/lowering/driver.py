@@ -16,16 +16,19 @@ from optim.quantization.lowering import (
     activations,
     affine,
     arithmetic,
+    concatenations,
     convolutions,
     functions,
     hard_swish,
     normalizations,
+    sentinels,
+    statics,
 )
 from optim.quantization.lowering.op_layers import expand
 from optim.quantization.lowering.registry import Rule, arrange, function_names, rule, rules_for
 from optim.quantization.planning.roles import Role, assign
+from optim.quantization.recurrent import joined, time_distributed
 from optim.quantization.recurrent import rules as recurrent
-from optim.quantization.recurrent import time_distributed
 
 __all__ = ["Rule", "lower", "rule"]
 
@@ -41,6 +44,9 @@ RULE_MODULES = (
     normalizations,
     recurrent,
     time_distributed,
+    sentinels,
+    statics,
+    concatenations,
 )
 
 arrange(RULE_MODULES)
@@ -67,6 +73,7 @@ def lower(graph: Graph) -> Graph:
             added = _expand_node(graph, node)
         pending.extend(reversed(added))
     masks.carry(graph)
+    joined.separate(graph)
     return graph
 
 

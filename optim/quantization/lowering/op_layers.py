@@ -15,6 +15,7 @@ from optim._keras import keras, tf
 from optim.graph.graph import Graph, Node, Value
 from optim.graph.reader import Reader, operands, traced_call
 from optim.graph.tracer import Untraceable, lost_weights, with_training
+from optim.models.shared_weights import Tied, called_with
 from optim.quantization.activation_facts import FIXED_SYMBOLS
 from optim.quantization.node_facts import hierarchy
 from optim.quantization.planning.roles import BY_SYMBOL, HARMLESS
@@ -53,7 +54,22 @@ def expand(graph: Graph, node: Node, known: set[str]) -> list[Value] | None:
     except Untraceable as error:
         node.note = str(error)
         return None
-    return Reader(graph).inline(traced, operands(node.args, node.kwargs), node.path, None)
+    reader = Reader(graph)
+    reader.owned = _of_other_layers(graph, traced)
+    return reader.inline(traced, operands(node.args, node.kwargs), node.path, None)
+
+
+def _of_other_layers(graph: Graph, traced: Any) -> dict[int, Tied]:
+    """The weights of other layers of the model that the functions in a trace are called with."""
+    used = [v for call in _calls(traced) for v in called_with((call.call_args, call.call_kwargs))]
+    if not used:
+        return {}
+    owners = {
+        id(weight): layer
+        for layer in graph.source._flatten_layers()
+        for weight in (*layer._trainable_weights, *layer._non_trainable_weights)
+    }
+    return {id(v): Tied(v, [owners[id(v)]]) for v in used if id(v) in owners}
 
 
 def _traceable(node: Node) -> bool:

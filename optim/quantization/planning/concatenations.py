@@ -35,7 +35,7 @@ def chain(graph: Graph, entries: Mapping[Node, Entry]) -> None:
             if entry.output is not None:
                 entry.grid_of = ends[node]
                 entry.reason += f"; on the grid of {ends[node].node.path}"
-        elif isinstance(entry.output, _Learnt):
+        elif type(entry.output) is _Learnt:
             ends[node] = entry
 
 
@@ -48,7 +48,7 @@ def follow(graph: Graph, entries: Mapping[Node, Entry]) -> None:
         if not entry.is_float or is_linear(entry.node) or entry.output is not None:
             continue
         after = _join_of(graph, entry.node, entries)
-        if after is not None and isinstance(after.output, _Learnt):
+        if after is not None and type(after.output) is _Learnt:
             entry.scale_of = after
 
 

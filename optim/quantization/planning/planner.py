@@ -14,6 +14,7 @@ from optim.quantization.activation_facts import FIXED, activation_name, fixed_ra
 from optim.quantization.layers import Convolve
 from optim.quantization.lowering.affine import operands
 from optim.quantization.lowering.driver import lower
+from optim.quantization.lowering.sentinels import is_masked_scores
 from optim.quantization.node_facts import hierarchy, weights_of
 from optim.quantization.planning.checks import check_kernels
 from optim.quantization.planning.concatenations import chain, follow
@@ -167,8 +168,7 @@ class _Planner:
             table = self.scheme.weight(())
             entry.weights = {"embeddings": self._preserving(node, 0, table, table) or table}
         if entry.role is Role.RECURRENT:
-            joined = [i for i, v in enumerate(node.outputs) if self._joined(v, assignments)]
-            decide(entry, self.scheme, partial(self._preserving, node), joined)
+            decide(entry, self.scheme, partial(self._preserving, node), self.graph)
         if entry.role is not Role.LINEAR:
             return
         kernel = linear_kernel(hierarchy(node.layer))
@@ -227,7 +227,8 @@ class _Planner:
         elif is_input(node):
             entry.output = self.scheme.model_input() if self._needs(node.output) else None
         elif entry.role is not Role.FLOAT or self._needs(node.output):
-            entry.output = self.scheme.activation()
+            scores = is_masked_scores(self.graph, node)
+            entry.output = self.scheme.scores() if scores else self.scheme.activation()
 
     def _of_weight(self, value: Value, assignments: dict[Node, Assignment]) -> Any:
         """The quantizer of a computed weight, chosen by what takes it; None: not there."""

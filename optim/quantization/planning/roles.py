@@ -13,6 +13,7 @@ from optim._keras import keras
 from optim.graph.graph import Node
 from optim.graph.masks import CarryMask
 from optim.graph.parameter import Parameter
+from optim.keras3.layers import TrainingSwitch
 from optim.quantization import layers as own
 from optim.quantization.activation_facts import (
     ACTIVATIONS,
@@ -22,6 +23,7 @@ from optim.quantization.activation_facts import (
     activation_name,
 )
 from optim.quantization.node_facts import hierarchy, is_fusable_relu, is_linear
+from optim.quantization.recurrent.joined import OnGrid
 from optim.quantization.recurrent.layer import Recurrent
 from optim.quantization.recurrent.step_shapes import BatchAsSteps, StepsAsBatch
 
@@ -117,7 +119,8 @@ BY_CLASS: dict[type, Assignment] = _table(
             "SpatialDropout3D"
         ),
     ),
-    (_IDENTITY, [own.Identity]),
+    (_IDENTITY, [own.Identity, TrainingSwitch]),
+    (Assignment(Role.OP, "beside a concatenation: range of its own"), [OnGrid]),
     (_SAME, [BatchAsSteps, StepsAsBatch]),
     (
         _float("LiteRT has no int8 kernel for it"),

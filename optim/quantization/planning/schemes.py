@@ -11,6 +11,7 @@ from optim.quantization.quantizers.quantizers import (
     ChannelQuantizer,
     FixedRangeQuantizer,
     KernelQuantizer,
+    ScoreQuantizer,
 )
 
 _Q = tfmot.quantization.keras.quantizers
@@ -43,6 +44,15 @@ class Scheme:
     def activation(self) -> Any:
         """A quantizer for an activation whose range is learnt."""
         return _Q.MovingAverageQuantizer(
+            num_bits=self.activation_bits,
+            per_axis=False,
+            symmetric=self.symmetric,
+            narrow_range=False,
+        )
+
+    def scores(self) -> Any:
+        """A quantizer for what goes into a softmax, masked."""
+        return ScoreQuantizer(
             num_bits=self.activation_bits,
             per_axis=False,
             symmetric=self.symmetric,

@@ -126,6 +126,34 @@ class FixedRangeQuantizer(_Q.FixedQuantizer):  # type: ignore[misc, name-defined
 
 
 @register
+class ScoreQuantizer(_Q.MovingAverageQuantizer):  # type: ignore[misc, name-defined]
+    """Quantizes what goes into a softmax, where masks have put numbers that stand for none.
+
+    Of those its range takes no notice, nor of anything that a softmax makes less than a step of:
+    what is so far below the greatest value of its row that all of the row together is none.
+    """
+
+    steps = 256.0
+    """Of the output of a softmax; those of 16 bits would ask for a range twice as wide."""
+
+    masked = -64.0
+    """A row without a value above this one is masked as a whole."""
+
+    def seen(self, inputs: Any) -> Any:
+        """The values that the range is taken from, in the shape of the inputs."""
+        x = tf.convert_to_tensor(inputs)
+        greatest = tf.reduce_max(x, axis=-1)
+        shown = tf.where(greatest > self.masked, greatest, tf.reduce_max(greatest))
+        room = tf.math.log(self.steps * tf.cast(tf.shape(x)[-1], x.dtype))
+        return tf.maximum(x, tf.reduce_min(shown) - room)
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        if training:
+            inputs = self.seen(inputs)
+        return super().__call__(inputs, training, weights, **kwargs)
+
+
+@register
 class GridQuantizer(_Q.MovingAverageQuantizer):  # type: ignore[misc, name-defined]
     """Quantizes with the step of another range, or 2/3, 4/9, ... of it: the least that will do.
 

@@ -69,6 +69,22 @@ def is_convolution(cell: Any) -> bool:
     return isinstance(cell, ConvLSTMCell)
 
 
+def packed(cell: Any) -> dict[str, Any]:
+    """Return a cell as its class and config, complete: Keras leaves the rank of one out."""
+    found: dict[str, Any] = keras.utils.legacy.serialize_keras_object(cell)
+    if is_convolution(cell):
+        found["config"] = {**found["config"], "rank": cell.rank}
+    return found
+
+
+def unpacked(cell: Any) -> Any:
+    """Return a new cell from what `packed` returns, or the cell that is given."""
+    if isinstance(cell, K.Layer):
+        return cell
+    known = {cls.__name__: cls for cls in CELLS}
+    return K.deserialize(cell, custom_objects=known, use_legacy_format=True)
+
+
 def refused(cell: Any) -> str:
     """Return why a cell has no step here, with what to do; empty if it has one."""
     kind = type(cell).__name__

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from optim.graph.graph import Graph
 from optim.quantization.planning.plan import Entry
 from optim.quantization.planning.schemes import Scheme
+from optim.quantization.recurrent.joined import is_joined
 from optim.quantization.recurrent.ops import Grid
 from optim.quantization.recurrent.quantizers import GateQuantizer, quantizer_for
 from optim.quantization.recurrent.wrapper import RecurrentQuantizeConfig
@@ -16,14 +18,14 @@ Preserving = Callable[[int, Any, Any], Any]
 to keep of it, None for nothing`."""
 
 
-def decide(entry: Entry, scheme: Scheme, preserving: Preserving, joined: list[int]) -> None:
+def decide(entry: Entry, scheme: Scheme, preserving: Preserving, graph: Graph) -> None:
     """Give an entry of a `Recurrent` layer its quantizers and its reason.
 
     Args:
         entry: changed in place.
         scheme: what it follows.
         preserving: for kernels with zeros or few values.
-        joined: numbers of the outputs that a concatenation alone takes.
+        graph: tells which outputs go into concatenations.
     """
     layer = entry.node.layer
     weights: dict[str, Any] = {}
@@ -41,6 +43,7 @@ def decide(entry: Entry, scheme: Scheme, preserving: Preserving, joined: list[in
             weights[f"cells.{i}.{name}"] = preserving(place + j, one, several) or several
         place += 2 + bool(cell.use_bias)
         steps.update({f"{i}/{name}": quantizer_for(grid) for name, grid in step.grids.items()})
+    joined = [i for i, value in enumerate(entry.node.outputs) if is_joined(graph, value)]
     entry.weights = weights
     entry.config = RecurrentQuantizeConfig(weights, steps, joined)
     wide = sorted(

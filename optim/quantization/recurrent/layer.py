@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from optim._keras import keras, tf
 from optim.errors import ConfigError
 from optim.models.kernels import CONTAINERS
-from optim.quantization.recurrent.cells import fused_step, is_convolution, step_of
+from optim.quantization.recurrent.cells import (
+    fused_step,
+    is_convolution,
+    packed,
+    step_of,
+    unpacked,
+)
 from optim.quantization.recurrent.dropout import dropout_masks
 from optim.quantization.recurrent.loop import Sequences, run
+from optim.quantization.recurrent.rounding import Rounding
 from optim.quantization.recurrent.simulation import Simulation
 from optim.quantization.recurrent.steps import Step
 
 register = keras.utils.register_keras_serializable(package="optim")
-
-pack = keras.utils.legacy.serialize_keras_object
 
 
 @register
@@ -48,7 +52,7 @@ class Recurrent(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.cells = [_unpacked(cell) for cell in cells]
+        self.cells = [unpacked(cell) for cell in cells]
         self.fused = bool(fused)
         self.return_sequences = bool(return_sequences)
         self.return_state = bool(return_state)
@@ -131,9 +135,9 @@ class Recurrent(keras.layers.Layer):
                     for name, value in self.overrides.items()
                     if name.startswith(f"cells.{i}.")
                 },
-                _Rounding(self.quantizers, f"{i}/", training),
+                Rounding(self.quantizers, i, training),
                 step.gates,
-                dropout_masks(cell, x if i == 0 else None, training),
+                dropout_masks(cell, x, i == 0, training),
             )
             for i, (cell, step) in enumerate(zip(self.cells, self.steps, strict=True))
         ]
@@ -188,31 +192,12 @@ class Recurrent(keras.layers.Layer):
                  "stateful", "zero_output_for_mask")  # fmt: skip
         return {
             **super().get_config(),
-            "cells": [pack(cell) for cell in self.cells],
+            "cells": [packed(cell) for cell in self.cells],
             **{name: getattr(self, name) for name in names},
         }
 
 
 CONTAINERS[Recurrent] = lambda layer: [f"cells.{i}" for i in range(len(layer.cells))]
-
-
-class _Rounding:
-    """Rounds a tensor to the grid of its name; leaves it alone if that has no quantizer."""
-
-    def __init__(self, quantizers: Mapping[str, Any], prefix: str, training: Any) -> None:
-        self.quantizers = quantizers
-        self.prefix = prefix
-        self.training = training
-
-    def __call__(self, name: str, x: Any) -> Any:
-        quantizer = self.quantizers.get(self.prefix + name)
-        return x if quantizer is None else quantizer.call(x, training=self.training)
-
-
-def _unpacked(cell: Any) -> Any:
-    if isinstance(cell, keras.layers.Layer):
-        return cell
-    return keras.layers.deserialize(cell, use_legacy_format=True)
 
 
 def _convolved(size: int, kernel: int, padding: str, stride: int, dilation: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,9 +129,15 @@ def _loop(
     first = tf.zeros_like(states[-len(steps[-1].states)])
     outputs = tf.TensorArray(first.dtype, count if sequences.all_outputs else 1, False)
 
-    def body(t: Any, outputs: Any, last: Any, *states: Any) -> Any:
+    rounding = [one.round for one in ops if one.round.learns]
+
+    def body(t: Any, outputs: Any, last: Any, ends: Any, *states: Any) -> Any:
         inputs = [tf.gather(x, t) for x in projected]
-        output, after = _one(steps, ops, inputs, list(states))
+        with ExitStack() as stack:
+            for one in rounding:
+                stack.enter_context(one.watching())
+            output, after = _one(steps, ops, inputs, list(states))
+            ends = [one.after(before) for one, before in zip(rounding, ends, strict=True)]
         if mask is not None:
             otherwise = tf.zeros_like(last) if sequences.zero_masked else last
             output, after = _masked(tf.gather(mask, t), output, after, list(states), otherwise)
@@ -139,14 +146,16 @@ def _loop(
         output.set_shape(shape)
         for new, old in zip(after, states, strict=True):
             new.set_shape(old.shape)
-        return (t + 1, outputs, output, *after)
+        return (t + 1, outputs, output, ends, *after)
 
-    _, outputs, last, *after = tf.while_loop(
+    _, outputs, last, ends, *after = tf.while_loop(
         lambda t, *_: t < count,
         body,
-        (tf.constant(0), outputs, first, *states),
+        (tf.constant(0), outputs, first, [one.start() for one in rounding], *states),
         maximum_iterations=count,
     )
+    for one, found in zip(rounding, ends, strict=True):
+        one.learn(found)
     if not sequences.all_outputs:
         return last, after
     stacked = outputs.stack()

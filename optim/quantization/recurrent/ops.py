@@ -51,8 +51,8 @@ class Ops(Protocol):
             gates: numbers of the gates.
         """
 
-    def add(self, a: Any, b: Any, name: str, relu: bool = False) -> Any:
-        """`a + b`, rectified if asked for."""
+    def add(self, a: Any, b: Any, name: str, within: str = "") -> Any:
+        """`a + b`; with `within="relu"` rectified, with "unit" clipped to where its grid ends."""
 
     def subtract(self, a: Any, b: Any, name: str) -> Any:
         """`a - b`."""

@@ -10,7 +10,14 @@ from optim.graph.graph import Graph, Node, Value
 from optim.models.vocabularies import variables
 from optim.quantization.lowering.registry import Result, rule
 from optim.quantization.node_facts import hierarchy, sources_of
-from optim.quantization.recurrent.cells import fused_step, is_convolution, refused, step_of
+from optim.quantization.recurrent.cells import (
+    fused_step,
+    is_convolution,
+    packed,
+    refused,
+    step_of,
+    unpacked,
+)
 from optim.quantization.recurrent.layer import Recurrent
 
 K = keras.layers
@@ -149,7 +156,7 @@ def _add(graph: Graph, node: Node, way: _Way, sources: list[Any] | None = None) 
 
     def make() -> Recurrent:
         return Recurrent(
-            [type(cell).from_config(cell.get_config()) for cell in cells],
+            [unpacked(packed(cell)) for cell in cells],
             fused=fused,
             return_sequences=layer.return_sequences,
             return_state=layer.return_state,

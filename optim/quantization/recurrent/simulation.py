@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optim._keras import tf
 from optim.quantization.recurrent.cells import is_convolution
-
-Round = Callable[[str, Any], Any]
-"""`(name of a grid, tensor) -> the tensor on it`."""
+from optim.quantization.recurrent.rounding import Rounding
 
 _ACTIVATIONS = {"sigmoid": tf.sigmoid, "tanh": tf.tanh, "relu": tf.nn.relu}
+
+_WITHIN: dict[str, Any] = {
+    "": lambda x: x,
+    "relu": tf.nn.relu,
+    "unit": lambda x: tf.clip_by_value(x, 0.0, 1.0),
+}
 
 
 class Simulation:
@@ -29,7 +33,7 @@ class Simulation:
         self,
         cell: Any,
         weights: Mapping[str, Any],
-        round: Round,
+        round: Rounding,
         gates: int,
         masks: Mapping[str, Any],
     ) -> None:
@@ -92,8 +96,8 @@ class Simulation:
         shaped.set_shape((*x.shape[: 1 - rank], *y.shape[1:]))
         return shaped
 
-    def add(self, a: Any, b: Any, name: str, relu: bool = False) -> Any:
-        return self._rounded(tf.nn.relu(a + b) if relu else a + b, name)
+    def add(self, a: Any, b: Any, name: str, within: str = "") -> Any:
+        return self._rounded(_WITHIN[within](a + b), name)
 
     def subtract(self, a: Any, b: Any, name: str) -> Any:
         return self._rounded(a - b, name)

@@ -17,6 +17,7 @@ from optim.quantization.recurrent.ops import Grid, Ops
 FUNCTIONS = ("sigmoid", "tanh", "hard_sigmoid", "relu", "linear")
 
 _LOGITS = {"sigmoid": Grid.SIGMOID_LOGITS, "tanh": Grid.TANH_LOGITS}
+_WITHIN = {"relu": "relu", "hard_sigmoid": "unit"}
 _OUTPUT = {"sigmoid": Grid.SIGMOID, "hard_sigmoid": Grid.SIGMOID, "tanh": Grid.TANH}
 
 Grids = Mapping[str, Grid]
@@ -32,7 +33,7 @@ def _gate(ops: Ops, inputs: Any, recurrent: Any, function: str, name: str) -> An
     if function in _LOGITS:
         logits = ops.add(inputs, recurrent, f"{name}_sum")
         return ops.activate(logits, function, name)
-    return ops.add(inputs, recurrent, name, relu=function == "relu")
+    return ops.add(inputs, recurrent, name, _WITHIN.get(function, ""))
 
 
 def _gate_grids(name: str, function: str) -> dict[str, Grid]:

@@ -343,7 +343,8 @@ def test_the_page_needs_no_network_and_runs_only_its_own_script(three: list[Reco
     written = page.html(three)
     assert not re.search(r"""(src|href)=["'](https?:)?//""", written)
     assert "default-src 'none'" in written
-    assert written.count("<script") == 1
+    assert written.count("<script>") == 1
+    assert written.count("<script") == 2, "the other holds data"
 
 
 def test_foreign_text_is_escaped(make_record: MakeRecord) -> None:
@@ -391,7 +392,42 @@ def test_points_can_be_reached_and_read_without_a_mouse(three: list[Record]) -> 
     written = page.html(three)
     points = re.findall(r'<g class="point [^>]*>', written)
     assert points
-    assert all('tabindex="0"' in p and "aria-label=" in p for p in points)
+    assert all("aria-label=" in p for p in points)
+    assert "tabindex" not in "".join(points), "the script makes one stop of a row of panels"
+
+
+OUTLIERS = [97.1, 97.3, 97.8, 98.0, 98.2, 98.4]
+
+
+def test_one_outlier_does_not_crush_an_axis() -> None:
+    low, high = scales.linear([*OUTLIERS, 31.0])
+    assert 90 < low < min(OUTLIERS)
+    assert max(OUTLIERS) < high
+    sizes = [1e5, 1.2e5, 1.3e5, 1.5e5, 2e5, 4e5]
+    assert scales.logarithmic([*sizes, 9e8])[1] < 1e6
+    assert scales.logarithmic(sizes)[1] > 4e5, "four times as much is no outlier"
+
+
+def test_what_is_far_is_few_and_close_values_all_have_their_place() -> None:
+    spread = [90.0, 92.0, 95.0, 97.0, 97.5, 97.6, 97.7, 97.8]
+    low, high = scales.linear(spread)
+    assert low < 94.0 < 97.8 < high
+    assert scales.linear([50.0, 97.0, 98.0])[0] < 50, "of three none is an outlier"
+
+
+def test_a_point_beyond_the_axes_stands_at_the_edge_and_says_so() -> None:
+    def row(name: str, percent: float) -> Row:
+        one = Spread((percent,))
+        return Row("Net", "net", name, 1, 0, file_accuracy=one, deflated=Spread((1e5,)))
+
+    rows = [row(f"t{i}", value) for i, value in enumerate([*OUTLIERS, 31.0])]
+    (panel,) = plots.panels(rows, plots.AXES[0])
+    far = panel.points[-1]
+    assert far.path == marks.FAR
+    assert far.title.endswith("beyond the axes")
+    assert "31.0 %" in far.title
+    assert far.y == pytest.approx(canvas.HEIGHT - canvas.BOTTOM)
+    assert all(p.path != marks.FAR for p in panel.points[:-1])
 
 
 def test_mixed_settings_are_told(make_record: MakeRecord) -> None:

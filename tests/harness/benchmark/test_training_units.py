@@ -59,6 +59,13 @@ def test_any_application_of_the_matrix_can_be_asked_for() -> None:
     )
 
 
+def test_recurrent_networks_are_run_where_they_are_named() -> None:
+    names = [one.name for one in applications.RECURRENT]
+    assert names == ["lstm_rows", "bigru_rows", "cnn_gru", "crnn"]
+    assert [one.name for one in applications.select(["*_rows"])] == names[:2]
+    assert not {one.name for one in applications.select()} & set(names)
+
+
 def test_units_go_seed_by_seed() -> None:
     found = units.units([unit().member], techniques.select(["qat"]), range(2021, 2023))
     assert [u.id for u in found] == [

@@ -6,7 +6,9 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +17,9 @@ import fake_records
 import pytest
 
 from harness import report
+from harness.benchmark.report import reports as bench_reports
 from harness.records import Failure, Record
+from harness.records.kinds import read
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -23,6 +27,8 @@ FLAGS = (
     "--window-size=1400,1000",
     "--force-prefers-reduced-motion",  # a panel that still slides in is not there yet
 )  # fmt: skip
+
+REFERENCE = Path(__file__).parents[3] / "reports" / "bench"
 
 FOURTEEN = (*fake_records.TECHNIQUES, "qat", *(f"technique-{i}" for i in range(8)))
 
@@ -97,12 +103,40 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "exported": fake_metrics.exported(fake_records.with_surprises(fake_records.full_run())),
         "both": fake_metrics.exported(fake_records.full_run(("float", "qat"), ("notop", "top"))),
         "edges": fake_metrics.edges(),
+        "runs": fake_metrics.two_runs(),
         "large": fake_metrics.exported(fake_records.full_run(FOURTEEN, ("notop", "top"))),
     }
     for name, records in runs.items():
-        report.write(records, out / name, explanations=EXPLANATIONS)
+        (out / name).mkdir()
+        (out / name / "results.jsonl").touch()  # what a page finds beside it, it links to
+        report.write(records, out / name, explanations=EXPLANATIONS, lapsed=LAPSED.get(name))
     return {name: (out / name / report.PAGE_NAME).as_uri() for name in runs}
 
+
+@pytest.fixture(scope="session")
+def axe(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, as `axe/package-lock.json` pins it: npm fetches it once."""
+    npm = shutil.which("npm")
+    if not npm:
+        pytest.skip("npm is not installed, which brings axe-core (Debian: apt-get install npm)")
+    cache = getattr(pytestconfig, "cache", None)
+    folder = cache.mkdir("axe-core") if cache else tmp_path_factory.mktemp("axe-core")
+    pinned = Path(__file__).with_name("axe")
+    same = all(
+        (folder / one.name).is_file() and (folder / one.name).read_bytes() == one.read_bytes()
+        for one in pinned.iterdir()
+    )
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not same or not script.is_file():
+        for one in pinned.iterdir():
+            shutil.copy(one, folder / one.name)
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=folder, check=True, timeout=300)
+    return script.read_text(encoding="utf-8")
+
+
+#: Of the pages under test: what has lapsed, by case, and why.
+LAPSED = {"runs": {"VGG16-qat-top": ("quantization", "exporting")}}
 
 #: The least contrast of a text with what is behind it, and where.
 CONTRAST = """
@@ -176,6 +210,16 @@ class Page:
     def matching(self) -> int:
         return len(self.texts("td.case:not(.dim)"))
 
+    def move(self, hash_: str) -> None:
+        """Go to another address of the page that is open, as by typing it."""
+        self.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "if (location.hash === arguments[0]) { done(); return; }"
+            "addEventListener('popstate', () => setTimeout(done), { once: true });"
+            "location.hash = arguments[0];",
+            hash_,
+        )
+
     def cell(self, case: str) -> Any:
         application, technique, variant = case.split("|")
         return self.js(
@@ -225,6 +269,14 @@ class Page:
         box = self.one("#filter")
         box.clear()
         box.send_keys(text)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what was typed is drawn."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        busy = "return document.getElementById('matrix').hasAttribute('aria-busy')"
+        WebDriverWait(self.driver, 20, poll_frequency=0.02).until(lambda _: not self.js(busy))
 
     @property
     def hash(self) -> str:
@@ -274,6 +326,12 @@ def both(page: Page, reports: dict[str, str]) -> Page:
 
 
 @pytest.fixture
+def runs(page: Page, reports: dict[str, str]) -> Page:
+    page.address = reports["runs"]
+    return page
+
+
+@pytest.fixture
 def edge_page(page: Page, reports: dict[str, str]) -> Page:
     page.address = reports["edges"]
     return page
@@ -283,6 +341,19 @@ def edge_page(page: Page, reports: dict[str, str]) -> Page:
 def hostile_page(page: Page, reports: dict[str, str]) -> Page:
     page.address = reports["hostile"]
     return page
+
+
+@pytest.fixture(scope="session")
+def bench_address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the benchmark, made of the reference run."""
+    written = tmp_path_factory.mktemp("bench") / "bench.html"
+    bench_reports.write(read([REFERENCE]), written)
+    return written.as_uri()
+
+
+@pytest.fixture
+def bench_page(driver: Any, page: Page, bench_address: str) -> Page:
+    return Page(driver, bench_address).go()
 
 
 def requests(driver: Any) -> list[str]:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.benchmark.report import reports
-from harness.records.kinds import read
-
 pytestmark = pytest.mark.browser
 
-ESCAPE, TAB = "\ue00c", "\ue004"
-
-REFERENCE = Path(__file__).parents[3] / "reports" / "bench"
+ESCAPE, RIGHT = "\ue00c", "\ue014"
 
 #: Pairs of texts that cover each other, of those that a selector finds in one panel.
 COVERED = """
@@ -30,19 +24,6 @@ for (const panel of document.querySelectorAll('.panel')) {
 }
 return found;
 """
-
-
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    written = tmp_path_factory.mktemp("bench") / "bench.html"
-    reports.write(read([REFERENCE]), written)
-    return written.as_uri()
-
-
-@pytest.fixture
-def bench_page(page: Any, address: str) -> Any:
-    page.address = address
-    return page.go()
 
 
 @pytest.mark.parametrize("view", ["deflated", "raw"])
@@ -99,13 +80,13 @@ return [tip.hidden ? null : tip.textContent, box(tip), box(point.querySelector('
 SETTLED = "requestAnimationFrame(() => requestAnimationFrame(arguments[arguments.length - 1]))"
 
 
-def tab_to_a_point(page: Any, index: int) -> None:
+def move_to_a_point(page: Any, index: int) -> None:
     """Go to a point by the keyboard, from the one before it; the window is where that was."""
     page.js(
         "document.querySelectorAll('.panels:not(.raw) .point')[arguments[0]].focus()", index - 1
     )
     page.driver.execute_async_script(SETTLED)
-    page.keys(TAB)
+    page.keys(RIGHT)
     page.driver.execute_async_script(SETTLED)
 
 
@@ -117,7 +98,7 @@ def test_a_point_that_the_keyboard_scrolls_to_has_its_tip(
     per_panel = len(bench_page.all(".panels.deflated .panel:first-child .point"))
     for index in (3 * per_panel, 6 * per_panel, 6 * per_panel + 1):
         before = bench_page.js("return scrollY")
-        tab_to_a_point(bench_page, index)
+        move_to_a_point(bench_page, index)
         told, tip, mark = bench_page.js(TIP)
         assert told == bench_page.js("return document.activeElement.getAttribute('aria-label')")
         assert 0 <= tip[0] < tip[2] <= width
@@ -127,7 +108,7 @@ def test_a_point_that_the_keyboard_scrolls_to_has_its_tip(
 
 
 def test_a_tip_goes_with_its_point_and_stays_away_if_sent_away(bench_page: Any) -> None:
-    tab_to_a_point(bench_page, 1)
+    move_to_a_point(bench_page, 1)
     bench_page.js("scrollBy(0, 40)")
     bench_page.driver.execute_async_script(SETTLED)
     told, tip, mark = bench_page.js(TIP)
@@ -137,3 +118,22 @@ def test_a_tip_goes_with_its_point_and_stays_away_if_sent_away(bench_page: Any) 
     bench_page.js("scrollBy(0, 40)")
     bench_page.driver.execute_async_script(SETTLED)
     assert bench_page.js(TIP)[0] is None
+
+
+def test_one_plot_has_all_units_and_its_front(bench_page: Any) -> None:
+    count = "return document.querySelectorAll('#scatter .point').length"
+    assert bench_page.js(count) == len(bench_page.all(".results tbody tr:not(.group)"))
+    assert bench_page.all("#scatter .front")
+    bench_page.choose("#axis-a", "MobileNet")
+    assert bench_page.js(count) == len(bench_page.all(".panels.deflated .panel:first-child .point"))
+    bench_page.choose("#axis-x", "latency")
+    assert "latency per image" in bench_page.one("#scatter").text
+
+
+def test_the_theme_goes_from_one_page_to_the_other(bench_page: Any) -> None:
+    bench_page.go("#theme=dark")
+    assert bench_page.js("return document.documentElement.dataset.theme") == "dark"
+    bench_page.one("#theme").click()
+    assert bench_page.hash == ""
+    bench_page.one("#theme").click()
+    assert bench_page.hash == "#theme=light"

@@ -42,7 +42,7 @@ def test_headers_stay_in_sight(page: Any) -> None:
     page.js("window.scrollTo({top: 2600, left: 300, behavior: 'instant'})")
     place = page.js(
         "const box = s => document.querySelector(s).getBoundingClientRect();"
-        "return [box('.matrix thead').top, box('.toolbar').bottom, box('.corner').left]"
+        "return [box('.matrix thead').top, box('.toolbar').bottom, box('th.corner').left]"
     )
     assert abs(place[0] - place[1]) < 2
     assert place[2] == 0

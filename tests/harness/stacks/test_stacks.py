@@ -61,7 +61,7 @@ def test_both_are_shown_side_by_side(runs: tuple[str, str], tmp_path: Path) -> N
     lines = (site / "matrix.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * len(pinned())
     summary = (site / "summary.md").read_text()
-    assert "1 cases differ between pinned, newest" in summary
+    assert "1 case differs between pinned, newest" in summary
     assert "1 case worse in newest than in pinned" in summary
 
 

@@ -115,3 +115,26 @@ def test_a_channel_with_room_for_its_bias_is_left_alone() -> None:
 
     quantized = optim.quantize_model(network(conv()), calibration_data=[images()])
     assert dead_channels.give_room(freeze(quantized, interface(quantized, None)).graph_def) == 0
+
+
+@pytest.mark.parametrize("how", ["int8", "int16x8", "ptq-int8", "ptq-int16x8"])
+@pytest.mark.parametrize("fading", [1e-9, 1e-5])
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_bias_behind_a_layer_that_gives_next_to_nothing(
+    how: str, fading: float, dense: bool
+) -> None:
+    inputs = keras.Input((8,) if dense else (8, 8, 8))
+    before = K.Dense(8, use_bias=False) if dense else K.Conv2D(8, 1, use_bias=False)
+    after = K.Dense(6) if dense else K.Conv2D(6, 1)
+    model = keras.Model(inputs, after(before(inputs)))
+    after.bias.assign(np.linspace(-2, 2, 6))
+    before.kernel.assign(before.kernel * fading)
+    data = images()[:, 0, 0] if dense else images()
+    if how.startswith("ptq"):
+        content = optim.export(model, optimize=how[4:], representative_data=data)
+    else:
+        quantized = optim.quantize_model(model, scheme=how, calibration_data=data)
+        needs = {"representative_data": data} if how == "int16x8" else {}
+        content = optim.export(quantized, **needs)
+    (report,) = optim.verify(content, {"float": model}, data).comparisons
+    assert report.sqnr > 45

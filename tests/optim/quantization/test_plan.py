@@ -82,10 +82,10 @@ def test_integers_and_layers_without_a_rule() -> None:
     decided = plan(keras.Model(x, K.Dense(2)(y)))
     assert entry(decided, "ids").output is None
     found = entry(decided, "lstm")
-    assert found.role is Role.FLOAT
-    assert "recurrent" in found.reason
-    assert found.output is not None
-    assert len(decided.floats) == 1
+    assert found.role is Role.RECURRENT
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in found.reason
+    assert found.output is None  # its state is quantized inside it
+    assert not decided.floats
     table = entry(decided, "table")
     assert table.weights["embeddings"].num_bits == 8
     assert table.output is None

@@ -50,7 +50,9 @@ def test_the_file_computes_what_is_simulated(name: str) -> None:
     assert report.int8_macs == 1
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru states", "stacked", "both lstm", "conv 2d"])
+@pytest.mark.parametrize(
+    "name", ["lstm", "gru states", "stacked sequences", "both lstm", "conv 2d"]
+)
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_trained_one_is_saved_and_read_back(name: str, suffix: str, tmp_path: Path) -> None:
     model, x = case(name)

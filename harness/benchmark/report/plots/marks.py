@@ -60,10 +60,19 @@ MARKS: Mapping[str, tuple[str, str]] = {
 OTHER = ("plus", "k0")
 
 
-def mark(technique: str) -> tuple[str, str]:
-    """Return the path of a technique's marker and the class of its hue."""
+#: Of what stands at the edge of a plot, because it is far beyond.
+FAR = "M0,-8L6,4H-6Z M-6,6H6V8H-6Z"
+
+
+def mark(technique: str, far: bool = False) -> tuple[str, str]:
+    """Return the path of a technique's marker and the class of its hue.
+
+    Args:
+      technique: its id.
+      far: whether the marker stands at the edge of the plot, for what is beyond it.
+    """
     shape, hue = MARKS.get(technique, OTHER)
-    return SHAPES[shape], hue
+    return FAR if far else SHAPES[shape], hue
 
 
 def titles(present: Sequence[str]) -> dict[str, str]:

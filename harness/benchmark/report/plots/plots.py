@@ -95,10 +95,12 @@ def _panel(name: str, axis: Axis, found: Sequence[tuple[Row, Spread, Spread]]) -
     def across(value: float) -> float:
         low, high = (math.log(v) for v in x_range)
         share = (math.log(max(value, x_range[0])) - low) / (high - low)
+        share = min(share, 1.0)
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def up(value: float) -> float:
         low, high = y_range
+        value = min(max(value, low), high)
         return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     places = [(across(x.mean), up(y.mean)) for _, x, y in found]
@@ -112,9 +114,23 @@ def _panel(name: str, axis: Axis, found: Sequence[tuple[Row, Spread, Spread]]) -
         for line in ((x_low, py, x_high, py), (px, y_low, px, y_high))
     ]
     texts = labels.place(places, [row.technique for row, _, _ in found], covering)
+    # What is beyond the axes stands at their edge.
+    beyond = [
+        not (x_range[0] <= x.mean <= x_range[1] and y_range[0] <= y.mean <= y_range[1])
+        for _, x, y in found
+    ]
     points = [
-        Point(row.technique, *place, *bar, *mark(row.technique), _title(row, x, y, axis), label)
-        for (row, x, y), place, bar, label in zip(found, places, bars, texts, strict=True)
+        Point(
+            row.technique,
+            *place,
+            *bar,
+            *(mark(row.technique, far)),
+            _title(row, x, y, axis) + ("\nbeyond the axes" if far else ""),
+            label,
+        )
+        for (row, x, y), place, bar, label, far in zip(
+            found, places, bars, texts, beyond, strict=True
+        )
     ]
     return Panel(
         name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,9 +19,26 @@ class Tick:
     text: str
 
 
+#: So many times the width of the middle half a value may be beyond it and still be shown in its
+#: place, and so far beyond it in any case: a factor, and points.
+_REACH, _FACTOR, _POINTS = 3.0, 10.0, 5.0
+
+
+def _within(values: Sequence[float], reach: float) -> list[float]:
+    """Return the values that an axis has to span: without those that would crush the others."""
+    ordered = sorted(values)
+    if len(ordered) < 4:
+        return ordered
+    low, _, high = statistics.quantiles(ordered, n=4, method="inclusive")
+    reach = max(_REACH * (high - low), reach)
+    return [v for v in ordered if low - reach <= v <= high + reach]
+
+
 def logarithmic(values: Sequence[float]) -> tuple[float, float]:
-    """Return a range for a logarithmic axis, with room at both ends."""
-    known = [v for v in values if v > 0]
+    """Return a range for a logarithmic axis, with room at both ends; without what is far away."""
+    known = [
+        math.exp(v) for v in _within([math.log(v) for v in values if v > 0], math.log(_FACTOR))
+    ]
     low, high = min(known), max(known)
     # A panel with one size would else have no extent.
     grown = max(1.12, (high / low) ** 0.08)
@@ -28,8 +46,12 @@ def logarithmic(values: Sequence[float]) -> tuple[float, float]:
 
 
 def linear(values: Sequence[float]) -> tuple[float, float]:
-    """Return a range for accuracy in percent, with room at both ends and two points at least."""
-    low, high = max(0.0, min(values)), min(100.0, max(values))
+    """Return a range for accuracy in percent, with room at both ends and two points at least.
+
+    It is without what is far away from all others.
+    """
+    known = _within(values, _POINTS)
+    low, high = max(0.0, min(known)), min(100.0, max(known))
     room = max(1.0, 0.08 * (high - low))
     return low - room, high + room
 

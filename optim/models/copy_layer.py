@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from optim._keras import keras
+from optim.models.references import Copies, hold
 from optim.models.vocabularies import copy_vocabularies
 
 K = keras.layers
 
 
-def copy_layer(layer: Any, name: str) -> Any:
+def copy_layer(layer: Any, name: str, copies: Copies | None = None) -> Any:
     """Return a new layer like `layer`, under another name.
 
     It is unbuilt where it can be made from its config; a class whose config does not
@@ -23,15 +25,23 @@ def copy_layer(layer: Any, name: str) -> Any:
     Args:
         layer: any layer. Not modified.
         name: name of the copy.
+        copies: what the copy is to hold in the place of other layers that `layer` holds.
 
     Raises:
         Exception: whatever the last of the ways tried raises.
     """
+    made = _copy(layer, name, copies or {})
+    if copies:
+        hold(made, copies)
+    return made
+
+
+def _copy(layer: Any, name: str, copies: Copies) -> Any:
     if isinstance(layer, K.Lambda) or not (layer.weights or _has_config(layer)):
         return _shallow(layer, name)
     ways: list[Callable[[Any, str], Any]] = [_from_config, _from_own_objects, _from_own_arguments]
     within = list(layer._flatten_layers(include_self=False))
-    ways.append(_deep if layer.weights or within else _shallow)
+    ways.append(partial(_deep, copies=copies) if layer.weights or within else _shallow)
     for way in ways[:-1]:
         try:
             made = way(layer, name)
@@ -87,14 +97,14 @@ def _shallow(layer: Any, name: str) -> Any:
     return _renamed(copy.copy(layer), name)
 
 
-def _deep(layer: Any, name: str) -> Any:
+def _deep(layer: Any, name: str, copies: Copies) -> Any:
     """An object of its own, with weights of its own, without a call record."""
     parts = list(layer._flatten_layers())
     records = [(x, x._inbound_nodes_value, x._outbound_nodes_value) for x in parts]
     try:
         for part in parts:
             _forget_calls(part)
-        return _renamed(copy.deepcopy(layer), name)
+        return _renamed(copy.deepcopy(layer, dict(copies)), name)
     finally:
         for part, inbound, outbound in records:
             part.__dict__["_inbound_nodes_value"] = inbound

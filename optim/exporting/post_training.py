@@ -1,0 +1,95 @@
+"""Post-training int8 by way of a quantization-aware model, where that makes the better file.
+
+The converter's own calibrator takes a range for each tensor of the file as it comes: of a
+variance, of scores with a sentinel in them, of each of a chain of concatenations, every one of
+which is rounded anew; and it cannot run loops, which recurrent layers are. The planner knows what
+these are. Elsewhere both give the same, and the converter's way is the shorter one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from optim._keras import keras, tf
+from optim.errors import OptimError
+from optim.exporting.checks import Samples
+from optim.models.signature import Interface
+from optim.quantization.api import quantize_model
+from optim.quantization.layers import Rsqrt
+from optim.quantization.planning.plan import Entry
+from optim.quantization.planning.planner import plan
+from optim.quantization.planning.roles import BY_SYMBOL
+from optim.quantization.quantizers.quantizers import ScoreQuantizer
+from optim.quantization.recurrent.layer import Recurrent
+
+__all__ = ["is_simulated", "simulated"]
+
+K = keras.layers
+
+_ACTIVATIONS = (K.Activation, K.ELU, K.ReLU, K.ThresholdedReLU)
+
+_TOGETHER = 32
+"""Samples that go through the model at once."""
+
+
+def is_simulated(model: Any) -> bool:
+    """Whether a float model's int8 file is to be made by way of a quantization-aware one."""
+    try:
+        decided = plan(model)
+    except OptimError:  # no graph to read, or what the converter alone can do
+        return False
+    if any(isinstance(entry.node.layer, Recurrent) for entry in decided):
+        return True
+    return any(map(_gains, decided)) and not any(map(_loses, decided))
+
+
+def _gains(entry: Entry) -> bool:
+    if entry.grid_of is not None:
+        return True
+    return isinstance(entry.node.layer, Rsqrt) or isinstance(entry.output, ScoreQuantizer)
+
+
+def _loses(entry: Entry) -> bool:
+    """Whether it would be float, where the converter may have an int8 operation.
+
+    What is float as a function, or an activation, is so in the converter's files as well.
+    """
+    if not entry.is_float or not any(value.is_float for value in entry.node.inputs):
+        return False
+    return entry.node.symbol not in BY_SYMBOL and not isinstance(entry.node.layer, _ACTIVATIONS)
+
+
+def simulated(model: Any, samples: Samples, io: Interface) -> Any:
+    """Return a quantization-aware model with ranges from data.
+
+    Args:
+        model: a float one for which `is_simulated` says so. Not modified.
+        samples: the data.
+        io: the inputs of the model.
+    """
+    fixed = {x.shape[0] for x in tf.nest.flatten(model.inputs or ())} - {None}
+    batches = samples.pieces() if fixed else _grouped(samples.batches)
+    structured = (tf.nest.pack_sequence_as(io.structure, one) for one in batches)
+    return quantize_model(model, calibration_data=structured)
+
+
+def _grouped(batches: Iterable[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+    """Batches of one sample each, as they often come, take too long one by one."""
+    held: list[list[np.ndarray]] = []
+    for batch in batches:
+        fits = all([x.shape[1:] for x in one] == [x.shape[1:] for x in batch] for one in held[:1])
+        if held and (not fits or sum(len(one[0]) for one in held) + len(batch[0]) > _TOGETHER):
+            yield _joined(held)
+            held = []
+        held.append(batch)
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[list[np.ndarray]]) -> list[np.ndarray]:
+    if len(batches) == 1:
+        return batches[0]
+    return [np.concatenate(arrays) for arrays in zip(*batches, strict=True)]
