@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from optim._keras import tf
@@ -15,6 +15,18 @@ _SHARE = 8
 
 #: ... and in any case: what is made without a weight, such as random seeds.
 _ALWAYS = 64 << 20
+
+
+def _numbers(given: Mapping[str, Any]) -> int:
+    """Return how many numbers a variable would hold, without making any."""
+    shape, value = given.get("shape"), given.get("initial_value")
+    if shape is None and callable(value):  # as Keras 3 makes them
+        # What cannot be looked at so is made: a bound is no reason to refuse a model.
+        with suppress(Exception), tf.__internal__.FuncGraph("counting").as_default():
+            value = value()
+    if shape is None:
+        shape = getattr(value, "shape", ())
+    return tf.TensorShape(shape).num_elements() or 0
 
 
 @contextmanager
@@ -31,11 +43,7 @@ def variables_within(stored: int) -> Iterator[None]:
 
     def creator(make: Any, **given: Any) -> Any:
         nonlocal made
-        shape = given.get("shape")
-        if shape is None and hasattr(given.get("initial_value"), "shape"):
-            shape = given["initial_value"].shape
-        count = tf.TensorShape(shape).num_elements() if shape is not None else 0
-        made += (count or 0) * tf.as_dtype(given.get("dtype") or "float32").size
+        made += _numbers(given) * tf.as_dtype(given.get("dtype") or "float32").size
         if made > most:
             raise ModelFileError(
                 f"its layers want {made} bytes of weights, and the file holds {stored} -> the "

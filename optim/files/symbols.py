@@ -38,7 +38,7 @@ def runs_code(kind: str, config: Mapping[str, Any]) -> str:
         kind: the class of the layer.
         config: its own.
     """
-    if kind == "TFOpLambda":
+    if kind in ("TFOpLambda", "SlicingOpLambda"):
         return _of_function(config.get("function"))
     if kind == "ClassMethod":
         symbol = str(config.get("cls_symbol"))

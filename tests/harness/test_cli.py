@@ -32,7 +32,7 @@ MakeRecord = Callable[..., Record]
 FakeKeras = Callable[..., Path]
 
 COMMANDS = (
-    *("list", "run", "case", "report", "summary"),
+    *("check", "list", "run", "case", "report", "summary"),
     *("merge", "publish", "results", "diff", "accept", "relabel", "explain"),
 )
 

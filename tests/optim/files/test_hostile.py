@@ -86,6 +86,7 @@ REFUSED = [
         "Python code",
     ),
     ({"class_name": "TFOpLambda", "config": {"function": "io.write_file"}}, "calls tf.io"),
+    ({"class_name": "SlicingOpLambda", "config": {"function": "io.read_file"}}, "calls tf.io"),
     ({"class_name": "TFOpLambda", "config": {"function": "py_function"}}, "calls tf.py"),
     ({"class_name": "TFOpLambda", "config": {"function": "raw_ops.ReadFile"}}, "ReadFile"),
     ({"class_name": "TFOpLambda", "config": {"function": "load_op_library"}}, "calls tf.load"),
@@ -279,7 +280,7 @@ def test_the_bytes_of_a_file_are_counted(tmp_path):
         assert stored_bytes(file, 1000) == 83
 
 
-@pytest.mark.parametrize("name", ["two.keras", "two.h5"])
+@pytest.mark.parametrize("name", ["two.keras", "two.h5", "three.keras", "three.h5"])
 def test_layers_far_larger_than_their_weights_are_not_made(files, rewritten, tmp_path, name):
     def change(config):
         config["config"]["layers"][-1]["config"]["units"] = 1 << 34
