@@ -96,7 +96,9 @@ def _range(schema: Any, graph: Any, index: int) -> list[float] | None:
     """The range of a quantized tensor, or of the one that a conversion makes of it."""
     candidates = [index]
     for operator in graph.operators:
-        if index in (operator.inputs[0] if len(operator.inputs) else -1, operator.outputs[0]):
+        if not len(operator.inputs) or not len(operator.outputs):
+            continue  # it makes, or sets, a variable
+        if index in (operator.inputs[0], operator.outputs[0]):
             candidates += [int(operator.inputs[0]), int(operator.outputs[0])]
     for candidate in candidates:
         tensor = graph.tensors[candidate]
