@@ -96,9 +96,10 @@ def _range(schema: Any, graph: Any, index: int) -> list[float] | None:
     """The range of a quantized tensor, or of the one that a conversion makes of it."""
     candidates = [index]
     for operator in graph.operators:
-        first = [int(ends[0]) for ends in (operator.inputs, operator.outputs) if len(ends)]
-        if index in first:
-            candidates += first
+        if not len(operator.inputs) or not len(operator.outputs):
+            continue  # it makes, or sets, a variable
+        if index in (operator.inputs[0], operator.outputs[0]):
+            candidates += [int(operator.inputs[0]), int(operator.outputs[0])]
     for candidate in candidates:
         tensor = graph.tensors[candidate]
         limits = flatbuffer.integer_range(tensor.type)

@@ -52,7 +52,8 @@ class Writing:
         counts = values / (steps * x.grid.scale)
         stored = np.clip(np.round(counts), -_INT32, _INT32).astype(np.int32)
         add = self.assembler
-        shift = add.constant(stored, steps=steps * x.grid.scale) if values.any() else None
+        needed = values.any() or self.cell.conv is not None  # CONV_2D wants one in any case
+        shift = add.constant(stored, steps=steps * x.grid.scale) if needed else None
         if self.cell.conv is None:
             weights = add.constant(numbers.T, steps=steps)
             made = self._made((*x.shape[:-1], len(steps)), name, self.layer)

@@ -85,6 +85,11 @@ def unpacked(cell: Any) -> Any:
     return K.deserialize(cell, custom_objects=known, use_legacy_format=True)
 
 
+def copied(cell: Any) -> Any:
+    """Return a new cell like one, whether or not its class is registered."""
+    return type(cell).from_config(packed(cell)["config"])
+
+
 def refused(cell: Any) -> str:
     """Return why a cell has no step here, with what to do; empty if it has one."""
     kind = type(cell).__name__

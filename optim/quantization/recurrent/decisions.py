@@ -8,6 +8,7 @@ from typing import Any
 from optim.graph.graph import Graph
 from optim.quantization.planning.plan import Entry
 from optim.quantization.planning.schemes import Scheme
+from optim.quantization.recurrent.cells import is_convolution
 from optim.quantization.recurrent.joined import is_joined
 from optim.quantization.recurrent.ops import Grid
 from optim.quantization.recurrent.quantizers import GateQuantizer, quantizer_for
@@ -33,7 +34,7 @@ def decide(entry: Entry, scheme: Scheme, preserving: Preserving, graph: Graph) -
     place = 0
     for i, (cell, step) in enumerate(zip(layer.cells, layer.steps, strict=True)):
         for j, name in enumerate(("kernel", "recurrent_kernel")):
-            axes = (3 if hasattr(cell, "rank") else 1,)
+            axes = (cell.rank + 1 if is_convolution(cell) else 1,)
             several = (
                 GateQuantizer(step.gates, scheme.weight_bits)
                 if layer.fused

@@ -11,12 +11,11 @@ from optim.models.vocabularies import variables
 from optim.quantization.lowering.registry import Result, rule
 from optim.quantization.node_facts import hierarchy, sources_of
 from optim.quantization.recurrent.cells import (
+    copied,
     fused_step,
     is_convolution,
-    packed,
     refused,
     step_of,
-    unpacked,
 )
 from optim.quantization.recurrent.layer import Recurrent
 
@@ -156,7 +155,7 @@ def _add(graph: Graph, node: Node, way: _Way, sources: list[Any] | None = None) 
 
     def make() -> Recurrent:
         return Recurrent(
-            [unpacked(packed(cell)) for cell in cells],
+            [copied(cell) for cell in cells],
             fused=fused,
             return_sequences=layer.return_sequences,
             return_state=layer.return_state,

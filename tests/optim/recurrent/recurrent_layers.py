@@ -95,7 +95,7 @@ def signals(count: int = 12, steps: int = STEPS) -> np.ndarray:
     """Inputs; masks have a gap at the end of some, and in the middle of one."""
     found = np.random.default_rng(0).normal(size=(count, steps, FEATURES)).astype("float32")
     found[::3, 4:] = 0
-    found[1, 2] = 0
+    found[1, 2:3] = 0
     return found
 
 

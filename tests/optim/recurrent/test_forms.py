@@ -11,7 +11,7 @@ from recurrent_layers import FEATURES, LAYERS, STEPS, UNITS, of_features, signal
 
 import optim
 from optim._keras import keras
-from optim.errors import ExportError, UnsupportedModelError
+from optim.errors import ConfigError, UnsupportedModelError
 from optim.litert.writer import unpack
 from optim.verification.compare import sqnr
 
@@ -115,7 +115,7 @@ def test_an_open_length_is_refused_with_a_remedy() -> None:
     inputs = keras.Input((None, FEATURES))
     model = with_weights(keras.Model(inputs, K.GRU(UNITS)(inputs)))
     quantized = optim.quantize_model(model, calibration_data=[signals()])
-    with pytest.raises(ExportError, match="input_shape"):
+    with pytest.raises(ConfigError, match="input_shape"):
         optim.export(quantized)
     content = optim.export(quantized, input_shape=(STEPS, FEATURES))
     got = optim.litert.Runtime(content).run(signals())[0]

@@ -44,7 +44,7 @@ def test_states_that_are_inputs_and_outputs_do_not_drift(layer: Any) -> None:
     first, last = (sqnr(np.array(wanted[part]), np.array(got[part]))
                    for part in (slice(0, 200), slice(-200, None)))  # fmt: skip
     assert first >= 20
-    assert last >= first - 3
+    assert last >= max(20, first - 6)
 
 
 @pytest.mark.parametrize("layer", [K.GRU, K.LSTM])
@@ -62,6 +62,6 @@ def test_states_that_are_kept_do_not_drift(layer: Any) -> None:
     got = np.array([runtime.run(one)[0] for one in steps])
     first, last = sqnr(wanted[:200], got[:200]), sqnr(wanted[-200:], got[-200:])
     assert first >= 20
-    assert last >= first - 3
+    assert last >= max(20, first - 6)
     simulated = np.array([np.asarray(quantized(one)) for one in steps[:200]])
     assert sqnr(simulated, got[:200]) >= 30
