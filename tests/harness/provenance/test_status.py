@@ -143,7 +143,7 @@ def test_it_tells_the_files_that_a_key_covers(capsys: pytest.CaptureFixture[str]
 
     qat, prune = files("qat"), files("prune")
     assert "harness/techniques/quantization.py" in qat - prune
-    assert "optim/quantization/planning/planner.py" in qat - prune
+    assert "optim/annotation/recipe.py" in files("qat-annotate") - prune
     assert "harness/techniques/pruning.py" in prune - qat
     assert "optim/exporting/api.py" in qat & prune
     assert main.main(["status", "--covers", "qatt"]) == 2
