@@ -99,7 +99,9 @@ def both_directions(graph: Graph, node: Node) -> Result:
     kept = [*forward.outputs[1:], *backward.outputs[1:]]
     if separate:
         return [forward.output, backward.output, *kept]
-    merge = _MERGES[layer.merge_mode](name=node.name)
+    # With states, the name of the layer may be that of one of their outputs.
+    name = graph.unique_name(f"{node.name}_merged") if kept else node.name
+    merge = _MERGES[layer.merge_mode](name=name)
     both = [forward.output, backward.output]
     return [graph.add(merge, both, specs=node.output.spec).output, *kept]
 

@@ -167,7 +167,7 @@ class LSTMStep:
             **_gate_grids("gates", self.recurrent_activation),
             **_gate_grids("candidate", self.activation),
             "gates_wide": Grid.WIDE_UNIT if self.recurrent_activation in _OUTPUT else Grid.WIDE,
-            "candidate_wide": wide,
+            **self._candidate_grids(wide),
             **dict.fromkeys(("written", "kept"), Grid.WIDE),
             "cell": Grid.WIDE_POWER,
             **shown,
@@ -194,14 +194,26 @@ class LSTMStep:
         gates = _gate(ops, projected[0], mine, self.recurrent_activation, "gates")
         write, keep, show = ops.split(ops.cast(gates, "gates_wide"), 3)
         mine = ops.linear(before, "recurrent_kernel", "", (2,), "candidate_recurrent", inner)
-        candidate = _gate(ops, projected[1], mine, self.activation, "candidate")
-        written = ops.multiply(write, ops.cast(candidate, "candidate_wide"), "written")
+        written = ops.multiply(write, self._candidate(ops, projected[1], mine), "written")
         cell = ops.add(ops.multiply(keep, cell, "kept"), written, "cell")
         shown = cell
         if self.activation != "linear":
             shown = ops.activate(cell, self.activation, "cell_output")
         state = ops.cast(ops.multiply(show, shown, "output"), "state")
         return state, [state, cell]
+
+    def _candidate_grids(self, wide: Grid) -> dict[str, Grid]:
+        if self.activation in _LOGITS:  # 8 bits of a fixed range would be few for small values
+            return {"candidate_logits": Grid.WIDE_LOGITS, "candidate": Grid.WIDE_UNIT}
+        return {"candidate_wide": wide}
+
+    def _candidate(self, ops: Ops, inputs: Any, recurrent: Any) -> Any:
+        """The candidate in 16 bits."""
+        if self.activation not in _LOGITS:
+            candidate = _gate(ops, inputs, recurrent, self.activation, "candidate")
+            return ops.cast(candidate, "candidate_wide")
+        logits = ops.add(inputs, recurrent, "candidate_sum")
+        return ops.activate(ops.cast(logits, "candidate_logits"), self.activation, "candidate")
 
 
 @dataclass(frozen=True)
