@@ -414,7 +414,11 @@ def test_every_rule_decides_for_some_message() -> None:
 
 def test_every_label_has_words_and_a_use() -> None:
     assert len(BY_NAME) == len(LABELS)
-    assert {one.name for one in LABELS if not one.rules} == {"unclassified", "control"}
+    assert {one.name for one in LABELS if not one.rules} == {
+        "unclassified",
+        "control",
+        "not-installed",
+    }
     for told in LABELS:
         assert told.cause.endswith(".")
         assert told.remedy.endswith(".")
