@@ -56,6 +56,8 @@ def _choose(config: pytest.Config) -> list[Case]:
         }
         small = cases.smoke(picked, rows, reference.sizes())
         picked = [c for c in picked if c.application.name in small]
+        # What has no record has nothing to be compared with.
+        picked = [c for c in picked if reference.of(c) is not None] or picked
     seconds = reference.seconds(picked)
     if config.option.shard:
         picked = cases.shard(picked, seconds, *cases.parse_shard(config.option.shard))
