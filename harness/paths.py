@@ -14,17 +14,26 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from harness.vocabulary import KERAS_3
+
 #: The folder that holds the ``harness`` package: a checkout, or site-packages.
 PROJECT = Path(__file__).resolve().parent.parent
 
+#: Whether the rows are of Keras 3: they have the names of others, and files of their own.
+_OF_KERAS_3 = os.environ.get("KERAS_MODULE") == KERAS_3
+
 #: The committed baseline.
-EXPECTATIONS = Path(__file__).resolve().parent / "baseline" / "expectations.txt"
+EXPECTATIONS = (
+    Path(__file__).resolve().parent
+    / "baseline"
+    / ("expectations-keras3.txt" if _OF_KERAS_3 else "expectations.txt")
+)
 
 #: The baseline of a user's own applications: beside their code, in the current folder.
 OWN_EXPECTATIONS = Path("harness-expectations.txt")
 
 #: The committed reference run, and what a full run publishes.
-REPORTS = PROJECT / "reports"
+REPORTS = PROJECT / "reports" / "keras3" if _OF_KERAS_3 else PROJECT / "reports"
 
 
 def cache_dir() -> Path:

@@ -53,7 +53,15 @@ class Exit(int, Enum):
 
 
 #: Every stage a case can have, in order. A run goes up to one of them.
-STAGES: tuple[str, ...] = ("build", "transform", "train", "save", "export", "run", "parity")
+STAGES: tuple[str, ...] = (
+    *("build", "convert", "transform", "train", "save", "export", "run", "parity"),
+)
+
+#: The package whose models have twins in tf_keras: Keras 3.
+KERAS_3 = "keras"
+
+#: Stages that only the rows of one Keras package have, and of which.
+ONLY_OF: dict[str, str] = {"convert": KERAS_3}
 
 VARIANTS: dict[str, str] = {
     "notop": "include_top=False with input shape (None, None, 3)",

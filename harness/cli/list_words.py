@@ -81,8 +81,11 @@ def run(given: argparse.Namespace) -> Exit:
 def _columns(words: tuple[str, ...]) -> tuple[Technique, ...]:
     """Return the columns that words name; without any, also those that a run has on request."""
     from harness import techniques
+    from harness.matrix.keras_package import is_converted
 
-    return techniques.select(words or techniques.registry())
+    converted = is_converted()
+    every = [t.id for t in techniques.registry().values() if techniques.fits(t, converted)]
+    return techniques.select(words or every, converted=converted)
 
 
 def _with_status(cases: Sequence[str], folder: Path | None) -> list[str]:

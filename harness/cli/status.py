@@ -83,9 +83,10 @@ def covered(technique: str) -> list[str]:
       UsageError: there is no such technique.
     """
     from harness import techniques
+    from harness.matrix.keras_package import is_converted
     from harness.provenance.codebase import here
 
-    (one,) = techniques.select([technique])
+    (one,) = techniques.select([technique], converted=is_converted())
     code = here()
     count = Counter(statement.module for statement in code.everything(one).statements)
     lines = []

@@ -27,11 +27,15 @@ from typing import Any
 from harness import techniques
 from harness.evidence.keep import keep
 from harness.execution import variables
-from harness.matrix.keras_package import DEFAULT_KERAS_MODULE, keras_module
+from harness.matrix.keras_package import (
+    DEFAULT_KERAS_MODULE,
+    distribution_version,
+    keras_module,
+)
 from harness.stages import Stage, numerics, options_from, stage, up_to
 from harness.stages.foundation import Foundation
 from harness.stages.workbench import Bench
-from harness.vocabulary import UsageError
+from harness.vocabulary import KERAS_3, UsageError
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -47,10 +51,16 @@ _PACKAGES = {
 
 def check() -> None:
     """Raise a UsageError if the cases cannot run in this environment."""
-    if keras_module() != DEFAULT_KERAS_MODULE:
+    if keras_module() not in (DEFAULT_KERAS_MODULE, KERAS_3):
         raise UsageError(
             f"KERAS_MODULE={keras_module()}: tensorflow-model-optimization works with tf_keras "
-            "only; unset KERAS_MODULE, or set KERAS_MODULE=tf_keras"
+            "only; unset KERAS_MODULE, or set KERAS_MODULE=tf_keras, or KERAS_MODULE=keras for "
+            "the applications of Keras 3"
+        )
+    if keras_module() == KERAS_3 and distribution_version(KERAS_3).startswith(("1.", "2.")):
+        raise UsageError(
+            f"KERAS_MODULE=keras: Keras {distribution_version(KERAS_3)} is installed, and rows of "
+            "Keras 3 need Keras 3: `pip install 'keras>=3'`"
         )
     missing = [pip for name, pip in _PACKAGES.items() if importlib.util.find_spec(name) is None]
     if missing:
@@ -79,6 +89,10 @@ def preload() -> None:
     """Import what every case needs; nothing here may start a thread pool or open a device."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     numerics.tell(numerics.MATRIX)
+    # Which constructor to call is in the request. What is chosen here is what `optim` works
+    # with, and what Keras 3 does.
+    os.environ.pop("KERAS_MODULE", None)
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     # Choosing the Keras module comes before TensorFlow.
     import optim  # isort:skip
     import tensorflow
@@ -149,7 +163,7 @@ def run(request: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     """Run one case stage by stage; an exception means the stage failed."""
     set_up(request["threads"])
     technique = techniques.registry()[request["technique"]]
-    stages = up_to(request["until"], technique.stages)
+    stages = up_to(request["until"], technique.stages, request["module"])
     bench = Bench(
         module=request["module"],
         function=request["function"],

@@ -310,6 +310,15 @@ LABELS: tuple[Label, ...] = (
         rules=(Rule(When.FILE, type="FloatIslandError"),),
     ),
     Label(
+        "nothing-quantized",
+        "nothing quantized",
+        cause="The tool ended without an error and quantized no layer: its file is the float "
+        "model's. Keras 3's `model.quantize` knows dense layers and embeddings, and leaves "
+        "convolutions as they are.",
+        remedy='Use `optim.quantize_model`, or `optim.export(model, optimize="int8")`.',
+        rules=(Rule(When.FILE, type="NothingQuantizedError"),),
+    ),
+    Label(
         "mask-missing",
         "mask missing",
         cause="Training ended and no weight was pruned: no mask was ever set. Masks are set by "

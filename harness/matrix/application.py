@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.vocabulary import KERAS_3
+
 
 @dataclass(frozen=True)
 class Application:
@@ -29,6 +31,11 @@ class Application:
     def is_discovered(self) -> bool:
         """Whether it comes from a Keras package rather than from a user's own module."""
         return not self.own
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether its models are of Keras 3, and techniques get their twins of tf_keras."""
+        return self.module.partition(".")[0] == KERAS_3
 
     @property
     def reference(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness import techniques
 from harness.matrix import discovery, selection
 from harness.matrix.application import Application
-from harness.techniques import Technique
+from harness.techniques import Technique, fits
 from harness.vocabulary import CONTROL, STAGES, VARIANTS, UsageError, unknown
 
 DEFAULT_VARIANTS = ("notop",)
@@ -63,9 +63,17 @@ class Selection:
         for variant in variants:
             if variant not in VARIANTS:
                 raise unknown("variant", variant, VARIANTS)
-        chosen = techniques.select(self.techniques)
         rows = selection.select(self.applications)
-        return [Case(a, t, v) for a in rows for v in dict.fromkeys(variants) for t in chosen]
+        chosen = {
+            kind: techniques.select(self.techniques, converted=kind)
+            for kind in dict.fromkeys(a.is_converted for a in rows)
+        }
+        return [
+            Case(a, t, v)
+            for a in rows
+            for v in dict.fromkeys(variants)
+            for t in chosen[a.is_converted]
+        ]
 
 
 def check_stage(stage: str) -> str:
@@ -93,10 +101,19 @@ def parse(case_id: str, own_applications: Iterable[str] = ()) -> Case:
     rest, _, variant = case_id.rpartition("-")
     for technique in sorted(columns, key=len, reverse=True):
         name = rest.removesuffix(f"-{technique}")
-        if name != rest and name in rows and variant in VARIANTS:
-            return Case(rows[name], columns[technique], variant)
-    usual = [technique.id for technique in techniques.select()]
-    raise unknown("case", case_id, (f"{a}-{t}-{v}" for a in rows for t in usual for v in VARIANTS))
+        row = rows.get(name) if name != rest and variant in VARIANTS else None
+        if row is not None and fits(columns[technique], row.is_converted):
+            return Case(row, columns[technique], variant)
+    raise unknown(
+        "case",
+        case_id,
+        (
+            f"{a}-{t.id}-{v}"
+            for a, row in rows.items()
+            for t in techniques.select(converted=row.is_converted)
+            for v in VARIANTS
+        ),
+    )
 
 
 def in_order(cases: Iterable[Case], seconds: Mapping[str, float]) -> list[Case]:

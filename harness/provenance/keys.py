@@ -13,7 +13,12 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.matrix.cases import Case
-from harness.matrix.keras_package import distribution_version, keras_module
+from harness.matrix.keras_package import (
+    DEFAULT_KERAS_MODULE,
+    distribution_version,
+    is_converted,
+    keras_module,
+)
 from harness.provenance.codebase import Provenance, here
 from harness.records import Record
 from harness.stages import numerics, up_to
@@ -44,7 +49,8 @@ def key(
     """
     code = code or here()
     technique = case.technique
-    tried = up_to(reached or until, technique.stages)
+    module = case.application.module
+    tried = up_to(reached or until, technique.stages, module)
     return digest_of(
         {
             "application": [case.application.module, case.application.function],
@@ -54,7 +60,7 @@ def key(
             "variant": case.variant,
             "stages": list(tried),
             # A run that goes on to a file builds without softmax (see `harness.stages.build`).
-            "exports": "export" in up_to(until, technique.stages),
+            "exports": "export" in up_to(until, technique.stages, module),
             "options": asdict(options),
             "libraries": libraries(),
             "numerics": numerics.effective(numerics.MATRIX),
@@ -78,7 +84,10 @@ def digest_of(facts: Mapping[str, Any]) -> str:
 
 def libraries() -> dict[str, str]:
     """Return the versions of the libraries that decide an outcome."""
-    names = ("tensorflow", keras_module(), "tensorflow-model-optimization", "ai-edge-litert")
+    # Models of Keras 3 have twins, and these are of tf_keras.
+    twins = (DEFAULT_KERAS_MODULE,) if is_converted() else ()
+    packages = (keras_module(), *twins, "tensorflow-model-optimization", "ai-edge-litert")
+    names = ("tensorflow", *packages)
     return {name: distribution_version(name) for name in names}
 
 

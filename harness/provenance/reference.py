@@ -125,8 +125,8 @@ def holds(record: Record, case: Case, until: str, options: Options) -> bool:
 
 def _same(record: Record, case: Case, until: str, options: Options) -> bool:
     """Whether a run up to a stage would try what the record tells of."""
-    early = record.status in ENDED_EARLY
-    comparable = record.stage in up_to(until) if early else record.until == until
+    early, module = record.status in ENDED_EARLY, case.application.module
+    comparable = record.stage in up_to(until, module=module) if early else record.until == until
     return comparable and record.key == key_of(record, case, until, options)
 
 

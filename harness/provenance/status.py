@@ -106,7 +106,9 @@ def _changed(record: Record, case: Case, state: State | None, code: Provenance) 
     if state is None:
         return []
     reached = record.stage if record.status in ENDED_EARLY else record.until
-    now = code.of_case(case.technique, up_to(reached, case.technique.stages))
+    now = code.of_case(
+        case.technique, up_to(reached, case.technique.stages, case.application.module)
+    )
     why = [name for name, digest in now.items() if state.components.get(name) != digest]
     if state.techniques.get(case.technique.id) != code.technique(case.technique):
         why.append("technique")
@@ -123,13 +125,16 @@ def columns(found: Iterable[Record], gone: Sequence[Lapsed], workers: int) -> li
     """Sum up by technique and variant, in the order of the registry; what is gone comes last."""
     from harness import techniques
     from harness.matrix.cases import DEFAULT_VARIANTS
+    from harness.matrix.keras_package import is_converted
     from harness.vocabulary import VARIANTS
 
     rows: dict[tuple[str, str], Column] = {}
     for record in found:
         key = (record.technique, record.variant)
         rows.setdefault(key, Column(*key)).records += 1
-    for technique in techniques.registry():
+    for technique, one in techniques.registry().items():
+        if not techniques.fits(one, is_converted()):
+            continue
         if not any(technique == known for known, _ in rows):
             for variant in DEFAULT_VARIANTS:
                 rows[technique, variant] = Column(technique, variant)

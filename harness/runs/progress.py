@@ -57,8 +57,8 @@ def what_failed(line: Mapping[str, Any]) -> list[str]:
     """Return the lines below that of a case that failed unexpectedly: why, and what to do."""
     if "repro" not in line:
         return []
-    command = str(line["repro"]).removeprefix("python ")
-    told = [str(line["message"]), f"{interpreter()} {command}"]
+    command = str(line["repro"]).replace("python ", f"{interpreter()} ", 1)
+    told = [str(line["message"]), command]
     return [f"    {text}" for text in told if text]
 
 

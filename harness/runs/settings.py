@@ -50,7 +50,8 @@ class Settings:
 
     def repro(self, case: Case) -> str:
         """Return the command that runs ``case`` exactly as this run does."""
-        words = [f"python -m harness case {case.id}"]
+        words = ["KERAS_MODULE=keras"] if case.application.is_converted else []
+        words.append(f"python -m harness case {case.id}")
         if not case.application.is_discovered:
             words.append(f"--applications {case.application.reference}")
         if self.until != STAGES[-1]:

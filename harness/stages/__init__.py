@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from harness.stages.workbench import Bench, Options
-from harness.vocabulary import STAGES
+from harness.vocabulary import ONLY_OF, STAGES
 
 Stage = Callable[[Bench], None]
 
@@ -23,14 +23,18 @@ def stage(name: str) -> Stage:
     return function
 
 
-def up_to(until: str, of: Collection[str] = STAGES) -> tuple[str, ...]:
+def up_to(until: str, of: Collection[str] = STAGES, module: str = "") -> tuple[str, ...]:
     """Return the stages of a run, in order.
 
     Args:
       until: the last one.
       of: those that the technique goes through.
+      module: where the application's constructor is: the rows of a Keras package may have
+        stages of their own, whatever the technique.
     """
-    return tuple(one for one in STAGES[: STAGES.index(until) + 1] if one in of)
+    package = module.partition(".")[0]
+    here = STAGES[: STAGES.index(until) + 1]
+    return tuple(one for one in here if (package == ONLY_OF[one] if one in ONLY_OF else one in of))
 
 
 def options_from(data: Mapping[str, Any]) -> Options:

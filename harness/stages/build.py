@@ -32,8 +32,20 @@ _FEWER_PIXELS = 32
 
 
 def run(bench: Bench) -> None:
-    """Give a case its model; an earlier one of the same process may have built it."""
-    give(bench, build)
+    """Give a case its model; an earlier one of the same process may have built it.
+
+    One of Keras 3 is only constructed here: stage ``convert`` goes on with it.
+    """
+    if not bench.is_converted:
+        give(bench, build)
+    elif not bench.foundation.laid:
+        import keras as keras3
+
+        keras3.utils.set_random_seed(bench.options.seed)
+        bench.model = construct(bench, **arguments(bench))
+        if bench.variant == "notop":
+            settle_input_size(bench)
+        weights.load(bench)
 
 
 def give(bench: Bench, builds: Callable[[Bench], None]) -> None:
@@ -53,10 +65,15 @@ def build(bench: Bench) -> None:
     bench.model = construct(bench, **arguments(bench))
     if bench.variant == "notop":
         settle_input_size(bench)
-    else:
+    complete(bench, weights.give)
+
+
+def complete(bench: Bench, give_weights: Callable[[Bench], None]) -> None:
+    """Give a model of tf_keras its samples and weights, and see what it computes."""
+    if bench.variant != "notop":
         reduce_input_size(bench)
     bench.samples = bench.images(bench.options.samples)
-    weights.give(bench)
+    give_weights(bench)
     if bench.exports:
         bench.expected = bench.outputs(bench.batches())
     own = bench.model.weights
@@ -83,10 +100,19 @@ def arguments(bench: Bench) -> dict[str, Any]:
 def construct(bench: Bench, **arguments: Any) -> Any:
     """Call the constructor with those of ``arguments`` that it takes."""
     constructor = getattr(importlib.import_module(bench.module), bench.function)
+    if bench.is_converted:
+        count_anew()
     accepted = inspect.signature(constructor).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     bench.built_with, bench.built_after = arguments, names()
     return constructor(**{k: v for k, v in arguments.items() if takes_all or k in accepted})
+
+
+def count_anew() -> None:
+    """Have Keras 3 count the names that it gives from the start: twins take them over."""
+    from keras.src.utils import naming
+
+    naming.reset_uids()
 
 
 def settle_input_size(bench: Bench) -> None:

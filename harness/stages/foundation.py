@@ -96,12 +96,20 @@ class Foundation:
         keras.utils.set_random_seed(bench.options.seed)
 
     def _again(self, bench: Bench) -> Any:
-        from harness.stages.build import construct
+        from harness.stages import build, convert
 
         set_names(self._names[0])
-        model = construct(bench, **self._arguments)
+        make = convert.again if bench.is_converted else build.construct
+        model = make(bench, **self._arguments)
         snapshot.restore(model.weights, self._weights)
         return model
+
+    def original(self, bench: Bench) -> Any:
+        """Return a model of Keras 3 with the weights of the twin that a case has."""
+        from harness.stages.build import construct
+        from optim import to_keras3
+
+        return to_keras3(bench.model, like=construct(bench, **self._arguments))
 
     def holds(self, model: Any) -> bool:
         """Whether this is the model that was built, and a technique that leaves it alone has it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.stages import snapshot
+from harness.vocabulary import KERAS_3
 
 if TYPE_CHECKING:
     from harness.stages.foundation import Foundation
@@ -60,6 +61,11 @@ class Bench:
     found: list[Any] = field(default_factory=list)  # ... and the exported file
     report: Any = None  # what `optim.verify` says of the file
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether the constructor's models are of Keras 3."""
+        return self.module.partition(".")[0] == KERAS_3
 
     @property
     def exports(self) -> bool:

@@ -6,7 +6,7 @@ a module under the entry point group ``tfmot_matrix.techniques``, and that modul
 :func:`register`. Nothing here imports TensorFlow; a technique's methods do, when called.
 """
 
-from harness.techniques.protocol import REQUIRED, Technique
+from harness.techniques.protocol import REQUIRED, Technique, fits
 from harness.techniques.registry import ENTRY_POINTS, register, registry, select
 
-__all__ = ["ENTRY_POINTS", "REQUIRED", "Technique", "register", "registry", "select"]
+__all__ = ["ENTRY_POINTS", "REQUIRED", "Technique", "fits", "register", "registry", "select"]

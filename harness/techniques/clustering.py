@@ -27,6 +27,7 @@ class ClusterTfmot(Clustered):
     id = "cluster-tfmot"
     title = "tfmot.clustering.keras.cluster_weights(model, 16, KMEANS_PLUS_PLUS) as shipped"
     owner = "tfmot"
+    of_keras3 = False  # it refuses them
 
     def transform(self, model: Any) -> Any:
         import tensorflow_model_optimization as tfmot

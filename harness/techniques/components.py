@@ -37,6 +37,7 @@ def _table(*rows: Component) -> Mapping[str, Component]:
 #: What every case goes through, by the stage that does it.
 OF_STAGES: Mapping[str, tuple[str, ...]] = {
     "build": ("numerics", "building"),
+    "convert": ("converting",),
     "transform": ("transforming",),
     "train": ("training",),
     "save": ("saving",),
@@ -64,6 +65,12 @@ COMPONENTS: Mapping[str, Component] = _table(
             "harness.stages.workbench:Options",
         ),
         "build",
+    ),
+    Component(
+        "converting",
+        "from Keras 3 to tf_keras, and back",
+        ("harness.stages.convert:run", "optim:from_keras3", "optim:to_keras3"),
+        "convert",
     ),
     Component("transforming", "applying a technique", ("harness.stages.transform:run",)),
     Component("training", "one optimizer step", ("harness.stages.train:run",), "train"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.vocabulary import STAGES
+from harness.vocabulary import ONLY_OF, STAGES
 
 
 class Float:
@@ -18,7 +18,7 @@ class Float:
     components: tuple[str, ...] = ()
     preserves = True
     int8 = False
-    stages = STAGES
+    stages = tuple(one for one in STAGES if one not in ONLY_OF)
     parity: Mapping[str, float] = {"simulation": 60, "float": 60}
 
     #: Parts of the names of variables that training is for; all others are exported with the

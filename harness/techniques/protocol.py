@@ -35,6 +35,8 @@ class Technique(Protocol):
       the keys of its records.
     - ``on_request``: whether a run has it only where it is named.
     - ``answers``: ids of the techniques whose failures it is an answer to.
+    - ``of_keras3``: whether it is for models of Keras 3 only (True) or for none of them (False).
+    - ``takes_original``: whether it gets the model of Keras 3 itself, not its twin.
     """
 
     id: str
@@ -86,6 +88,11 @@ class Technique(Protocol):
           path: what ``model.save`` wrote.
           custom_objects: the layers that the application itself defines.
         """
+
+
+def fits(technique: Technique, converted: bool) -> bool:
+    """Whether a technique is for models of Keras 3 (``converted``), or for others."""
+    return getattr(technique, "of_keras3", None) in (None, converted)
 
 
 #: What an object needs to be a technique.

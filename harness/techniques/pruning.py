@@ -31,6 +31,7 @@ class PruneTfmot(Pruned):
     id = "prune-tfmot"
     title = "tfmot.sparsity.keras.prune_low_magnitude(model, ConstantSparsity(0.5, frequency=1))"
     owner = "tfmot"
+    of_keras3 = False  # it refuses them
 
     def transform(self, model: Any) -> Any:
         import tensorflow_model_optimization as tfmot

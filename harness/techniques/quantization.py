@@ -27,6 +27,7 @@ class QatTfmot(Quantized):
     id = "qat-tfmot"
     title = "tfmot.quantization.keras.quantize_model(model) as shipped"
     owner = "tfmot"
+    of_keras3 = False  # it refuses them
 
     def transform(self, model: Any) -> Any:
         import tensorflow_model_optimization as tfmot
@@ -46,6 +47,7 @@ class QatAnnotate(Quantized):
     id = "qat-annotate"
     title = "BatchNormalization, Multiply, Rescaling, ... annotated by hand, then tfmot"
     owner = "recipe"
+    of_keras3 = False  # it refuses them
     components = ("calibration", "recipe")
 
     def transform(self, model: Any) -> Any:

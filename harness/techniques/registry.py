@@ -7,7 +7,7 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from harness.techniques.protocol import REQUIRED, Technique
+from harness.techniques.protocol import REQUIRED, Technique, fits
 from harness.vocabulary import UsageError, unknown
 
 ENTRY_POINTS = "tfmot_matrix.techniques"
@@ -56,16 +56,25 @@ def _load_plugins() -> None:
             raise UsageError(f"technique plug-in {name!r} cannot be imported: {error}") from error
 
 
-def select(ids: Iterable[str] = ()) -> tuple[Technique, ...]:
+def select(ids: Iterable[str] = (), *, converted: bool = False) -> tuple[Technique, ...]:
     """Return the techniques that ``ids`` name; for none all, but for those only on request.
 
+    Args:
+      ids: of techniques.
+      converted: whether they are for models of Keras 3, which are converted first.
+
     Raises:
-      UsageError: an id is unknown; the message names the nearest.
+      UsageError: an id is unknown, or of a technique for other models; the message names the
+        nearest.
     """
-    known = registry()
+    known = {t.id: t for t in registry().values() if fits(t, converted)}
     usual = [t.id for t in known.values() if not getattr(t, "on_request", False)]
     ids = list(dict.fromkeys(ids)) or usual
     for one in ids:
-        if one not in known:
-            raise unknown("technique", one, known)
+        if one in known:
+            continue
+        if one in registry():
+            others = "tf_keras" if converted else "Keras 3 (KERAS_MODULE=keras)"
+            raise UsageError(f"technique {one!r} is for models of {others} only")
+        raise unknown("technique", one, known)
     return tuple(known[one] for one in ids)

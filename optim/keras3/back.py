@@ -52,6 +52,9 @@ def to_keras3(model: Any, *, like: Any) -> Any:
     ]
     for variable, value in assigned:
         variable.assign(value)
+    for layer in like._flatten_layers():
+        if getattr(layer, "adapt_mean", None) is not None:  # constants are made of weights
+            layer.finalize_state()
     return like
 
 

@@ -59,7 +59,7 @@ def make_twin(model: Any) -> Twin:
         layer.value.assign(array)
     for equal in converter.equals.values():
         if equal is not None:
-            equal[1].finalize_state()  # Normalization derives constants from its weights
+            weights.finalize(*equal)
     converter.lost += copy_compile_state(model, made)
     return Twin(made, pairs, converter.lost)
 

@@ -161,7 +161,7 @@ def make_slices(name: str, inputs: list[Any], operation: Any) -> Any:
         bit = 1 << i
         if masks["ellipsis_mask"] & bit:
             taken = sum(not masks["new_axis_mask"] & (1 << j) for j in range(len(_numbers(begin))))
-            parts += [slice(None)] * (x.shape.rank - taken + 1)
+            parts += [_slice(None, None, None) for _ in range(x.shape.rank - taken + 1)]
         elif masks["new_axis_mask"] & bit:
             parts.append(None)
         elif masks["shrink_axis_mask"] & bit:
@@ -169,9 +169,14 @@ def make_slices(name: str, inputs: list[Any], operation: Any) -> Any:
         else:
             start = None if masks["begin_mask"] & bit else a
             stop = None if masks["end_mask"] & bit else b
-            parts.append(slice(start, stop, None if s == 1 else s))
+            parts.append(_slice(start, stop, None if s == 1 else s))
     layer = import_module("tf_keras.src.layers.core.tf_op_layer").SlicingOpLambda
     return layer(tf.__operators__.getitem, name=name)(x, tuple(parts))
+
+
+def _slice(start: int | None, stop: int | None, step: int | None) -> dict[str, int | None]:
+    """A slice as Keras keeps it among the arguments of a call, and writes it to a file."""
+    return {"start": start, "stop": stop, "step": step}
 
 
 def make_resize(method: str) -> Make:

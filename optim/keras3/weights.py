@@ -69,6 +69,19 @@ def copy(pairs: list[Pair]) -> None:
         keras.backend.batch_set_value([(to, numbers(variable)) for variable, to in pairs])
 
 
+def finalize(layer: Any, equal: Any) -> None:
+    """Have an equal compute with what its layer does.
+
+    `Normalization` derives constants from its weights. In Keras 3 a weight that is assigned changes
+    none of what the layer computes before its state is finalized: there the constants count.
+    """
+    if getattr(layer, "adapt_mean", None) is not None and layer.mean is not None:
+        for name in ("mean", "variance"):
+            weight = getattr(equal, f"adapt_{name}")
+            weight.assign(np.reshape(numbers(getattr(layer, name)), weight.shape))
+    equal.finalize_state()
+
+
 def numbers(variable: Any) -> np.ndarray:
     """The value of a variable of either Keras."""
     inner = getattr(variable, "value", variable)

@@ -352,6 +352,12 @@ SEEN = {
     "cannot be read": Seen(
         "save-load", "Unable to open file (file signature not found)", "OSError", "save"
     ),
+    "left as it was": Seen(
+        "nothing-quantized",
+        "model.quantize('int8') quantized no layer of this model: it has neither dense layers",
+        "NothingQuantizedError",
+        "export",
+    ),
     "no mask was set": Seen(
         "mask-missing",
         "none of the weights in 35 kernels is zero after training: no mask was set",

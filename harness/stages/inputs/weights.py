@@ -51,12 +51,26 @@ def give(bench: Bench) -> None:
     Raises:
       WeightsMissingError: the folder has no file for the application.
     """
-    wanted = bench.options.weights
-    if wanted == "conditioned":
-        from harness.stages.inputs.conditioning import condition
+    load(bench)
+    condition(bench)
 
-        condition(bench.model, bench.batches()[0])
-    elif wanted not in WORDS:
+
+def condition(bench: Bench) -> None:
+    """Condition the weights of a model, if the run asks for that."""
+    if bench.options.weights == "conditioned":
+        from harness.stages.inputs import conditioning
+
+        conditioning.condition(bench.model, bench.batches()[0])
+
+
+def load(bench: Bench) -> None:
+    """Read the weights of a model from the folder that the run names, if it names one.
+
+    Raises:
+      WeightsMissingError: the folder has no file for the application.
+    """
+    wanted = bench.options.weights
+    if wanted not in WORDS:
         path = find(Path(wanted), bench.function, bench.variant)
         bench.model.load_weights(path)
         bench.metrics["weights"] = path.name

@@ -36,6 +36,7 @@ class Foreign(Peer):
     """A column whose tool runs in another interpreter. Not part of a run unless that is named."""
 
     leaves_model = True
+    of_keras3 = False  # a twin's layers are known to nobody there
     distributions: tuple[str, ...] = ()
 
     #: The name of the interpreter, as ``--peer-python`` takes it.

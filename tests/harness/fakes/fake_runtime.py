@@ -24,7 +24,7 @@ def preload() -> None:
 
 def run(request: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
     kind = request["function"].rstrip("0123456789")
-    for name in up_to(request["until"]):
+    for name in up_to(request["until"], module=request["module"]):
         report({"event": "start", "stage": name})
         try:
             # The control passes, so that no other column is blocked by it.

@@ -190,6 +190,22 @@ def test_a_traced_twin_is_saved_and_loaded(twin: Any, rng: Any, tmp_path: Any) -
         np.testing.assert_allclose(loaded(data), made(data), atol=1e-6)
 
 
+def test_a_normalization_computes_with_the_state_that_was_finalized(twin: Any) -> None:
+    inputs = keras3.Input((6, 3))
+    layer = L.Normalization()
+    model = keras3.Model(inputs, layer(inputs))
+    layer.adapt(np.random.default_rng(0).normal(2, 3, (50, 6, 3)).astype("float32"))
+    adapted = layer.adapt_mean.numpy()
+    layer.adapt_mean.assign([5.0, 6.0, 7.0])  # not finalized: it changes nothing
+    made = twin(model)
+    np.testing.assert_allclose(made.layers[-1].adapt_mean, adapted)
+    made.layers[-1].adapt_mean.assign([1.0, 2.0, 3.0])
+    made.layers[-1].finalize_state()
+    optim.to_keras3(made, like=model)
+    data = np.ones((2, 6, 3), "float32")
+    np.testing.assert_allclose(model(data), made(data), atol=1e-6)
+
+
 def test_states_between_recurrent_layers(twin: Any) -> None:
     inputs = keras3.Input((5, 4))
     x, *states = L.LSTM(3, return_sequences=True, return_state=True)(inputs)
