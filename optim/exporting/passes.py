@@ -17,7 +17,7 @@ from optim.exporting.file_passes import (
     float_edges,
     float_kernels,
 )
-from optim.exporting.graph_passes import dead_channels, transposed_bias
+from optim.exporting.graph_passes import dead_channels, dilations, transposed_bias
 from optim.exporting.recurrent.file_pass import write_recurrent
 from optim.litert import writer
 from optim.quantization.recurrent.written import Written
@@ -46,6 +46,7 @@ FilePass = Callable[[Any, Known], object]
 
 GRAPH_PASSES: tuple[GraphPass, ...] = (
     transposed_bias.give_biases,
+    dilations.fold,
     lambda graph, graph_def: dead_channels.give_room(graph_def),
 )
 
