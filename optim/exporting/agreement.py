@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -109,25 +110,37 @@ def _layer(name: str, model_name: str) -> str:
 def check_agreement(
     content: bytes, model_name: str, output_names: Sequence[str], plan: Planned
 ) -> None:
-    """Refuse a file in which a layer is not what was planned.
+    """Refuse a file in which a layer is quantized that was to be float; tell of the opposite.
+
+    A layer that was to be float has a reason: its numbers would be wrong. One that stays float is
+    right, and slower.
+
+    Warns:
+        UserWarning: layers are float that were planned to be quantized.
 
     Raises:
-        ExportError: naming these layers.
+        ExportError: layers are quantized that were planned to be float.
     """
     if not plan:
         return
     graph = read_subgraphs(litert.parse(content), model_name, ())[0]
     ends = dict(zip(graph.outputs, output_names, strict=False))
-    problems = {one.layer: one for one in _problems(graph, ends, model_name, plan)}
-    if problems:
+    found = list(_problems(graph, ends, model_name, plan))
+    refused = {one.layer: one for wanted, one in found if wanted}
+    if refused:
         raise ExportError(
-            problems.values(), "the file is not what optim.plan says, which it has to be"
+            refused.values(), "the file is not what optim.plan says, which it has to be"
         )
+    slower = {one.layer: one for _, one in found}
+    if slower:
+        told = "; ".join(map(str, slower.values()))
+        warnings.warn(f"export: the file has float islands: {told}", stacklevel=3)
 
 
 def _problems(
     graph: Subgraph, ends: Mapping[int, str], model_name: str, plan: Planned
-) -> Iterator[Problem]:
+) -> Iterator[tuple[bool, Problem]]:
+    """Yield what is not as planned, each with whether it was to be float."""
     quantizes = {i for op in graph.operations if op.kind == "conversion" for i in op.inputs}
     for op in graph.operations:
         if op.kind not in ("float", "hybrid", "int8", "int16x8") or not op.outputs:
@@ -139,7 +152,7 @@ def _problems(
             continue
         if op.name == "QUANTIZE" or (op.name in _MOVING and op.outputs[0] in quantizes):
             continue
-        yield _problem(op, wanted)
+        yield wanted, _problem(op, wanted)
 
 
 def _problem(op: Operation, wanted: bool) -> Problem:
