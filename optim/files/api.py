@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from optim.errors import ModelFileError, OptimError, UntrustedFileError
+from optim.errors import ConfigError, ModelFileError, OptimError, UntrustedFileError
 from optim.files.detection import detect, refuse
 from optim.files.known import known_names
 from optim.files.readers import READERS, Loading, read
@@ -74,7 +74,9 @@ def load_model(
         if str(path) in str(error):
             raise
         raise ModelFileError(f"cannot load a model from {str(path)!r}: {error}") from error
-    except OptimError:
+    except OptimError as error:
+        if isinstance(error, ConfigError):  # what a layer of the file says of its own config
+            raise ModelFileError(f"cannot load a model from {str(path)!r}: {error}") from error
         raise
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -58,4 +58,6 @@ def test_each_is_one_int8_operation(name: str) -> None:
     report = optim.verify(content, {"float": model, "simulation": quantized}, data)
     assert not report.islands
     for row in report.comparisons:
-        assert row.sqnr > (30 if row.reference == "float" else 80)
+        # A value between two steps may be rounded to the other one by what the converter folds.
+        assert row.sqnr > (30 if row.reference == "float" else 60)
+        assert row.reference == "float" or row.max_steps <= 1.001
