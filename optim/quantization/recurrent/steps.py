@@ -44,6 +44,39 @@ def _gate_grids(name: str, function: str) -> dict[str, Grid]:
     return {**found, name: _OUTPUT.get(function, Grid.RANGE)}
 
 
+def _wide(ops: Ops, inputs: Any, recurrent: Any, function: str, name: str) -> Any:
+    """`_gate` in 16 bits, as `{name}_wide`."""
+    if function not in _LOGITS:
+        return ops.cast(_gate(ops, inputs, recurrent, function, name), f"{name}_wide")
+    logits = ops.cast(ops.add(inputs, recurrent, f"{name}_sum"), f"{name}_logits")
+    return ops.activate(logits, function, f"{name}_wide")
+
+
+def _wide_grids(name: str, function: str) -> dict[str, Grid]:
+    found = _gate_grids(name, function)
+    if function not in _LOGITS:
+        return {**found, f"{name}_wide": Grid.WIDE_UNIT if function in _OUTPUT else Grid.WIDE}
+    del found[name]
+    return {**found, f"{name}_logits": Grid.WIDE_LOGITS, f"{name}_wide": Grid.WIDE_UNIT}
+
+
+def _ranged(ops: Ops, inputs: Any, recurrent: Any, function: str, name: str) -> Any:
+    """`_gate` in 8 bits on a range from data.
+
+    LiteRT prescribes the range of tanh and sigmoid in 8 bits: [-1, 1) has too few steps for a state
+    of small values. In 16 bits it has enough of them.
+    """
+    if function not in _LOGITS:
+        return _gate(ops, inputs, recurrent, function, name)
+    return ops.cast(_wide(ops, inputs, recurrent, function, name), name)
+
+
+def _ranged_grids(name: str, function: str) -> dict[str, Grid]:
+    if function not in _LOGITS:
+        return _gate_grids(name, function)
+    return {**_wide_grids(name, function), name: Grid.RANGE}
+
+
 @dataclass(frozen=True)
 class SimpleStep:
     """`h = f(W x + U h + b)`.
@@ -61,7 +94,7 @@ class SimpleStep:
 
     @property
     def grids(self) -> Grids:
-        return _gate_grids("state", self.activation)
+        return _ranged_grids("state", self.activation)
 
     def project(self, ops: Ops, x: Any) -> list[Any]:
         """What the inputs of a step contribute; it can be had for all steps at once."""
@@ -75,7 +108,7 @@ class SimpleStep:
         gain, _ = _gain(self.activation)
         before = ops.dropped(states[0], "state")
         mine = ops.linear(before, "recurrent_kernel", "", (0,), "state_recurrent", gain)
-        state = _gate(ops, projected[0], mine, self.activation, "state")
+        state = _ranged(ops, projected[0], mine, self.activation, "state")
         return state, [state]
 
 
@@ -102,7 +135,7 @@ class GRUStep:
         reset = "candidate_recurrent_reset" if self.reset_after else "state_reset"
         return {
             **_gate_grids("gates", self.recurrent_activation),
-            **_gate_grids("candidate", self.activation),
+            **_ranged_grids("candidate", self.activation),
             **dict.fromkeys((reset, "difference", "kept", "state"), Grid.RANGE),
         }
 
@@ -132,7 +165,7 @@ class GRUStep:
         else:
             before = ops.multiply(reset, before, "state_reset")
             mine = ops.linear(before, "recurrent_kernel", "", (2,), own, inner)
-        candidate = _gate(ops, projected[1], mine, self.activation, "candidate")
+        candidate = _ranged(ops, projected[1], mine, self.activation, "candidate")
         difference = ops.subtract(state, candidate, "difference")
         kept = ops.multiply(update, difference, "kept")
         after = ops.add(candidate, kept, "state")
@@ -162,12 +195,10 @@ class LSTMStep:
     def grids(self) -> Grids:
         squashed = {"tanh": Grid.WIDE_UNIT, "sigmoid": Grid.WIDE_UNIT}.get(self.activation)
         shown = {} if self.activation == "linear" else {"cell_output": squashed or Grid.WIDE}
-        wide = Grid.WIDE_UNIT if self.activation in _OUTPUT else Grid.WIDE
         return {
             **_gate_grids("gates", self.recurrent_activation),
-            **_gate_grids("candidate", self.activation),
+            **_wide_grids("candidate", self.activation),
             "gates_wide": Grid.WIDE_UNIT if self.recurrent_activation in _OUTPUT else Grid.WIDE,
-            **self._candidate_grids(wide),
             **dict.fromkeys(("written", "kept"), Grid.WIDE),
             "cell": Grid.WIDE_POWER,
             **shown,
@@ -194,26 +225,14 @@ class LSTMStep:
         gates = _gate(ops, projected[0], mine, self.recurrent_activation, "gates")
         write, keep, show = ops.split(ops.cast(gates, "gates_wide"), 3)
         mine = ops.linear(before, "recurrent_kernel", "", (2,), "candidate_recurrent", inner)
-        written = ops.multiply(write, self._candidate(ops, projected[1], mine), "written")
+        candidate = _wide(ops, projected[1], mine, self.activation, "candidate")
+        written = ops.multiply(write, candidate, "written")
         cell = ops.add(ops.multiply(keep, cell, "kept"), written, "cell")
         shown = cell
         if self.activation != "linear":
             shown = ops.activate(cell, self.activation, "cell_output")
         state = ops.cast(ops.multiply(show, shown, "output"), "state")
         return state, [state, cell]
-
-    def _candidate_grids(self, wide: Grid) -> dict[str, Grid]:
-        if self.activation in _LOGITS:  # 8 bits of a fixed range would be few for small values
-            return {"candidate_logits": Grid.WIDE_LOGITS, "candidate": Grid.WIDE_UNIT}
-        return {"candidate_wide": wide}
-
-    def _candidate(self, ops: Ops, inputs: Any, recurrent: Any) -> Any:
-        """The candidate in 16 bits."""
-        if self.activation not in _LOGITS:
-            candidate = _gate(ops, inputs, recurrent, self.activation, "candidate")
-            return ops.cast(candidate, "candidate_wide")
-        logits = ops.add(inputs, recurrent, "candidate_sum")
-        return ops.activate(ops.cast(logits, "candidate_logits"), self.activation, "candidate")
 
 
 @dataclass(frozen=True)
