@@ -115,7 +115,7 @@ def _step(graph: _Graph, convolution: Any) -> float:
     if node.op != "FakeQuantWithMinMaxVars":
         return np.inf
     low, high = (graph.value(graph.operand(node, place)) for place in (1, 2))
-    if low is None or high is None:
+    if low is None or high is None or not np.max(high - low) > 0:  # nothing: never calibrated
         return np.inf
     steps = 2.0 ** node.attr["num_bits"].i - 1
     return max(float(np.max(high - low)) / float(steps), float(np.finfo(np.float32).tiny))

@@ -18,6 +18,7 @@ from optim.errors import (
     ConfigError,
     ExportError,
     KerasModelError,
+    ModelFileError,
     OptimError,
     UnsupportedModelError,
 )
@@ -185,6 +186,8 @@ def test_paths_that_cannot_be_written(small: Any, tmp_path: Path) -> None:
 
 def test_what_is_no_built_model() -> None:
     with pytest.raises(KerasModelError, match="expected a model"):
+        optim.export(5)
+    with pytest.raises(ModelFileError, match=r"no model file at 'model.h5'"):
         optim.export("model.h5")
     with pytest.raises(UnsupportedModelError, match="never built"):
         optim.export(keras.Sequential([K.Dense(2)]))

@@ -241,7 +241,9 @@ def test_what_cannot_be_pruned(keras, conv_model):
         UnsupportedModelError, match=r"mine: has no graph of layers to read: it was never built"
     ):
         prune_low_magnitude(Subclassed(name="mine"))
-    with pytest.raises(KerasModelError, match=r"got builtins\.str"):
+    with pytest.raises(KerasModelError, match=r"got builtins\.int"):
+        prune_low_magnitude(5)
+    with pytest.raises(ModelFileError, match=r"no model file at 'model.h5'"):
         prune_low_magnitude("model.h5")
     with pytest.raises(TypeError, match=r"unknown arguments.*\['sparseness'\]"):
         prune_low_magnitude(conv_model, sparseness=0.5)
