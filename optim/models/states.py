@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from optim.models.vocabularies import variables as plain
 
 
 @contextmanager
-def kept_states(model: Any, but: tuple[Any, ...] = ()) -> Iterator[None]:
+def kept_states(model: Any, but: Iterable[Any] = ()) -> Iterator[None]:
     """Give every variable of a model the value back that it had before.
 
     Looking at a model must not move it on: what is assigned in a call is undone. A value is
@@ -19,9 +19,9 @@ def kept_states(model: Any, but: tuple[Any, ...] = ()) -> Iterator[None]:
 
     Args:
         model: a Keras model.
-        but: layers that keep what the context assigns to them.
+        but: variables that keep what the context assigns to them.
     """
-    spared = {id(v) for layer in but for v in layer.variables}
+    spared = {id(v) for v in but}
     variables = [v for v in _variables(model) if id(v) not in spared]
     before = [v.read_value() for v in variables]
     try:

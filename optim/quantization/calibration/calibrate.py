@@ -88,7 +88,7 @@ def calibrate(
         if batch_norm:
             estimate_batch_norm(model, batches)
         set_weight_ranges(model)
-        with kept_states(model), _watching(model, watch):
+        with kept_states(model, but=_ranges(model)), _watching(model, watch):
             for i, batch in enumerate(batches, 1):
                 model(batch, training=False)
                 for observer in seen.values():
@@ -133,7 +133,8 @@ def estimate_batch_norm(model: Any, batches: Iterable[Any]) -> Any:
     norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
     moments = {id(x): x.momentum for x in norms}
     means: dict[int, list[Any]] = {id(x): [] for x in norms}
-    others = kept_states(model, but=tuple(norms))
+    statistics = [v for layer in norms for v in layer.variables]
+    others = kept_states(model, but=[*statistics, *_ranges(model)])
     with others, _watching(model, lambda *_: None), _training_only(norms):
         try:
             for layer in norms:
@@ -152,6 +153,16 @@ def estimate_batch_norm(model: Any, batches: Iterable[Any]) -> Any:
         layer.moving_mean.assign(mean)
         layer.moving_variance.assign(variance)
     return model
+
+
+def _ranges(model: Any) -> list[Any]:
+    """The variables of quantizers: those of computed weights are set in the calls themselves."""
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if hasattr(layer, "quantizer") or hasattr(layer, "quantize_config")
+    ]
+    return [variable for layer in layers for variable in layer._non_trainable_weights]
 
 
 @contextmanager
