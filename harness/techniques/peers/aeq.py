@@ -37,9 +37,9 @@ class Aeq(Peer):
         """Take ranges in the mode that its documentation recommends."""
         from ai_edge_quantizer import calibrator
 
-        from optim import litert
+        from optim.litert import Runtime
 
-        names = litert.Runtime(float_file).interpreter.get_signature_list()
+        names = Runtime(float_file).interpreter.get_signature_list()
         ((signature, ends),) = names.items()
         samples = [dict(zip(ends["inputs"], sample, strict=True)) for sample in one_by_one(data)]
         mode = calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED
