@@ -107,16 +107,15 @@ def export(
     checks.check_values(model, mode)
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
-    if mode is PTQ["int8"] and samples is not None:
-        bare = _bare(model, pruned, clustered)
-        if is_simulated(bare):
-            model, mode = simulated(bare, samples, io), SIMULATED
+    bare = _bare(model, pruned, clustered)
+    if mode is PTQ["int8"] and samples is not None and is_simulated(bare):
+        bare = model = simulated(bare, samples, io)
+        mode = SIMULATED
     with settled(model), collecting() as recurrent:
         plan = planned(model) if mode.technique == "qat" or mode is SIMULATED else {}
         known = passes.Known(
             tuple(kept_numbers(model)), tuple(float_kernels(model, plan)), recurrent
         )
-        bare = model if mode is SIMULATED else _bare(model, pruned, clustered)
         frozen = freeze(_lowered(bare) if mode.lowers else bare, io)
         del bare
     if frozen.graph_def.ByteSize() > _LARGE:

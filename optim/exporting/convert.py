@@ -12,12 +12,12 @@ from typing import Any
 from optim import litert
 from optim._keras import tf
 from optim.errors import ExportError, OptimError, Problem
-from optim.exporting import states
 from optim.exporting.agreement import Planned, is_float
 from optim.exporting.converter_errors import explain
 from optim.exporting.file_passes import float_layers
 from optim.exporting.freeze import Frozen
 from optim.exporting.modes import Mode
+from optim.exporting.states import as_module
 from optim.litert.layer_names import layer_of
 from optim.litert.operators import operator
 from optim.litert.reader import read_subgraphs
@@ -85,7 +85,7 @@ def _converter_class() -> Any:
         def __init__(self, frozen: Frozen) -> None:
             functions, owner = [frozen], _NoDebugInfo()
             if frozen.states is not None:
-                functions, owner = states.as_module(frozen)
+                functions, owner = as_module(frozen)
             super().__init__(functions, owner)
             self._frozen = frozen
             self._loops = frozen.loops

@@ -17,8 +17,9 @@ import numpy as np
 
 from optim._keras import keras, tf
 from optim.errors import ExportError, OptimError, Problem
-from optim.exporting import passes, states
+from optim.exporting import passes
 from optim.exporting.graph_passes.constants import producer, set_constant, value
+from optim.exporting.states import States, assigned, named, whole
 from optim.models.signature import Interface
 
 # Results of these are values of the variable; any other use of one needs TensorFlow's way.
@@ -46,7 +47,7 @@ class Frozen:
     outputs: list[Any]
     output_names: tuple[str, ...]
     model_name: str
-    states: states.States | None = None
+    states: States | None = None
 
     def handed_over(self) -> Serialized:
         """Return the graph for someone who serializes it once, and goes on to hold it.
@@ -102,7 +103,7 @@ def freeze(model: Any, io: Interface) -> Frozen:
     """
     graph, inputs, outputs = _trace(model, io)
     kept = None
-    if states.assigned(graph):
+    if assigned(graph):
         graph, graph_def, inputs, outputs, kept = _freeze_with_states(model, io)
     else:
         graph_def = _with_constants(graph)
@@ -245,18 +246,16 @@ def _add_constant(graph_def: Any, name: str, content: np.ndarray) -> None:
     set_constant(graph_def.node.add(name=name), content)
 
 
-def _freeze_with_states(
-    model: Any, io: Interface
-) -> tuple[Any, Any, list[Any], list[Any], states.States]:
+def _freeze_with_states(model: Any, io: Interface) -> tuple[Any, Any, list[Any], list[Any], States]:
     """Freeze what is only read; an assignment has to keep its place between the reads."""
     traced = _as_function(model, io)
     graph = traced.graph
     inputs, outputs = list(traced.inputs[: len(io.specs)]), list(graph.outputs)
-    names = states.assigned(graph)
+    names = assigned(graph)
     graph_def = _with_constants(graph, names)
     if graph_def is None:  # loops: TensorFlow's converter tells itself what is assigned
-        return graph, graph.as_graph_def(), inputs, outputs, states.whole(traced, model)
-    return graph, graph_def, inputs, outputs, states.named(graph, names)
+        return graph, graph.as_graph_def(), inputs, outputs, whole(traced, model)
+    return graph, graph_def, inputs, outputs, named(graph, names)
 
 
 def _as_function(model: Any, io: Interface) -> Any:

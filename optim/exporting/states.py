@@ -1,13 +1,14 @@
 """Models that assign variables as they run: stateful layers, ring buffers, counters.
 
 What is only read becomes a constant, as in every model. What is assigned stays a variable of
-the file: LiteRT keeps it between calls, from the value that it has now, and resets it when the
-interpreter is made or told to (`reset_all_variables`).
+the file: LiteRT keeps it between calls, from the value that it has now. A new interpreter
+begins anew.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from optim._keras import tf
@@ -75,33 +76,37 @@ def as_module(frozen: Any) -> tuple[list[Any], Any]:
     """
     states = frozen.states
     module = tf.Module()
+    if states.function is not None:
+        module.kept = states.owner
+        outputs = states.function
+    else:
+        module.kept = [tf.Variable(v, trainable=False) for v in states.values.values()]
+        outputs = partial(_imported, frozen, _without_inputs(frozen), module.kept)
     specs = {f"in{i:04}": t for i, t in enumerate(frozen.inputs)}
     specs = {name: tf.TensorSpec(t.shape, t.dtype, name) for name, t in specs.items()}
 
-    def outputs(results: Any) -> dict[str, Any]:
-        return {f"out{i:04}": y for i, y in enumerate(results)}
-
-    if states.function is not None:
-        module.kept = states.owner
-
-        def run(**feeds: Any) -> dict[str, Any]:
-            return outputs(states.function(*feeds.values()))
-
-    else:
-        module.kept = [tf.Variable(v, trainable=False) for v in states.values.values()]
-        places = [f"{name}:0" for name in states.values]
-        replaced = {*states.values, *(t.op.name for t in frozen.inputs)}
-        graph_def = tf.compat.v1.GraphDef()
-        graph_def.CopyFrom(frozen.graph_def)
-        del graph_def.node[:]
-        graph_def.node.extend(n for n in frozen.graph_def.node if n.name not in replaced)
-
-        def run(**feeds: Any) -> dict[str, Any]:
-            given = dict(zip((t.name for t in frozen.inputs), feeds.values(), strict=True))
-            capture = tf.compat.v1.get_default_graph().capture
-            handles = {p: capture(v.handle) for p, v in zip(places, module.kept, strict=True)}
-            wanted = [t.name for t in frozen.outputs]
-            return outputs(tf.import_graph_def(graph_def, {**given, **handles}, wanted, name=""))
+    def run(**feeds: Any) -> dict[str, Any]:
+        return {f"out{i:04}": y for i, y in enumerate(outputs(*feeds.values()))}
 
     traced = tf.function(run, autograph=False).get_concrete_function(**specs)
     return [traced], module
+
+
+def _without_inputs(frozen: Any) -> Any:
+    """The graph without what is replaced when it is imported: inputs and variables."""
+    replaced = {*frozen.states.values, *(t.op.name for t in frozen.inputs)}
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.CopyFrom(frozen.graph_def)
+    del graph_def.node[:]
+    graph_def.node.extend(n for n in frozen.graph_def.node if n.name not in replaced)
+    return graph_def
+
+
+def _imported(frozen: Any, graph_def: Any, variables: list[Any], *feeds: Any) -> Any:
+    """The outputs of the graph, imported into the one that is being traced."""
+    given = dict(zip((t.name for t in frozen.inputs), feeds, strict=True))
+    capture = tf.compat.v1.get_default_graph().capture
+    places = (f"{name}:0" for name in frozen.states.values)
+    handles = {p: capture(v.handle) for p, v in zip(places, variables, strict=True)}
+    wanted = [t.name for t in frozen.outputs]
+    return tf.import_graph_def(graph_def, {**given, **handles}, wanted, name="")

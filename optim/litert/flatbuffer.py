@@ -133,9 +133,3 @@ def parse(content: Content) -> Any:
         model = tables.GetRootAs(data, 0)
         check_tables(model, len(data))
     return model
-
-
-def operators_of(model: Any) -> set[str]:
-    """Names of the builtin operators that a file uses, from its root table."""
-    codes = (model.OperatorCodes(i) for i in range(model.OperatorCodesLength()))
-    return {operator_name(max(c.BuiltinCode(), c.DeprecatedBuiltinCode())) for c in codes}

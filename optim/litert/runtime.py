@@ -7,14 +7,13 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from optim.errors import ConfigError, ModelFileError
 from optim.litert.ends import ends
-from optim.litert.flatbuffer import _module, mapped, operators_of, parse
+from optim.litert.flatbuffer import _module, mapped, parse
 
 
 @dataclass(frozen=True)
@@ -73,21 +72,16 @@ class Runtime:
         # Before native code believes the file.
         root = parse(content) if parsed is None else parsed
         self.inputs, self.outputs = ends(root)
-        self._make = partial(
-            interpreter.Interpreter,
-            **given,
-            num_threads=threads,
-            experimental_delegates=[_delegate(interpreter, one) for one in delegates] or None,
-            experimental_op_resolver_type=getattr(interpreter.OpResolverType, _KERNELS[kernels]),
-            experimental_preserve_all_tensors=keep_tensors,
-        )
-        self._begin()
-        self._keeps_variables = "VAR_HANDLE" in operators_of(root)
-        self._moved_on = False
-
-    def _begin(self) -> None:
         try:
-            self.interpreter = self._make()
+            self.interpreter = interpreter.Interpreter(
+                **given,
+                num_threads=threads,
+                experimental_delegates=[_delegate(interpreter, one) for one in delegates] or None,
+                experimental_op_resolver_type=getattr(
+                    interpreter.OpResolverType, _KERNELS[kernels]
+                ),
+                experimental_preserve_all_tensors=keep_tensors,
+            )
             self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"the LiteRT runtime cannot run the model: {error}") from error
@@ -99,7 +93,8 @@ class Runtime:
             inputs: an array, a list of arrays in the order of `self.inputs`, or a dict by
                 name. Float values are quantized for an integer input. More samples than the
                 file's batch are run one batch after the other. A model that assigns variables
-                goes on with them from batch to batch, and begins anew at each `run`.
+                goes on with them from batch to batch and from call to call; to begin anew,
+                make a new `Runtime`.
             raw: return outputs as they are stored, not dequantized.
 
         Returns:
@@ -109,9 +104,6 @@ class Runtime:
             ConfigError: number, names or shapes of the inputs do not fit.
         """
         arrays = self._arrays(inputs)
-        if self._keeps_variables and self._moved_on:
-            self._begin()  # resetting variables leaves those of this kind as they are
-        self._moved_on = True
         parts = [self._invoke(batch) for batch in self._batches(arrays)]
         stored = [np.concatenate(x) if len(parts) > 1 else x[0] for x in zip(*parts, strict=True)]
         if raw:
@@ -127,7 +119,6 @@ class Runtime:
         else:
             arrays = [np.zeros([max(1, s) for s in t.shape], t.dtype) for t in self.inputs]
         self._feed(arrays)
-        self._moved_on = True
         times = []
         for i in range(warmup + repeats):
             began = time.perf_counter()

@@ -18,6 +18,7 @@ from optim.models.kernels import (
     paths,
     with_depthwise,
 )
+from optim.models.weight_names import unused_name
 from optim.pruning.masks import Pruning
 from optim.saving import in_files
 from optim.wrapping.call_arguments import CallArguments, in_construction
@@ -204,11 +205,9 @@ class PruneLowMagnitude(tfmot_wrapper.PruneLowMagnitude):
     def add_weight(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
         if name == "pruning_step" and self._counts_from_build:
             kwargs["initializer"] = "zeros"
-        # tfmot calls the masks of all kernels "mask"; HDF5 takes a name once per layer.
-        used = [weight.name.rsplit("/")[-1] for weight in self._non_trainable_weights]
-        count = sum(other.startswith(str(name)) for other in used)
         kwargs["experimental_autocast"] = False
-        return super().add_weight(f"{name}_{count}" if count else name, *args, **kwargs)
+        # tfmot calls the masks of all kernels "mask".
+        return super().add_weight(unused_name(self, str(name)), *args, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         block_size = self.block_size

@@ -42,8 +42,7 @@ def _close(file: Any, graph: Any) -> int:
         return 0
     remaining = [op for op in graph.operators if not any(op is one for one in gone)]
     for op in remaining:
-        if op.inputs is not None:
-            op.inputs = [instead.get(int(number), int(number)) for number in op.inputs]
+        op.inputs = [instead.get(int(number), int(number)) for number in op.inputs]
     # Several detours can begin alike: what others still take stays.
     graph.operators = remaining
     return len(instead)

@@ -153,8 +153,24 @@ class ScoreQuantizer(_Q.MovingAverageQuantizer):  # type: ignore[misc, name-defi
         return super().__call__(inputs, training, weights, **kwargs)
 
 
+class OwnRangeQuantizer(_Q.MovingAverageQuantizer):  # type: ignore[misc, name-defined]
+    """Rounds to a range that follows from the moving one that it keeps."""
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        if training:
+            super().__call__(inputs, True, weights, **kwargs)  # moves the range
+        low, high = self.range(weights)
+        return tf.quantization.fake_quant_with_min_max_vars(
+            inputs, low, high, num_bits=self.num_bits, narrow_range=self.narrow_range
+        )
+
+    def range(self, weights: Any) -> tuple[Any, Any]:
+        """The range that is rounded to, from the variables of the quantizer: two scalars."""
+        raise NotImplementedError
+
+
 @register
-class GridQuantizer(_Q.MovingAverageQuantizer):  # type: ignore[misc, name-defined]
+class GridQuantizer(OwnRangeQuantizer):
     """Quantizes with the step of another range, or 2/3, 4/9, ... of it: the least that will do.
 
     Where tensors of different ranges come together, each is rounded to the step of the
@@ -168,14 +184,6 @@ class GridQuantizer(_Q.MovingAverageQuantizer):  # type: ignore[misc, name-defin
     Its variables are those of the tensor's own range, which training moves as usual, and
     `grid_min_var` and `grid_max_var`.
     """
-
-    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
-        if training:
-            super().__call__(inputs, True, weights, **kwargs)  # moves the range
-        low, high = self.range(weights)
-        return tf.quantization.fake_quant_with_min_max_vars(
-            inputs, low, high, num_bits=self.num_bits, narrow_range=self.narrow_range
-        )
 
     def range(self, weights: Any) -> tuple[Any, Any]:
         """The range that is quantized to: scalars, and between them the same number of steps."""

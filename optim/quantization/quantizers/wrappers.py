@@ -23,6 +23,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware
 
 from optim._keras import keras, tf
 from optim.models.distribution import at_home
+from optim.models.weight_names import unused_name
 from optim.quantization.building.signatures import told
 from optim.quantization.quantizers.keep_float import is_exported
 from optim.quantization.quantizers.quantizers import TensorQuantizeConfig, unpack
@@ -116,8 +117,9 @@ class QuantizeWrapper(quantize_wrapper.QuantizeWrapperV2):  # type: ignore[misc]
         # Of the layer, only `call` is called, which knows nothing of it.
         self._activity_regularizer = layer._activity_regularizer
 
-    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
-        return super().add_weight(*args, **{**_RANGE, **kwargs})
+    def add_weight(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        # The kernels of stacked cells all have the same name.
+        return super().add_weight(unused_name(self, name), *args, **{**_RANGE, **kwargs})
 
     def build(self, input_shape: Any) -> None:
         keras.layers.Wrapper.build(self, input_shape)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf, tfmot
-from optim.quantization.quantizers.quantizers import FixedRangeQuantizer
+from optim.quantization.quantizers.quantizers import FixedRangeQuantizer, OwnRangeQuantizer
 from optim.quantization.recurrent.ops import Grid
 
 _Q = tfmot.quantization.keras.quantizers
@@ -16,23 +16,8 @@ register = keras.utils.register_keras_serializable(package="optim")
 _POWERS = (0, 6)  # of two, that LiteRT takes for the range of a cell state
 
 
-class _OwnRange(_Q.MovingAverageQuantizer):  # type: ignore[misc, name-defined]
-    """Rounds to a range that follows from the one that it keeps."""
-
-    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
-        if training:
-            super().__call__(inputs, True, weights, **kwargs)  # moves the range
-        low, high = self.range(weights)
-        return tf.quantization.fake_quant_with_min_max_vars(
-            inputs, low, high, num_bits=self.num_bits, narrow_range=self.narrow_range
-        )
-
-    def range(self, weights: Any) -> tuple[Any, Any]:
-        raise NotImplementedError
-
-
 @register
-class LimitedQuantizer(_OwnRange):
+class LimitedQuantizer(OwnRangeQuantizer):
     """A moving range that ends at a limit: what is beyond makes no difference.
 
     Args:
@@ -53,7 +38,7 @@ class LimitedQuantizer(_OwnRange):
 
 
 @register
-class PowerQuantizer(_OwnRange):
+class PowerQuantizer(OwnRangeQuantizer):
     """A symmetric range that is a power of two: the least that has room for the moving one."""
 
     def __init__(self, num_bits: int = 16) -> None:

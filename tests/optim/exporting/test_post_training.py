@@ -102,8 +102,11 @@ def test_networks_without_go_the_short_way() -> None:
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, K.Dense(2)(K.Conv2D(4, 3, activation="relu")(inputs)))
     assert not is_simulated(model)
-    recurrent = keras.Model(inputs, K.LSTM(3)(K.LayerNormalization()(K.Reshape((16, 12))(inputs))))
-    assert not is_simulated(recurrent)
+
+
+def test_loops_go_by_the_plan_too() -> None:
+    inputs = keras.Input((16, 12))
+    assert is_simulated(keras.Model(inputs, K.LSTM(3)(K.LayerNormalization()(inputs))))
 
 
 def test_no_data_is_refused_as_ever() -> None:
