@@ -12,6 +12,7 @@ MODULES = (
     "optim.pruning.wrapper",
     "optim.quantization.api",
     "optim.quantization.building.untraced",
+    "optim.quantization.recurrent.wrapper",
 )
 
 

@@ -141,6 +141,7 @@ def fake(case: str, *, group: str = "", memory: int | None = None, **request: An
         "function": application,
         "technique": technique or "qat",
         "until": "save",
+        "module": "",
         "threads": 16,
         "options": {},
         **request,

@@ -100,7 +100,7 @@ def test_a_missing_baseline_expects_nothing(file: Path) -> None:
         ("A-float-top", "A-float-top needs a status: pass, fail, timeout, oom, crash, error"),
         ("A-float-top fial", "A-float-top needs a status; did you mean fail?"),
         ("A-float-top blockt build", "A-float-top needs a status; did you mean blocked?"),
-        ("A-float-top fail", "expected `A-float-top fail STAGE LABEL` (build, transform, "),
+        ("A-float-top fail", "expected `A-float-top fail STAGE LABEL` (build, convert, "),
         ("A-float-top fail oom", "expected `A-float-top fail STAGE LABEL` ("),
         ("A-float-top fail train oom more", "expected `A-float-top fail STAGE LABEL` ("),
         ("B-float-top pass", "B-float-top is already on line 2"),

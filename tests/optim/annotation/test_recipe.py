@@ -209,7 +209,6 @@ def test_loading_what_is_not_a_model(tmp_path):
         optim.load_model(tmp_path / "missing.h5")
     for name in ("broken.h5", "broken.keras"):
         (tmp_path / name).write_bytes(b"not a model")
-        with pytest.raises(ModelFileError, match=f"cannot load a model from .*{name}") as caught:
+        with pytest.raises(ModelFileError, match=f"cannot load a model from .*{name}.* -> give"):
             optim.load_model(tmp_path / name)
-        assert caught.value.__cause__ is not None
     assert issubclass(ModelFileError, OSError)

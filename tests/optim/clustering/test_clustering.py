@@ -16,7 +16,7 @@ from optim import ClusterWeights, cluster_weights, prune_low_magnitude, uncluste
 from optim.clustering import kmeans
 from optim.clustering.kmeans import centroids, nearest
 from optim.clustering.wrapper import clustered_layers
-from optim.errors import ConfigError, KerasModelError, UnsupportedModelError
+from optim.errors import ConfigError, KerasModelError, ModelFileError, UnsupportedModelError
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +221,9 @@ def test_what_cannot_be_clustered(keras, dense):
         cluster_weights(Subclassed())
     with pytest.raises(UnsupportedModelError, match=r"still has .* -> optim\.unprune"):
         cluster_weights(prune_low_magnitude(dense))
-    with pytest.raises(KerasModelError, match=r"got builtins\.str"):
+    with pytest.raises(KerasModelError, match=r"got builtins\.int"):
+        cluster_weights(7)
+    with pytest.raises(ModelFileError, match=r"no model file at 'model\.h5'"):
         cluster_weights("model.h5")
     with pytest.raises(TypeError, match=r"unknown arguments.*\['clusters'\]"):
         cluster_weights(dense, clusters=3)

@@ -43,7 +43,9 @@ CHILD = """
 import json, sys
 from pathlib import Path
 import numpy as np
-import optim.engine
+import optim
+
+optim.import_registering()
 from optim._keras import keras, tf, tfmot
 
 def under_the_scope_of_tfmot(path):
