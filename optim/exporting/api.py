@@ -38,7 +38,7 @@ from optim.quantization.quantizers.preserving import kept_numbers, settled
 from optim.quantization.recurrent.placeholder import collecting
 from optim.quantization.recurrent.rules import is_recurrent
 
-_LARGE = 1 << 28  # bytes of weights
+_LARGE = 1 << 26  # numbers in weights
 
 _QUANTIZED = (
     quantize_layer.QuantizeLayer,
@@ -117,8 +117,9 @@ def export(
             tuple(kept_numbers(model)), tuple(float_kernels(model, plan)), recurrent
         )
         frozen = freeze(_lowered(bare) if mode.lowers else bare, io)
+        size = sum(weight.shape.num_elements() for weight in bare.weights)
         del bare
-    if frozen.graph_def.ByteSize() > _LARGE:
+    if size > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
         refuse_int16(recurrent)

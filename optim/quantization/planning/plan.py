@@ -52,7 +52,7 @@ class Entry:
         return self.config or TensorQuantizeConfig(self.weights, self.activation, self.output)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
     """The decisions for a whole graph, in execution order. Printing it gives a table.
 
