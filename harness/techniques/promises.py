@@ -141,11 +141,15 @@ def in_file(promise: Promise, report: SparsityReport, known: Mapping[str, Any]) 
         found["pattern"] = pattern(promise.m_by_n, report.kernels)
     if promise.clusters:
         counted = [k for k in report.kernels if promise.depthwise or "depthwise" not in k.kernel]
-        numbers = (
-            (k, k.unique_per_channel if k.dtype.startswith("float") else k.unique) for k in counted
-        )
-        found["unique_weights"] = few(promise.clusters, numbers)
+        found["unique_weights"] = few(promise.clusters, ((k, different(k)) for k in counted))
     return found
+
+
+def different(kernel: KernelSparsity) -> int | None:
+    """Return how many different values count: in the most varied channel, where there are some."""
+    if kernel.dtype.startswith("float") and kernel.unique_per_channel is not None:
+        return kernel.unique_per_channel
+    return kernel.unique
 
 
 def pattern(m_by_n: tuple[int, int], kernels: Iterable[KernelSparsity]) -> float:

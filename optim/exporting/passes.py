@@ -13,6 +13,7 @@ import numpy as np
 
 from optim.exporting.file_passes import (
     bias_scales,
+    cell_clips,
     clustered_kernels,
     float_edges,
     float_kernels,
@@ -52,6 +53,7 @@ GRAPH_PASSES: tuple[GraphPass, ...] = (
 
 FILE_PASSES: tuple[FilePass, ...] = (
     lambda file, known: float_edges.close(file),
+    lambda file, known: cell_clips.open_up(file),
     lambda file, known: float_kernels.restore(file, known.floats),
     lambda file, known: writer.share_equal(file),
     # Before kernels change their steps: it goes by those that the converter had.
