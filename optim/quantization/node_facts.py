@@ -15,6 +15,7 @@ from optim.quantization.activation_facts import activation_name
 K = keras.layers
 
 _COMPUTATION = ("call", "__call__", "build", "convolution_op", "_convolution_op")
+_SMALL_EPSILON = 1e-3
 _OURS = (keras.__name__, __name__.split(".")[0])
 
 
@@ -90,3 +91,33 @@ def constant(x: Any) -> np.ndarray | None:
         except (NotImplementedError, TypeError):  # symbolic: not a constant
             return None
     return None
+
+
+def axes_of(node: Node, place: int = 1) -> list[int] | None:
+    """The axes that a function of one tensor goes over, counted from 0; None: unknown, or all.
+
+    Args:
+        node: calls the function.
+        place: of the axes among its positional arguments.
+    """
+    given = node.kwargs.get("axis", node.args[place] if len(node.args) > place else None)
+    axes = np.asarray(given)
+    rank = node.inputs[0].rank if node.inputs else None
+    if axes.dtype.kind not in "iu" or not rank:
+        return None
+    return sorted({int(a) % rank for a in axes.ravel()})
+
+
+def is_unit_kernel(node: Node) -> bool:
+    """Whether LiteRT's kernel computes what a call of `tf.math.l2_normalize` does.
+
+    It goes over the last axis, and has no epsilon: the converter takes only small ones for none.
+    """
+    return axes_of(node) == [(node.inputs[0].rank or 0) - 1] and has_small_epsilon(node)
+
+
+def has_small_epsilon(node: Node) -> bool:
+    """Whether the epsilon of `tf.math.l2_normalize` changes nothing but a division by zero."""
+    given = node.kwargs.get("epsilon", node.args[2] if len(node.args) > 2 else 1e-12)
+    epsilon = constant(given)
+    return epsilon is not None and float(epsilon) < _SMALL_EPSILON

@@ -22,7 +22,12 @@ from optim.quantization.activation_facts import (
     FUSED,
     activation_name,
 )
-from optim.quantization.node_facts import hierarchy, is_fusable_relu, is_linear
+from optim.quantization.node_facts import (
+    hierarchy,
+    is_fusable_relu,
+    is_linear,
+    is_unit_kernel,
+)
 from optim.quantization.recurrent.joined import OnGrid
 from optim.quantization.recurrent.layer import Recurrent
 from optim.quantization.recurrent.step_shapes import BatchAsSteps, StepsAsBatch
@@ -147,6 +152,7 @@ BY_CLASS: dict[type, Assignment] = _table(
 _CONSTANT = Assignment(Role.SAME, "the same number everywhere: scale of what it meets")
 _NO_INT8 = _float("LiteRT has no int8 kernel for this function")
 _DIVISION = _float("divides by data, which int8 could turn into zero")
+_OTHER_AXES = _float("LiteRT's int8 kernel is for the axes of a sample, and a small epsilon")
 _CLIPPED = _float("LiteRT's int8 kernel clips it at -15.94")
 _NO_KERNEL = _float("LiteRT has no kernel at all for this function")
 
@@ -240,6 +246,8 @@ def assign(node: Node) -> Assignment:
     if node.symbol:
         if not any(value.is_float for value in node.inputs):
             return _OF_INTEGERS
+        if node.symbol == "math.l2_normalize" and not is_unit_kernel(node):
+            return _OTHER_AXES
         if node.symbol in FIXED_SYMBOLS:
             return _FIXED
         return BY_SYMBOL.get(node.symbol) or _float(f"no rule for the function {node.symbol}")
