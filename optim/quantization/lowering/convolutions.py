@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
-from optim.graph.graph import Graph, Node
+from optim.graph.graph import Graph, Node, Value
 from optim.quantization.lowering.registry import Result, rule
 from optim.quantization.node_facts import has_plain_call, sources_of, weights_of
 
@@ -24,7 +24,8 @@ def _config(layer: Any, *keys: str, **more: Any) -> dict[str, Any]:
 def separable(graph: Graph, node: Node) -> Result:
     """A separable convolution is a depthwise and a pointwise one."""
     layer, x = node.layer, node.inputs[0]
-    if not has_plain_call(node):
+    causal = layer.padding == "causal"
+    if not has_plain_call(node) or (causal and layer.data_format != "channels_last"):
         return None
     flat = isinstance(layer, K.SeparableConv1D)
     first_class = K.DepthwiseConv1D if flat else K.DepthwiseConv2D
@@ -37,6 +38,9 @@ def separable(graph: Graph, node: Node) -> Result:
         use_bias=False,
         name=graph.unique_name(f"{node.name}_depthwise"),
     )
+    if causal:  # no depthwise layer has that
+        x = _padded_before(graph, node)
+        config["padding"] = "valid"
     for name in ("regularizer", "constraint"):
         config[f"depthwise_{name}"] = layer.get_config()[f"depthwise_{name}"]
     first = graph.derive(node, "depthwise", lambda: first_class.from_config(config))
@@ -66,6 +70,16 @@ def separable(graph: Graph, node: Node) -> Result:
         first, x, specs=tf.TensorSpec(shape, node.output.spec.dtype), weights=[depthwise]
     ).output
     return graph.add(second, y, specs=node.output.spec, weights=rest).output
+
+
+def _padded_before(graph: Graph, node: Node) -> Value:
+    """Append the zeros that a causal layer sees before the first step."""
+    layer, x = node.layer, node.inputs[0]
+    count = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
+    batch, steps, channels = x.shape or ()
+    spec = tf.TensorSpec((batch, steps and steps + count, channels), x.spec.dtype)
+    padding = K.ZeroPadding1D((count, 0), name=graph.unique_name(f"{node.name}_padded"))
+    return graph.add(padding, x, specs=spec).output
 
 
 @rule(K.Conv2D)
