@@ -1,4 +1,4 @@
-"""What LiteRT has no kernels for in a scheme: refused before anything is built."""
+"""What LiteRT has no kernels for: refused, or told of, before anything is built or trained."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from optim.errors import Problem, UnsupportedModelError
 from optim.graph.graph import Node
 from optim.quantization.node_facts import hierarchy
 from optim.quantization.planning.plan import Entry
+from optim.quantization.planning.resizing import unknown_method
+from optim.quantization.planning.roles import NO_KERNEL, assign
 from optim.quantization.planning.schemes import Scheme
+
+_RESIZED = "resize by 'bilinear' or 'nearest', without antialias, or before the model"
+_REPLACED = "replace the layer by one made of supported operations"
 
 
 def check_kernels(entries: list[Entry], scheme: Scheme) -> None:
@@ -24,6 +29,17 @@ def check_kernels(entries: list[Entry], scheme: Scheme) -> None:
                 problems.append(_lacking(entry, missing[name], remedy, scheme))
     if problems:
         raise UnsupportedModelError(problems)
+
+
+def without_kernel(entries: list[Entry]) -> list[Problem]:
+    """What LiteRT cannot run even as float, so that no export of the model can succeed."""
+    found: dict[str, Problem] = {}
+    for entry in entries:
+        reason = assign(entry.node).reason.removeprefix("float: ") if entry.is_float else ""
+        if reason.startswith(NO_KERNEL):
+            remedy = _RESIZED if unknown_method(entry.node) else _REPLACED
+            found[entry.node.path] = Problem(entry.node.path, reason, remedy)
+    return list(found.values())
 
 
 def _names(node: Node) -> list[str]:

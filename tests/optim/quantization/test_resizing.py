@@ -1,0 +1,108 @@
+"""What LiteRT has no kernel for is told before training, with the layer, a reason and a remedy."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optim
+from optim._keras import keras, tf
+
+K = keras.layers
+OTHERS = ("area", "bicubic", "gaussian", "lanczos3", "lanczos5", "mitchellcubic")
+
+
+def image(part: Any) -> Any:
+    inputs = K.Input((12, 12, 3))
+    x = part(K.Conv2D(4, 3, name="before")(inputs))
+    return keras.Model(inputs, K.Conv2D(2, 1, name="after")(x))
+
+
+def volume(part: Any) -> Any:
+    inputs = K.Input((6, 6, 6, 2))
+    return keras.Model(inputs, K.Conv3D(2, 1, name="after")(part(inputs)))
+
+
+def lacking() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for method in OTHERS:
+        found[f"layer, {method}"] = lambda m=method: image(K.Resizing(20, 18, m))
+        found[f"up, {method}"] = lambda m=method: image(K.UpSampling2D(2, interpolation=m))
+        found[f"function, {method}"] = lambda m=method: image(
+            lambda x: tf.image.resize(x, (20, 18), method=m)
+        )
+    return {
+        **found,
+        "antialias": lambda: image(lambda x: tf.image.resize(x, (5, 5), antialias=True)),
+        "padded": lambda: image(lambda x: tf.image.resize_with_pad(x, 20, 24, "area")),
+        "first version": lambda: image(
+            lambda x: tf.compat.v1.image.resize(x, (20, 18), method=tf.image.ResizeMethod.AREA)
+        ),
+        "number": lambda: image(lambda x: tf.compat.v1.image.resize(x, (20, 18), method=2)),
+        "in a layer": lambda: image(K.Lambda(lambda x: tf.image.resize(x, (20, 18), "bicubic"))),
+        "nested": lambda: image(keras.Sequential([K.Resizing(20, 18, "area")])),
+        "crops": lambda: image(
+            lambda x: tf.image.crop_and_resize(x, [[0.0, 0.0, 1.0, 1.0]], [0], (4, 4))
+        ),
+        "function of numbers": lambda: image(tf.math.asinh),
+        "pooling": lambda: volume(K.MaxPooling3D(2)),
+    }
+
+
+LACKING = lacking()
+
+
+def model_names(model: Any) -> list[str]:
+    return [layer.name for layer in model.layers]
+
+
+@pytest.mark.parametrize("part", LACKING)
+def test_what_cannot_be_exported_is_told_before_training(part: str) -> None:
+    model = LACKING[part]()
+    (found,) = [e for e in optim.plan(model).floats if "no kernel at all" in e.reason]
+    with pytest.warns(UserWarning, match="optim.export will refuse") as told:
+        quantized = optim.quantize_model(model)
+    (said,) = [str(w.message) for w in told if "will refuse" in str(w.message)]
+    layer = next(name for name in model_names(model) if found.node.path.startswith(name))
+    assert layer in said
+    assert ": LiteRT has no kernel at all" in said
+    assert " -> " in said
+    with pytest.raises(optim.ExportError) as refused:
+        optim.export(quantized)
+    assert refused.value.problems
+
+
+def test_to_skip_such_a_layer_silences_nothing() -> None:
+    model = image(K.Resizing(20, 18, "area", name="resize"))
+    with pytest.warns(UserWarning, match="resize: LiteRT has no kernel at all"):
+        optim.quantize_model(model, skip="resize")
+
+
+KNOWN = {
+    "bilinear": K.Resizing(20, 18),
+    "nearest": K.Resizing(20, 18, "nearest"),
+    "crop": K.Resizing(20, 18, crop_to_aspect_ratio=True),
+    "up": K.UpSampling2D(2, interpolation="bilinear"),
+    "function": lambda x: tf.image.resize(x, (20, 18), method=tf.image.ResizeMethod.BILINEAR),
+    "without effect": lambda x: tf.image.resize(x, (20, 18), "nearest", antialias=True),
+    "first version": lambda x: tf.compat.v1.image.resize(x, (20, 18)),
+    "number": lambda x: tf.compat.v1.image.resize(x, (20, 18), 1),
+    "padded": lambda x: tf.image.resize_with_pad(x, 20, 24),
+}
+
+
+@pytest.mark.parametrize("part", KNOWN)
+def test_what_litert_has_kernels_for_is_int8(part: str) -> None:
+    model = image(KNOWN[part])
+    data = np.random.default_rng(0).random((16, 12, 12, 3)).astype("float32")
+    assert not optim.plan(model).floats
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="quantize_model|export: the file has float")
+        quantized = optim.quantize_model(model, calibration_data=data)
+        content = optim.export(quantized)
+    report = optim.verify(content, {"float": model}, data)
+    assert not report.islands
+    assert report.comparisons[0].sqnr > 20
