@@ -74,6 +74,12 @@ def weights_of(node: Node) -> list[np.ndarray]:
     return [np.asarray(w) for w in sources_of(node)]
 
 
+def policy_for(dtype: Any) -> str:
+    """The policy of a layer that computes in a precision; its weights are float32."""
+    name = dtype.name
+    return f"mixed_{name}" if name in ("float16", "bfloat16") else name
+
+
 def is_pure_keras(layer: Any) -> bool:
     """Whether the class is defined in Keras or here, not by a user."""
     return type(layer).__module__.split(".")[0] in _OURS

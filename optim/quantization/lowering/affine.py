@@ -23,6 +23,7 @@ from optim.quantization.node_facts import (
     constant,
     has_plain_call,
     is_linear,
+    policy_for,
     weights_of,
 )
 
@@ -39,9 +40,7 @@ def add_affine(
     vectors = [_per_channel(a, channels, x.rank or 0) for a in (scale, offset)]
     if any(v is None for v in vectors):
         return None
-    precision = x.spec.dtype.name
-    mixed = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}.get(precision, precision)
-    layer = Affine(name=name, trainable=trainable, dtype=mixed)
+    layer = Affine(name=name, trainable=trainable, dtype=policy_for(x.spec.dtype))
     return graph.add(layer, x, specs=x.spec, weights=vectors).output
 
 

@@ -249,7 +249,7 @@ def lone_batch_normalization(graph: Graph, node: Node) -> Result:
     axis = list(layer.axis) if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     if x.rank is None or x.rank < 2 or [a % x.rank for a in axis] != [x.rank - 1]:
         return None
-    if x.channels is None or x.spec.dtype != tf.float32:
+    if x.channels is None or layer.variable_dtype != "float32":
         return None
     config = {**layer.get_config(), "name": node.name}
     new = graph.derive(node, "lone", lambda: LoneBatchNormalization.from_config(config))
