@@ -5,8 +5,8 @@ from __future__ import annotations
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.graph import Node
 from optim.quantization.node_facts import hierarchy
+from optim.quantization.planning.no_kernel import unknown_method
 from optim.quantization.planning.plan import Entry
-from optim.quantization.planning.resizing import unknown_method
 from optim.quantization.planning.roles import NO_KERNEL, assign
 from optim.quantization.planning.schemes import Scheme
 

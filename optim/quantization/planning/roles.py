@@ -28,7 +28,7 @@ from optim.quantization.node_facts import (
     is_linear,
     is_unit_kernel,
 )
-from optim.quantization.planning.resizing import unknown_method
+from optim.quantization.planning.no_kernel import lacking
 from optim.quantization.recurrent.joined import OnGrid
 from optim.quantization.recurrent.layer import Recurrent
 from optim.quantization.recurrent.step_shapes import BatchAsSteps, StepsAsBatch
@@ -255,9 +255,9 @@ def assign(node: Node) -> Assignment:
         return _CARRIES
     if node.inert:
         return _IDENTITY
-    method = unknown_method(node)
-    if method:
-        return _float(f"{NO_KERNEL} for the interpolation {method!r}")
+    lacks = lacking(node)
+    if lacks:
+        return _float(f"{NO_KERNEL} for {lacks}")
     if node.symbol:
         if not any(value.is_float for value in node.inputs):
             return _OF_INTEGERS

@@ -26,6 +26,11 @@ def volume(part: Any) -> Any:
     return keras.Model(inputs, K.Conv3D(2, 1, name="after")(part(inputs)))
 
 
+def steps(part: Any) -> Any:
+    inputs = K.Input((3, 6, 6, 6, 2))
+    return keras.Model(inputs, K.Flatten(name="after")(part(inputs)))
+
+
 def lacking() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for method in OTHERS:
@@ -48,6 +53,9 @@ def lacking() -> dict[str, Any]:
             lambda x: tf.image.crop_and_resize(x, [[0.0, 0.0, 1.0, 1.0]], [0], (4, 4))
         ),
         "function of numbers": lambda: image(tf.math.asinh),
+        "dilation": lambda: volume(K.Conv3D(2, 2, dilation_rate=2)),
+        "groups": lambda: volume(K.Conv3D(2, 2, groups=2)),
+        "states": lambda: steps(K.ConvLSTM3D(2, 2, dilation_rate=2, return_sequences=True)),
         "pooling": lambda: volume(K.MaxPooling3D(2)),
     }
 

@@ -1,4 +1,4 @@
-"""Which ways to resize an image LiteRT has kernels for."""
+"""Options of layers and functions that LiteRT has no kernels for, not even float ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from optim.quantization.node_facts import hierarchy
 
 K = keras.layers
 
+_OF_VOLUMES = {K.Conv3D, K.ConvLSTM3D}
 _KERNELS = ("bilinear", "nearest")
 _V2, _V1 = tf.image.ResizeMethod, tf.compat.v1.image.ResizeMethod
 _NAMES = {
@@ -26,6 +27,18 @@ _FUNCTIONS: dict[str, tuple[int, int | None]] = {
     "compat.v1.image.resize_images": (2, None),
     "compat.v1.image.resize_image_with_pad": (3, None),
 }
+
+
+def lacking(node: Node) -> str:
+    """What a layer or function does that LiteRT has no kernel for; an empty string for nothing."""
+    method = unknown_method(node)
+    if method:
+        return f"the interpolation {method!r}"
+    if node.symbol or not _OF_VOLUMES & set(hierarchy(node.layer)):
+        return ""
+    if set(node.layer.dilation_rate) != {1}:
+        return "a dilation over three dimensions"
+    return "groups over three dimensions" if getattr(node.layer, "groups", 1) > 1 else ""
 
 
 def unknown_method(node: Node) -> str:
