@@ -5,13 +5,10 @@ from __future__ import annotations
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.graph import Node
 from optim.quantization.node_facts import hierarchy
-from optim.quantization.planning.no_kernel import unknown_method
+from optim.quantization.planning.no_kernel import REPLACE, lacking
 from optim.quantization.planning.plan import Entry
 from optim.quantization.planning.roles import NO_KERNEL, assign
 from optim.quantization.planning.schemes import Scheme
-
-_RESIZED = "resize by 'bilinear' or 'nearest', without antialias, or before the model"
-_REPLACED = "replace the layer by one made of supported operations"
 
 
 def check_kernels(entries: list[Entry], scheme: Scheme) -> None:
@@ -35,9 +32,12 @@ def without_kernel(entries: list[Entry]) -> list[Problem]:
     """What LiteRT cannot run even as float, so that no export of the model can succeed."""
     found: dict[str, Problem] = {}
     for entry in entries:
+        lacks = lacking(entry.node)
         reason = assign(entry.node).reason.removeprefix("float: ") if entry.is_float else ""
+        if lacks is not None:
+            reason = f"{NO_KERNEL} for {lacks.what}"
         if reason.startswith(NO_KERNEL):
-            remedy = _RESIZED if unknown_method(entry.node) else _REPLACED
+            remedy = lacks.remedy if lacks is not None else REPLACE
             found[entry.node.path] = Problem(entry.node.path, reason, remedy)
     return list(found.values())
 

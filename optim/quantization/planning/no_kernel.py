@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from optim._keras import keras, tf
@@ -10,6 +11,14 @@ from optim.quantization.node_facts import hierarchy
 
 K = keras.layers
 
+REPLACE = "replace the layer by one made of supported operations"
+_RESIZE = "resize by 'bilinear' or 'nearest', without antialias, or before the model"
+
+_OF_WORDS = {
+    getattr(K, name)
+    for name in ["HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"]
+    if hasattr(K, name)
+}
 _OF_VOLUMES = {K.Conv3D, K.ConvLSTM3D}
 _KERNELS = ("bilinear", "nearest")
 _V2, _V1 = tf.image.ResizeMethod, tf.compat.v1.image.ResizeMethod
@@ -29,16 +38,34 @@ _FUNCTIONS: dict[str, tuple[int, int | None]] = {
 }
 
 
-def lacking(node: Node) -> str:
-    """What a layer or function does that LiteRT has no kernel for; an empty string for nothing."""
+@dataclass(frozen=True)
+class Lack:
+    """What a layer or function does that LiteRT has no kernel for, and what to do about it."""
+
+    what: str
+    remedy: str
+
+
+def lacking(node: Node) -> Lack | None:
+    """What LiteRT cannot do of a layer or function; None if nothing is known."""
     method = unknown_method(node)
     if method:
-        return f"the interpolation {method!r}"
-    if node.symbol or not _OF_VOLUMES & set(hierarchy(node.layer)):
-        return ""
-    if set(node.layer.dilation_rate) != {1}:
-        return "a dilation over three dimensions"
-    return "groups over three dimensions" if getattr(node.layer, "groups", 1) > 1 else ""
+        return Lack(f"the interpolation {method!r}", _RESIZE)
+    if node.symbol:
+        return _WORDS if node.symbol.startswith("strings.") else None
+    layer, classes = node.layer, set(hierarchy(node.layer))
+    if _OF_WORDS & classes:
+        return _WORDS
+    if K.CategoryEncoding in classes:
+        return _COUNTS
+    if K.Discretization in classes and layer.output_mode != "int":
+        return _COUNTS
+    if not _OF_VOLUMES & classes:
+        return None
+    if set(layer.dilation_rate) != {1}:
+        return Lack("a dilation over three dimensions", REPLACE)
+    groups = getattr(layer, "groups", 1) > 1
+    return Lack("groups over three dimensions", REPLACE) if groups else None
 
 
 def unknown_method(node: Node) -> str:
@@ -54,6 +81,13 @@ def unknown_method(node: Node) -> str:
     else:
         return ""
     return "" if method in _KERNELS else method
+
+
+_WORDS = Lack(
+    "taking text apart, or looking it up",
+    "export the model without the layer, and give it the numbers that this returns",
+)
+_COUNTS = Lack("counting categories", "use tf.one_hot, or count before the model")
 
 
 def _given(node: Node, name: str, place: int, default: Any) -> Any:

@@ -257,7 +257,7 @@ def assign(node: Node) -> Assignment:
         return _IDENTITY
     lacks = lacking(node)
     if lacks:
-        return _float(f"{NO_KERNEL} for {lacks}")
+        return _float(f"{NO_KERNEL} for {lacks.what}")
     if node.symbol:
         if not any(value.is_float for value in node.inputs):
             return _OF_INTEGERS
