@@ -83,6 +83,8 @@ class Runtime:
                 experimental_preserve_all_tensors=keep_tensors,
             )
             self.interpreter.allocate_tensors()
+        except ConfigError:
+            raise
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"the LiteRT runtime cannot run the model: {error}") from error
 
