@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import optim
+from optim import litert
 from optim._keras import keras, tf
 from optim.errors import ExportError
 from optim.exporting import agreement
 from optim.exporting.agreement import planned
+from optim.litert import flatbuffer
 
 K = keras.layers
 Part = Callable[[Any], Any]
@@ -177,7 +179,7 @@ def test_what_is_not_as_planned_is_refused_or_told_of(
     wrong = {**planned(quantized), "mid": True}
     content = optim.export(quantized)
     with pytest.raises(ExportError, match=r"mid: planned to be float, but .* is int8") as caught:
-        agreement.check_agreement(content, "network", ("after",), wrong)
+        agreement.check_agreement(litert.parse(content), "network", ("after",), wrong)
     assert [one.layer for one in caught.value.problems] == ["mid"]
     skipping = optim.quantize_model(
         network(SKIPPED["dense"]), skip="mid", calibration_data=images()
@@ -185,9 +187,27 @@ def test_what_is_not_as_planned_is_refused_or_told_of(
     assert planned(skipping)["mid"] is True
     with pytest.warns(UserWarning, match="float islands: mid: planned to be quantized"):
         agreement.check_agreement(
-            optim.export(skipping), "network", ("after",), {**planned(skipping), "mid": False}
+            litert.parse(optim.export(skipping)),
+            "network",
+            ("after",),
+            {**planned(skipping), "mid": False},
         )
 
 
 def test_what_others_made_is_not_judged(images: np.ndarray) -> None:
     assert planned(network(SKIPPED["dense"])) == {}
+
+
+def test_a_file_is_parsed_once_for_all_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    check = flatbuffer.check_tables
+
+    def counting(model: Any, size: int) -> None:
+        counted.append(size)
+        check(model, size)
+
+    monkeypatch.setattr(flatbuffer, "check_tables", counting)
+    quantized = optim.quantize_model(network(K.ReLU(name="mid")), calibration_data=images())
+    assert counted == []
+    content = optim.export(quantized)
+    assert counted == [len(content)]
