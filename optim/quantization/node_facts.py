@@ -16,6 +16,7 @@ K = keras.layers
 
 _COMPUTATION = ("call", "__call__", "build", "convolution_op", "_convolution_op")
 _SMALL_EPSILON = 1e-3
+_FUNCTIONS = ("activation", "_regularizer", "_constraint")
 _OURS = (keras.__name__, __name__.split(".")[0])
 
 
@@ -78,6 +79,23 @@ def policy_for(dtype: Any) -> str:
     """The policy of a layer that computes in a precision; its weights are float32."""
     name = dtype.name
     return f"mixed_{name}" if name in ("float16", "bfloat16") else name
+
+
+def config_of(layer: Any) -> dict[str, Any]:
+    """The config of a layer with the functions that it applies themselves.
+
+    Keras has words for them, which it makes for its own, and for those that say how.
+    """
+    kept = {key: value for key, value in vars(layer).items() if value is not None}
+    kept = {key: value for key, value in kept.items() if key.endswith(_FUNCTIONS)}
+    for key in kept:
+        vars(layer)[key] = keras.activations.linear if key.endswith("activation") else None
+    try:
+        config = dict(layer.get_config())
+    finally:
+        vars(layer).update(kept)
+    named = {key.lstrip("_"): value for key, value in kept.items()}
+    return {**config, **{key: value for key, value in named.items() if key in config}}
 
 
 def is_pure_keras(layer: Any) -> bool:

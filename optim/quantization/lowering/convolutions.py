@@ -9,14 +9,14 @@ import numpy as np
 from optim._keras import keras, tf
 from optim.graph.graph import Graph, Node, Value
 from optim.quantization.lowering.registry import Result, rule
-from optim.quantization.node_facts import has_plain_call, sources_of, weights_of
+from optim.quantization.node_facts import config_of, has_plain_call, sources_of, weights_of
 
 K = keras.layers
 _SPATIAL = ("kernel_size", "strides", "padding", "data_format", "dilation_rate")
 
 
 def _config(layer: Any, *keys: str, **more: Any) -> dict[str, Any]:
-    config = layer.get_config()
+    config = config_of(layer)
     return {**{k: config[k] for k in (*keys, "dtype", "trainable") if k in config}, **more}
 
 
@@ -42,7 +42,7 @@ def separable(graph: Graph, node: Node) -> Result:
         x = _padded_before(graph, node)
         config["padding"] = "valid"
     for name in ("regularizer", "constraint"):
-        config[f"depthwise_{name}"] = layer.get_config()[f"depthwise_{name}"]
+        config[f"depthwise_{name}"] = getattr(layer, f"depthwise_{name}")
     first = graph.derive(node, "depthwise", lambda: first_class.from_config(config))
     second = graph.derive(
         node,
@@ -59,8 +59,8 @@ def separable(graph: Graph, node: Node) -> Result:
                 filters=layer.filters,
                 kernel_size=1,
                 name=node.name,
-                kernel_regularizer=layer.get_config()["pointwise_regularizer"],
-                kernel_constraint=layer.get_config()["pointwise_constraint"],
+                kernel_regularizer=layer.pointwise_regularizer,
+                kernel_constraint=layer.pointwise_constraint,
             )
         ),
     )
@@ -94,7 +94,6 @@ def grouped_as_depthwise(graph: Graph, node: Node) -> Result:
     if layer.strides[0] != layer.strides[1] or (max(layer.strides) > 1 < max(layer.dilation_rate)):
         return None  # the depthwise kernel of TensorFlow wants equal strides
     kernel, *rest = weights_of(node)
-    given = layer.get_config()
     config = _config(
         layer,
         *_SPATIAL,
@@ -103,8 +102,8 @@ def grouped_as_depthwise(graph: Graph, node: Node) -> Result:
         "bias_regularizer",
         "bias_constraint",
         depth_multiplier=layer.filters // channels,
-        depthwise_regularizer=given["kernel_regularizer"],
-        depthwise_constraint=given["kernel_constraint"],
+        depthwise_regularizer=layer.kernel_regularizer,
+        depthwise_constraint=layer.kernel_constraint,
         name=node.name,
     )
     new = graph.derive(node, "depthwise", lambda: K.DepthwiseConv2D.from_config(config))

@@ -20,6 +20,7 @@ from optim.quantization.lowering.calls import add_parameter, arguments, function
 from optim.quantization.lowering.registry import Result, rule
 from optim.quantization.node_facts import (
     axes_of,
+    config_of,
     has_plain_call,
     has_small_epsilon,
     is_linear,
@@ -251,7 +252,7 @@ def lone_batch_normalization(graph: Graph, node: Node) -> Result:
         return None
     if x.channels is None or layer.variable_dtype != "float32":
         return None
-    config = {**layer.get_config(), "name": node.name}
+    config = {**config_of(layer), "name": node.name}
     new = graph.derive(node, "lone", lambda: LoneBatchNormalization.from_config(config))
     return graph.add(
         new, *node.args, kwargs=node.kwargs, specs=node.output.spec, weights=sources_of(node)

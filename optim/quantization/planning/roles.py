@@ -212,8 +212,8 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
         _NO_KERNEL,
         "math.erf math.erfc math.cumprod math.atan math.tan math.sinh math.cosh math.asin "
         "math.acos math.asinh math.acosh math.atanh math.digamma math.erfinv math.bessel_i0 "
-        "math.igamma compat.v1.image.resize_bicubic compat.v1.image.resize_area "
-        "image.crop_and_resize",
+        "math.igamma math.reduce_euclidean_norm compat.v1.image.resize_bicubic "
+        "compat.v1.image.resize_area image.crop_and_resize",
     ),
 )
 BY_SYMBOL: dict[str, Assignment] = {

@@ -42,6 +42,8 @@ INT8 = {
     "length, middle": lambda x: tf.norm(x, axis=2),
     "length, first": lambda x: tf.linalg.norm(x, axis=1, keepdims=True),
     "length, 2": lambda x: tf.norm(x, 2, -1),
+    "reduced": lambda x: tf.math.reduce_euclidean_norm(x, axis=1),
+    "reduced, all": lambda x: tf.math.reduce_euclidean_norm(x, [1, 2, 3], keepdims=True),
     "matrix": lambda x: tf.norm(x, axis=(1, 2)),
     "matrix, apart": lambda x: tf.linalg.norm(x, ord="euclidean", axis=(-1, 1)),
     "Frobenius": lambda x: tf.norm(x, ord="fro", axis=[-2, -1], keepdims=True),
