@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -211,3 +212,29 @@ def test_a_file_is_parsed_once_for_all_checks(monkeypatch: pytest.MonkeyPatch) -
     assert counted == []
     content = optim.export(quantized)
     assert counted == [len(content)]
+
+
+def top(x: Any) -> Any:
+    return tf.math.top_k(x, 3).values
+
+
+JOINED: dict[str, Part] = {
+    "best and int8": lambda x: tf.concat([top(x), K.Conv2D(4, 1)(x)], -1),
+    "best and float": lambda x: K.Concatenate()([top(x), tf.sin(x)]),
+    "best twice": lambda x: tf.concat([top(x), top(x * 2.0)], -1),
+    "parts of float": lambda x: tf.concat(list(reversed(tf.split(tf.sin(x), 2, -1))), -1),
+    "parts of int8": lambda x: tf.concat(list(reversed(tf.split(x, 2, -1))), -1),
+}
+
+
+@pytest.mark.parametrize("part", JOINED)
+def test_what_is_joined_with_a_float_part_is_float_by_plan(part: str) -> None:
+    model = network(JOINED[part])
+    floats = {entry.node.path for entry in optim.plan(model).floats}
+    quantized = optim.quantize_model(model, calibration_data=images())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="export: the file has float")
+        content = optim.export(quantized)
+    report = optim.verify(content, {"float": model}, images())
+    assert bool(report.islands) == bool(floats)
+    assert report.comparisons[0].sqnr > 20
