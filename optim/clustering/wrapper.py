@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from optim._keras import keras, tf
 from optim.clustering.assignment import pull
 from optim.clustering.kmeans import INITIALIZATIONS, centroids
+from optim.clustering.regularizers import see_clustered
 from optim.errors import ConfigError, Problem, UnsupportedModelError
 from optim.models.clone import plain_variable
 from optim.models.integers import is_whole
@@ -142,6 +144,10 @@ class ClusterWeights(keras.layers.Wrapper):  # type: ignore[misc]  # Keras is un
                 )
             clusters.append(_Cluster(slot, kernel, centroids, mask))
         _set_untracked(self, "_clusters", clusters)
+        average = self.gradient_aggregation == "average"
+        seen = {id(one.kernel): partial(one.values, average) for one in clusters}
+        for owner in {id(one.slot.owner): one.slot.owner for one in clusters}.values():
+            see_clustered(owner, seen, self._swapped)
         if not self._initialized:
             self.built = True
             self.initialize()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from optim import litert
 from optim._keras import keras
 from optim.errors import ExportError, Problem, UnsupportedModelError
 from optim.graph.graph import Node, Value, is_input
@@ -107,13 +106,17 @@ def _layer(name: str, model_name: str) -> str:
     return parts[1] if len(parts) > 2 and parts[0] == model_name else ""
 
 
-def check_agreement(
-    content: bytes, model_name: str, output_names: Sequence[str], plan: Planned
-) -> None:
+def check_agreement(file: Any, model_name: str, output_names: Sequence[str], plan: Planned) -> None:
     """Refuse a file in which a layer is quantized that was to be float; tell of the opposite.
 
     A layer that was to be float has a reason: its numbers would be wrong. One that stays float is
     right, and slower.
+
+    Args:
+        file: as `litert.parse` returns it.
+        model_name: the outermost scope of the names in it.
+        output_names: of the model, in the order of the file.
+        plan: as `planned` returns it.
 
     Warns:
         UserWarning: layers are float that were planned to be quantized.
@@ -123,7 +126,7 @@ def check_agreement(
     """
     if not plan:
         return
-    graph = read_subgraphs(litert.parse(content), model_name, ())[0]
+    graph = read_subgraphs(file, model_name, ())[0]
     ends = dict(zip(graph.outputs, output_names, strict=False))
     found = list(_problems(graph, ends, model_name, plan))
     refused = {one.layer: one for wanted, one in found if wanted}

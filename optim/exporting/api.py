@@ -26,6 +26,7 @@ from optim.exporting.post_training import is_simulated, simulated
 from optim.exporting.recurrent.file_pass import refuse_int16
 from optim.exporting.trial import check_runs
 from optim.graph.reader import read
+from optim.litert.flatbuffer import parse
 from optim.litert.metadata import annotate
 from optim.litert.writer import pack, unpack
 from optim.models.signature import interface
@@ -137,8 +138,9 @@ def export(
     }
     annotate(file, io.input_names, frozen.output_names, facts)
     content = pack(file)
-    check_agreement(content, frozen.model_name, frozen.output_names, plan)
-    check_runs(content, frozen.model_name)
+    written = parse(content)
+    check_agreement(written, frozen.model_name, frozen.output_names, plan)
+    check_runs(content, written, frozen.model_name)
     if target is not None:
         _write(target, content)
     return content

@@ -18,7 +18,12 @@ from optim.exporting.file_passes import (
     float_edges,
     float_kernels,
 )
-from optim.exporting.graph_passes import dead_channels, dilations, transposed_bias
+from optim.exporting.graph_passes import (
+    dead_channels,
+    dilations,
+    half_precision,
+    transposed_bias,
+)
 from optim.exporting.recurrent.file_pass import write_recurrent
 from optim.litert import writer
 from optim.quantization.recurrent.written import Written
@@ -46,6 +51,7 @@ FilePass = Callable[[Any, Known], object]
 """Of a file, from `writer.unpack`, which it changes, and what is known of its model."""
 
 GRAPH_PASSES: tuple[GraphPass, ...] = (
+    lambda graph, graph_def: half_precision.widen(graph_def),
     transposed_bias.give_biases,
     dilations.fold,
     lambda graph, graph_def: dead_channels.give_room(graph_def),

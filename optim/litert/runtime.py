@@ -83,6 +83,8 @@ class Runtime:
                 experimental_preserve_all_tensors=keep_tensors,
             )
             self.interpreter.allocate_tensors()
+        except ConfigError:
+            raise
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"the LiteRT runtime cannot run the model: {error}") from error
 
@@ -102,6 +104,7 @@ class Runtime:
 
         Raises:
             ConfigError: number, names or shapes of the inputs do not fit.
+            ModelFileError: LiteRT refuses to go on, as with an index that a table does not have.
         """
         arrays = self._arrays(inputs)
         parts = [self._invoke(batch) for batch in self._batches(arrays)]
@@ -190,7 +193,11 @@ class Runtime:
     def _invoke(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         self._feed(arrays)
         self.interpreter.reset_all_variables()  # recurrent layers keep their state otherwise
-        self.interpreter.invoke()
+        try:
+            self.interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            told = " ".join(str(error).split())
+            raise ModelFileError(f"LiteRT does not run the file on this input: {told}") from error
         return [np.array(self.interpreter.get_tensor(t.index)) for t in self.outputs]
 
 

@@ -12,6 +12,7 @@ from optim.quantization.building.builder import build
 from optim.quantization.building.float_edges import marked
 from optim.quantization.building.grid_chains import tied
 from optim.quantization.calibration.calibrate import calibrate, set_weight_ranges
+from optim.quantization.planning.checks import without_kernel
 from optim.quantization.planning.plan import Plan
 from optim.quantization.planning.planner import plan
 from optim.quantization.planning.requests import Configs, Skip
@@ -51,6 +52,10 @@ def quantize_model(
         A `tf_keras.Model` with tfmot's quantize wrappers. Name, weights, input and output
         order, output names, dtype and compile state are those of `model`.
 
+    Warns:
+        UserWarning: LiteRT has no kernel for some layers, even as float: the model can be
+            trained, but not exported; or `preserve` does not keep everything.
+
     Raises:
         KerasModelError: not a model of the chosen Keras module.
         ConfigError: no such scheme; `skip`, `configs` or `preserve` make no sense; a
@@ -62,6 +67,10 @@ def quantize_model(
     model = accepted(model, "quantize_model")
     check_finite(model._flatten_layers(include_self=False), "quantize_model")
     decided: Plan = plan(model, scheme, skip=skip, configs=configs, preserve=preserve)
+    lacking = without_kernel(decided.entries)
+    if lacking:
+        told = "; ".join(map(str, lacking))
+        warnings.warn(f"quantize_model: optim.export will refuse the model: {told}", stacklevel=2)
     quantized = build(decided.graph, marked(tied(decided)))
     if preserve is not None:
         keeping = take(quantized)

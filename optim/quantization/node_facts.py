@@ -15,6 +15,8 @@ from optim.quantization.activation_facts import activation_name
 K = keras.layers
 
 _COMPUTATION = ("call", "__call__", "build", "convolution_op", "_convolution_op")
+_SMALL_EPSILON = 1e-3
+_FUNCTIONS = ("activation", "_regularizer", "_constraint")
 _OURS = (keras.__name__, __name__.split(".")[0])
 
 
@@ -73,6 +75,29 @@ def weights_of(node: Node) -> list[np.ndarray]:
     return [np.asarray(w) for w in sources_of(node)]
 
 
+def policy_for(dtype: Any) -> str:
+    """The policy of a layer that computes in a precision; its weights are float32."""
+    name = dtype.name
+    return f"mixed_{name}" if name in ("float16", "bfloat16") else name
+
+
+def config_of(layer: Any) -> dict[str, Any]:
+    """The config of a layer with the functions that it applies themselves.
+
+    Keras has words for them, which it makes for its own, and for those that say how.
+    """
+    kept = {key: value for key, value in vars(layer).items() if value is not None}
+    kept = {key: value for key, value in kept.items() if key.endswith(_FUNCTIONS)}
+    for key in kept:
+        vars(layer)[key] = keras.activations.linear if key.endswith("activation") else None
+    try:
+        config = dict(layer.get_config())
+    finally:
+        vars(layer).update(kept)
+    named = {key.lstrip("_"): value for key, value in kept.items()}
+    return {**config, **{key: value for key, value in named.items() if key in config}}
+
+
 def is_pure_keras(layer: Any) -> bool:
     """Whether the class is defined in Keras or here, not by a user."""
     return type(layer).__module__.split(".")[0] in _OURS
@@ -90,3 +115,33 @@ def constant(x: Any) -> np.ndarray | None:
         except (NotImplementedError, TypeError):  # symbolic: not a constant
             return None
     return None
+
+
+def axes_of(node: Node, place: int = 1) -> list[int] | None:
+    """The axes that a function of one tensor goes over, counted from 0; None: unknown, or all.
+
+    Args:
+        node: calls the function.
+        place: of the axes among its positional arguments.
+    """
+    given = node.kwargs.get("axis", node.args[place] if len(node.args) > place else None)
+    axes = np.asarray(given)
+    rank = node.inputs[0].rank if node.inputs else None
+    if axes.dtype.kind not in "iu" or not rank:
+        return None
+    return sorted({int(a) % rank for a in axes.ravel()})
+
+
+def is_unit_kernel(node: Node) -> bool:
+    """Whether LiteRT's kernel computes what a call of `tf.math.l2_normalize` does.
+
+    It goes over the last axis, and has no epsilon: the converter takes only small ones for none.
+    """
+    return axes_of(node) == [(node.inputs[0].rank or 0) - 1] and has_small_epsilon(node)
+
+
+def has_small_epsilon(node: Node) -> bool:
+    """Whether the epsilon of `tf.math.l2_normalize` changes nothing but a division by zero."""
+    given = node.kwargs.get("epsilon", node.args[2] if len(node.args) > 2 else 1e-12)
+    epsilon = constant(given)
+    return epsilon is not None and float(epsilon) < _SMALL_EPSILON

@@ -11,7 +11,7 @@ from optim.litert.writer import name_of
 
 __all__ = ["close"]
 
-_DETOUR = ("BITCAST", "BITWISE_XOR", "BITCAST")
+_ENDS, _MIDDLE = "BITCAST", "BITWISE_XOR"
 
 
 def close(file: Any) -> int:
@@ -29,38 +29,54 @@ def close(file: Any) -> int:
 def _close(file: Any, graph: Any) -> int:
     made_by = {int(number): op for op in graph.operators for number in op.outputs}
     instead: dict[int, int] = {}
-    gone: list[Any] = []
+    steps: list[Any] = []
     for last in graph.operators:
-        steps = _detour(file, graph, last, made_by)
-        if steps:
-            end, begin = int(last.outputs[0]), int(steps[0].inputs[0])
-            if end in map(int, graph.outputs):  # keeps its name
-                continue
-            instead[end] = instead.get(begin, begin)
-            gone += steps
+        detour = _detour(file, graph, last, made_by)
+        steps += detour
+        if detour and int(last.outputs[0]) not in map(int, graph.outputs):  # these keep their names
+            begin = int(detour[0].inputs[0])
+            instead[int(last.outputs[0])] = instead.get(begin, begin)
     if not instead:
         return 0
-    remaining = [op for op in graph.operators if not any(op is one for one in gone)]
-    for op in remaining:
+    for op in graph.operators:
         op.inputs = [instead.get(int(number), int(number)) for number in op.inputs]
-    # Several detours can begin alike: what others still take stays.
-    graph.operators = remaining
+    _drop_unused(graph, steps)
     return len(instead)
 
 
+def _drop_unused(graph: Any, steps: list[Any]) -> None:
+    """Take out steps of detours that nothing takes; several detours can have some in common."""
+    while True:
+        used = {int(number) for op in graph.operators for number in op.inputs}
+        used.update(map(int, graph.outputs))
+        remaining = [
+            op
+            for op in graph.operators
+            if any(int(number) in used for number in op.outputs)
+            or not any(op is step for step in steps)
+        ]
+        if len(remaining) == len(graph.operators):
+            return
+        graph.operators = remaining
+
+
 def _detour(file: Any, graph: Any, last: Any, made_by: dict[int, Any]) -> list[Any]:
-    """The operations of a detour that ends with the given one; empty if it ends none."""
+    """The operations of a detour that ends with the given one; empty if it ends none.
+
+    Of two, one behind the other, the converter makes one of two steps in the middle.
+    """
+    if name_of(file, last) != _ENDS:
+        return []
     steps = [last]
-    for name in reversed(_DETOUR):
-        op = steps[0]
-        if op is None or name_of(file, op) != name:
-            return []
-        if name == "BITWISE_XOR" and not _is_zero(file, graph.tensors[int(op.inputs[1])]):
-            return []
-        steps.insert(0, made_by.get(int(op.inputs[0])))
-    ends = (steps[1].inputs[0], last.outputs[0])
+    while (op := made_by.get(int(steps[0].inputs[0]))) is not None:
+        steps.insert(0, op)
+        if name_of(file, op) != _MIDDLE or not _is_zero(file, graph.tensors[int(op.inputs[1])]):
+            break
+    if len(steps) < 3 or name_of(file, steps[0]) != _ENDS:
+        return []
+    ends = (steps[0].inputs[0], last.outputs[0])
     same = all(litert.dtype_name(graph.tensors[int(one)].type) == "float32" for one in ends)
-    return steps[1:] if same else []
+    return steps if same else []
 
 
 def _is_zero(file: Any, tensor: Any) -> bool:

@@ -67,7 +67,9 @@ def _folded(graph: Any, graph_def: Any, nodes: dict[str, Any], back: Any) -> str
     padding = padding - crops
     if not np.array_equal(block, again) or crops[:, 0].any() or (padding < 0).any():
         return None
-    sizes = graph.get_tensor_by_name(f"{convolution.input[1]}:0").shape[:2].as_list()
+    sizes = _kernel_size(graph, convolution.input[1])
+    if sizes is None:
+        return None
     rates = [1] * (2 - len(block)) + block.tolist()
     reach = [(size - 1) * rate for size, rate in zip(sizes, rates, strict=True)]
     same = [[0, 0]] * (2 - len(block)) + padding.tolist() == [[n // 2, n - n // 2] for n in reach]
@@ -78,6 +80,19 @@ def _folded(graph: Any, graph_def: Any, nodes: dict[str, Any], back: Any) -> str
         first.input[0] = _padded(graph_def, f"{convolution.name}/pad", there, padding)
     convolution.attr["dilations"].list.i[:] = [1, *rates, 1]
     return str(end.name)
+
+
+def _kernel_size(graph: Any, edge: str) -> list[int] | None:
+    """Height and width of a kernel; None if the graph that was traced does not have it.
+
+    Of what TensorFlow froze it does not know the constants that were computed by that.
+    """
+    try:
+        tensor = graph.get_tensor_by_name(edge if ":" in edge else f"{edge}:0")
+    except KeyError:
+        return None
+    sizes = tensor.shape[:2].as_list()
+    return None if None in sizes else sizes
 
 
 def _is_plain(convolution: Any) -> bool:

@@ -19,7 +19,7 @@ from optim.models.references import held
 from optim.models.shared_weights import tied
 from optim.quantization.building.symbolic_call import call_layer, unwrapped
 from optim.quantization.layers import Identity
-from optim.quantization.node_facts import is_pure_keras, sources_of
+from optim.quantization.node_facts import is_pure_keras, policy_for, sources_of
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.planning.roles import Role, assign
 from optim.quantization.quantizers.wrappers import QuantizeLayer, QuantizeWrapper
@@ -252,7 +252,7 @@ class _Builder:
         if layer.name == name or value is not self._named(node):
             name = self.graph.unique_name(f"{name}_quantize")
         quantizer = type(entry.output).from_config(entry.output.get_config())
-        quantize = QuantizeLayer(quantizer, name=name, dtype=value.spec.dtype.name)
+        quantize = QuantizeLayer(quantizer, name=name, dtype=policy_for(value.spec.dtype))
         return call_layer(quantize, (tensor,), {}, value.spec, [])
 
     def _named(self, node: Node) -> Value:
@@ -272,7 +272,7 @@ class _Builder:
                 tensor = self.layers[id(value.node.layer)].output
             current = tensor._keras_history.layer.name
             if current != name and name not in taken and not self._has_layer(name):
-                tensor = Identity(name=name, dtype=tensor.dtype.name)(tensor)
+                tensor = Identity(name=name, dtype=policy_for(tensor.dtype))(tensor)
             taken.add(name)
             tensors.append(tensor)
         return tf.nest.pack_sequence_as(self.graph.outputs, tensors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from optim.graph.graph import Graph, Node, Value, is_input
-from optim.quantization.node_facts import is_linear
+from optim.quantization.node_facts import is_linear, policy_for
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.planning.roles import Role
 from optim.quantization.quantizers.keep_float import KeepFloat
@@ -67,7 +67,7 @@ def _insert(graph: Graph, value: Value, users: list[Node], leaves: bool) -> Node
     """Put the layer between a value and some of those that take it."""
     what = "float_end" if leaves else "float"
     name = graph.unique_name(f"{value.node.name}_{what}")
-    layer = KeepFloat(leaves, name=name, dtype=value.spec.dtype.name)
+    layer = KeepFloat(leaves, name=name, dtype=policy_for(value.spec.dtype))
     node = graph.add(layer, value, specs=value.spec)
     node.path = value.node.path
     for user in users:

@@ -90,7 +90,7 @@ def calibrate(
         set_weight_ranges(model)
         with kept_states(model, but=_ranges(model)), _watching(model, watch):
             for i, batch in enumerate(batches, 1):
-                model(batch, training=False)
+                _run(model, batch)
                 for observer in seen.values():
                     observer.end_batch()
                 if bar is not None:
@@ -105,6 +105,17 @@ def calibrate(
             stacklevel=2,
         )
     return model
+
+
+def _run(model: Any, batch: Any) -> None:
+    try:
+        model(batch, training=False)
+    except tf.errors.OpError as error:  # an index out of its table, a vocabulary not adapted
+        told = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"calibration data: the model cannot be run on a batch of it: {told}. "
+            "Call the float model on such a batch to see why"
+        ) from error
 
 
 def set_weight_ranges(model: Any) -> Any:

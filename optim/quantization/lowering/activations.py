@@ -12,7 +12,13 @@ from optim.quantization.activation_facts import FIXED, FUSED, activation_name
 from optim.quantization.layers import CappedRelu
 from optim.quantization.lowering.affine import add_affine
 from optim.quantization.lowering.registry import Result, rule
-from optim.quantization.node_facts import has_plain_call, is_fusable_relu, sources_of, weights_of
+from optim.quantization.node_facts import (
+    config_of,
+    has_plain_call,
+    is_fusable_relu,
+    sources_of,
+    weights_of,
+)
 
 K = keras.layers
 
@@ -134,7 +140,7 @@ def split_activation(graph: Graph, node: Node) -> Result:
     )
 
     def make() -> Any:
-        config = {**layer.get_config(), "activation": "linear", "name": kernel_name}
+        config = {**config_of(layer), "activation": "linear", "name": kernel_name}
         if "activity_regularizer" in config:
             config["activity_regularizer"] = None  # it is of what the activation returns
         return type(layer).from_config(config)

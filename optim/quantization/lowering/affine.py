@@ -20,9 +20,11 @@ from optim.quantization.lowering.calls import function_layer
 from optim.quantization.lowering.hard_swish import hard_swish_divided_last
 from optim.quantization.lowering.registry import Result, rule
 from optim.quantization.node_facts import (
+    config_of,
     constant,
     has_plain_call,
     is_linear,
+    policy_for,
     weights_of,
 )
 
@@ -39,9 +41,7 @@ def add_affine(
     vectors = [_per_channel(a, channels, x.rank or 0) for a in (scale, offset)]
     if any(v is None for v in vectors):
         return None
-    precision = x.spec.dtype.name
-    mixed = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}.get(precision, precision)
-    layer = Affine(name=name, trainable=trainable, dtype=mixed)
+    layer = Affine(name=name, trainable=trainable, dtype=policy_for(x.spec.dtype))
     return graph.add(layer, x, specs=x.spec, weights=vectors).output
 
 
@@ -232,7 +232,7 @@ def fold_affine(graph: Graph, node: Node) -> Result:
 
 def _fold_into_linear(graph: Graph, node: Node, scale: Any, offset: Any) -> Result:
     layer = node.layer
-    config = layer.get_config()
+    config = config_of(layer)
     regularized = ("kernel_regularizer", "depthwise_regularizer", "bias_regularizer",
                    "kernel_constraint", "depthwise_constraint", "bias_constraint")  # fmt: skip
     if any(config.get(key) for key in regularized) or config.get("data_format") not in (
@@ -262,7 +262,7 @@ def _fold_into_linear(graph: Graph, node: Node, scale: Any, offset: Any) -> Resu
 
 def _fold_into_normalization(graph: Graph, node: Node, scale: Any, offset: Any) -> Result:
     layer = node.layer
-    config = layer.get_config()
+    config = config_of(layer)
     if any(
         config.get(f"{p}_{k}") for p in ("beta", "gamma") for k in ("regularizer", "constraint")
     ):

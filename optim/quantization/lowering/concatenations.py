@@ -17,7 +17,7 @@ from optim.graph.graph import Graph, Node, Value
 from optim.quantization.layers import Affine
 from optim.quantization.lowering.affine import add_affine
 from optim.quantization.lowering.registry import Result, rule
-from optim.quantization.node_facts import is_fusable_relu, weights_of
+from optim.quantization.node_facts import config_of, is_fusable_relu, weights_of
 
 K = keras.layers
 
@@ -40,7 +40,7 @@ def normalization_behind_a_concatenation(graph: Graph, node: Node) -> Result:
         return None
 
     def make(part: Value, channels: slice, name: str) -> Value:
-        new = K.BatchNormalization.from_config({**layer.get_config(), "name": name})
+        new = K.BatchNormalization.from_config({**config_of(layer), "name": name})
         return graph.add(
             new,
             part,

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
-from optim.graph.graph import Graph, Node
+from optim.graph.graph import Graph, Node, Value
 from optim.quantization.lowering.registry import Result, rule
-from optim.quantization.node_facts import has_plain_call, sources_of, weights_of
+from optim.quantization.node_facts import config_of, has_plain_call, sources_of, weights_of
 
 K = keras.layers
 _SPATIAL = ("kernel_size", "strides", "padding", "data_format", "dilation_rate")
 
 
 def _config(layer: Any, *keys: str, **more: Any) -> dict[str, Any]:
-    config = layer.get_config()
+    config = config_of(layer)
     return {**{k: config[k] for k in (*keys, "dtype", "trainable") if k in config}, **more}
 
 
@@ -24,7 +24,8 @@ def _config(layer: Any, *keys: str, **more: Any) -> dict[str, Any]:
 def separable(graph: Graph, node: Node) -> Result:
     """A separable convolution is a depthwise and a pointwise one."""
     layer, x = node.layer, node.inputs[0]
-    if not has_plain_call(node):
+    causal = layer.padding == "causal"
+    if not has_plain_call(node) or (causal and layer.data_format != "channels_last"):
         return None
     flat = isinstance(layer, K.SeparableConv1D)
     first_class = K.DepthwiseConv1D if flat else K.DepthwiseConv2D
@@ -37,8 +38,11 @@ def separable(graph: Graph, node: Node) -> Result:
         use_bias=False,
         name=graph.unique_name(f"{node.name}_depthwise"),
     )
+    if causal:  # no depthwise layer has that
+        x = _padded_before(graph, node)
+        config["padding"] = "valid"
     for name in ("regularizer", "constraint"):
-        config[f"depthwise_{name}"] = layer.get_config()[f"depthwise_{name}"]
+        config[f"depthwise_{name}"] = getattr(layer, f"depthwise_{name}")
     first = graph.derive(node, "depthwise", lambda: first_class.from_config(config))
     second = graph.derive(
         node,
@@ -55,8 +59,8 @@ def separable(graph: Graph, node: Node) -> Result:
                 filters=layer.filters,
                 kernel_size=1,
                 name=node.name,
-                kernel_regularizer=layer.get_config()["pointwise_regularizer"],
-                kernel_constraint=layer.get_config()["pointwise_constraint"],
+                kernel_regularizer=layer.pointwise_regularizer,
+                kernel_constraint=layer.pointwise_constraint,
             )
         ),
     )
@@ -66,6 +70,16 @@ def separable(graph: Graph, node: Node) -> Result:
         first, x, specs=tf.TensorSpec(shape, node.output.spec.dtype), weights=[depthwise]
     ).output
     return graph.add(second, y, specs=node.output.spec, weights=rest).output
+
+
+def _padded_before(graph: Graph, node: Node) -> Value:
+    """Append the zeros that a causal layer sees before the first step."""
+    layer, x = node.layer, node.inputs[0]
+    count = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
+    batch, steps, channels = x.shape or ()
+    spec = tf.TensorSpec((batch, steps and steps + count, channels), x.spec.dtype)
+    padding = K.ZeroPadding1D((count, 0), name=graph.unique_name(f"{node.name}_padded"))
+    return graph.add(padding, x, specs=spec).output
 
 
 @rule(K.Conv2D)
@@ -80,7 +94,6 @@ def grouped_as_depthwise(graph: Graph, node: Node) -> Result:
     if layer.strides[0] != layer.strides[1] or (max(layer.strides) > 1 < max(layer.dilation_rate)):
         return None  # the depthwise kernel of TensorFlow wants equal strides
     kernel, *rest = weights_of(node)
-    given = layer.get_config()
     config = _config(
         layer,
         *_SPATIAL,
@@ -89,8 +102,8 @@ def grouped_as_depthwise(graph: Graph, node: Node) -> Result:
         "bias_regularizer",
         "bias_constraint",
         depth_multiplier=layer.filters // channels,
-        depthwise_regularizer=given["kernel_regularizer"],
-        depthwise_constraint=given["kernel_constraint"],
+        depthwise_regularizer=layer.kernel_regularizer,
+        depthwise_constraint=layer.kernel_constraint,
         name=node.name,
     )
     new = graph.derive(node, "depthwise", lambda: K.DepthwiseConv2D.from_config(config))

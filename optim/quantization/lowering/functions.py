@@ -12,7 +12,7 @@ from optim.graph.parameter import Parameter
 from optim.quantization.layers import Convolve, Rsqrt
 from optim.quantization.lowering.calls import add_parameter, arguments, function_layer
 from optim.quantization.lowering.registry import Result, rule
-from optim.quantization.node_facts import constant, sources_of, weights_of
+from optim.quantization.node_facts import axes_of, constant, sources_of, weights_of
 
 K = keras.layers
 
@@ -58,20 +58,38 @@ def quotient_by_a_root(graph: Graph, node: Node) -> Result:
     return graph.add(product, x, factor, specs=node.output.spec).output
 
 
+@rule("math.reduce_euclidean_norm")
+def euclidean_norm_by_name(graph: Graph, node: Node) -> Result:
+    """Without axes it goes over all, the batch among them."""
+    call = arguments(node, "input_tensor", "axis", "keepdims")
+    x, axes = call["input_tensor"], axes_of(node)
+    if not isinstance(x, Value) or not _has_batch(x) or not axes or 0 in axes:
+        return None
+    return _length(graph, node, x, axes, bool(call["keepdims"]))
+
+
 @rule("norm", "compat.v1.norm")
 def euclidean_norm(graph: Graph, node: Node) -> Result:
     call = arguments(node, "tensor", "ord", "axis", "keepdims")
-    x, axis = call["tensor"], call["axis"]
-    if not isinstance(x, Value) or call["ord"] not in (None, "euclidean", 2) or axis is None:
+    x, axes = call["tensor"], axes_of(node, 2)
+    if not isinstance(x, Value) or not _has_batch(x) or not axes or 0 in axes:
         return None
-    if not isinstance(axis, int) or not _has_batch(x):
+    # Of a matrix, 2 is its largest singular value.
+    euclidean = ("euclidean", 2) if len(axes) == 1 else ("euclidean", "fro")
+    if len(axes) > 2 or (call["ord"] or "euclidean") not in euclidean:
         return None
+    keeps = bool(call["keepdims"] or node.kwargs.get("keep_dims"))
+    return _length(graph, node, x, axes, keeps)
+
+
+def _length(graph: Graph, node: Node, x: Value, axes: list[int], keeps: bool) -> Value:
+    """The root of the sum of squares."""
     squares = _square(graph, x, graph.unique_name(f"{node.name}_squares"), x.spec)
     total = graph.add(
         function_layer("math.reduce_sum", graph.unique_name(f"{node.name}_sum")),
         squares,
         specs=node.output.spec,
-        kwargs={"axis": axis, "keepdims": bool(call["keepdims"])},
+        kwargs={"axis": axes, "keepdims": keeps},
     ).output
     return graph.add(function_layer("math.sqrt", node.name), total, specs=node.output.spec).output
 

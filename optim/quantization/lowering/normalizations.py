@@ -18,7 +18,16 @@ from optim.quantization.layers import (
 from optim.quantization.lowering.affine import add_affine
 from optim.quantization.lowering.calls import add_parameter, arguments, function_layer
 from optim.quantization.lowering.registry import Result, rule
-from optim.quantization.node_facts import has_plain_call, is_linear, sources_of, weights_of
+from optim.quantization.node_facts import (
+    axes_of,
+    config_of,
+    has_plain_call,
+    has_small_epsilon,
+    is_linear,
+    is_unit_kernel,
+    sources_of,
+    weights_of,
+)
 
 K = keras.layers
 
@@ -177,12 +186,59 @@ def deviation(graph: Graph, node: Node) -> Result:
 
 @rule(K.UnitNormalization)
 def unit_normalization(graph: Graph, node: Node) -> Result:
-    axis = node.layer.axis
-    if not has_plain_call(node) or (not isinstance(axis, int) and len(axis) != 1):
+    given = node.layer.axis
+    if not has_plain_call(node):
         return None
-    axis = axis if isinstance(axis, int) else int(axis[0])
+    axis = given if isinstance(given, int) else [int(a) for a in given]
     layer = function_layer("math.l2_normalize", node.name)
     return graph.add(layer, node.inputs[0], specs=node.output.spec, kwargs={"axis": axis}).output
+
+
+@rule("math.l2_normalize")
+def unit_over_other_axes(graph: Graph, node: Node) -> Result:
+    """LiteRT has it over the last axis: the others are moved there and back, byte by byte."""
+    if is_unit_kernel(node) or not has_small_epsilon(node):
+        return None
+    x, axes = node.inputs[0], axes_of(node)
+    shape = x.shape or ()
+    if not axes or 0 in axes or shape[1:].count(None) > 1:
+        return None
+    kept = [a for a in range(1, len(shape)) if a not in axes]
+    order = [*kept, *axes]
+    lead = [shape[a] for a in kept]
+    flat = [*lead, _product([shape[a] for a in axes])]
+    moved = [*lead, *(shape[a] for a in axes)]
+
+    def add(layer: Any, y: Value, sizes: Any, **kwargs: Any) -> Value:
+        spec = tf.TensorSpec((shape[0], *sizes), x.spec.dtype)
+        return graph.add(layer, y, specs=spec, kwargs=kwargs).output
+
+    def name(part: str) -> str:
+        return graph.unique_name(f"{node.name}_{part}")
+
+    steps = sorted(order) != order, len(axes) > 1
+    y = x
+    if steps[0]:
+        y = add(K.Permute(order, name=name("moved")), y, moved)
+    if steps[1]:
+        y = add(K.Reshape(_free(flat), name=name("flat")), y, flat)
+    unit = function_layer("math.l2_normalize", name("unit"))
+    y = add(unit, y, flat, axis=-1)
+    if steps[1]:
+        own = name("split") if steps[0] else node.name
+        y = add(K.Reshape(_free(moved), name=own), y, moved)
+    if steps[0]:
+        back = [order.index(a) + 1 for a in range(1, len(shape))]
+        y = add(K.Permute(back, name=node.name), y, shape[1:])
+    return y
+
+
+def _product(sizes: list[int | None]) -> int | None:
+    return None if None in sizes else math.prod(n or 0 for n in sizes)
+
+
+def _free(sizes: list[int | None]) -> list[int]:
+    return [-1 if n is None else n for n in sizes]
 
 
 @rule(K.BatchNormalization)
@@ -194,9 +250,9 @@ def lone_batch_normalization(graph: Graph, node: Node) -> Result:
     axis = list(layer.axis) if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     if x.rank is None or x.rank < 2 or [a % x.rank for a in axis] != [x.rank - 1]:
         return None
-    if x.channels is None or x.spec.dtype != tf.float32:
+    if x.channels is None or layer.variable_dtype != "float32":
         return None
-    config = {**layer.get_config(), "name": node.name}
+    config = {**config_of(layer), "name": node.name}
     new = graph.derive(node, "lone", lambda: LoneBatchNormalization.from_config(config))
     return graph.add(
         new, *node.args, kwargs=node.kwargs, specs=node.output.spec, weights=sources_of(node)

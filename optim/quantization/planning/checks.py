@@ -1,11 +1,13 @@
-"""What LiteRT has no kernels for in a scheme: refused before anything is built."""
+"""What LiteRT has no kernels for: refused, or told of, before anything is built or trained."""
 
 from __future__ import annotations
 
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.graph import Node
 from optim.quantization.node_facts import hierarchy
+from optim.quantization.planning.no_kernel import REPLACE, lacking
 from optim.quantization.planning.plan import Entry
+from optim.quantization.planning.roles import NO_KERNEL, assign
 from optim.quantization.planning.schemes import Scheme
 
 
@@ -24,6 +26,20 @@ def check_kernels(entries: list[Entry], scheme: Scheme) -> None:
                 problems.append(_lacking(entry, missing[name], remedy, scheme))
     if problems:
         raise UnsupportedModelError(problems)
+
+
+def without_kernel(entries: list[Entry]) -> list[Problem]:
+    """What LiteRT cannot run even as float, so that no export of the model can succeed."""
+    found: dict[str, Problem] = {}
+    for entry in entries:
+        lacks = lacking(entry.node)
+        reason = assign(entry.node).reason.removeprefix("float: ") if entry.is_float else ""
+        if lacks is not None:
+            reason = f"{NO_KERNEL} for {lacks.what}"
+        if reason.startswith(NO_KERNEL):
+            remedy = lacks.remedy if lacks is not None else REPLACE
+            found[entry.node.path] = Problem(entry.node.path, reason, remedy)
+    return list(found.values())
 
 
 def _names(node: Node) -> list[str]:

@@ -8,11 +8,21 @@ from optim._keras import keras, tfmot
 from optim.graph.graph import Graph, Node, Value
 from optim.quantization.node_facts import is_linear
 from optim.quantization.planning.plan import Entry
-from optim.quantization.planning.roles import Role, is_idle
+from optim.quantization.planning.roles import Assignment, Role, is_idle
 
-__all__ = ["chain", "follow"]
+__all__ = ["PARTS", "chain", "follow", "joins_part"]
+
+PARTS = Assignment(Role.FLOAT, "float: joins one of several outputs of a float layer")
 
 _Learnt = tfmot.quantization.keras.quantizers.MovingAverageQuantizer
+
+
+def joins_part(node: Node, assignments: Mapping[Node, Assignment]) -> bool:
+    """Whether it joins one of several outputs of a float layer: the converter leaves it float."""
+    if assignments[node].role is not Role.JOIN:
+        return False
+    parts = (value.node for value in node.inputs if len(value.node.outputs) > 1)
+    return any(assignments[part].role is Role.FLOAT for part in parts)
 
 
 def chain(graph: Graph, entries: Mapping[Node, Entry]) -> None:

@@ -17,7 +17,7 @@ from optim.quantization.lowering.driver import lower
 from optim.quantization.lowering.sentinels import is_masked_scores
 from optim.quantization.node_facts import hierarchy, weights_of
 from optim.quantization.planning.checks import check_kernels
-from optim.quantization.planning.concatenations import chain, follow
+from optim.quantization.planning.concatenations import PARTS, chain, follow, joins_part
 from optim.quantization.planning.indices import takes_indices
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.planning.preserved import Wanted, unkept, wanted
@@ -102,6 +102,8 @@ class _Planner:
             assignments[node] = self._assign(node, assignments)
         for node in nodes:
             self._spare_divisor(node, assignments)
+            if joins_part(node, assignments):
+                assignments[node] = PARTS
         for node in nodes:
             entry = Entry(node, assignments[node].role, reason=assignments[node].reason)
             self.entries[node] = entry

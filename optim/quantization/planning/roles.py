@@ -22,12 +22,22 @@ from optim.quantization.activation_facts import (
     FUSED,
     activation_name,
 )
-from optim.quantization.node_facts import hierarchy, is_fusable_relu, is_linear
+from optim.quantization.node_facts import (
+    hierarchy,
+    is_fusable_relu,
+    is_linear,
+    is_unit_kernel,
+)
+from optim.quantization.planning.no_kernel import lacking
 from optim.quantization.recurrent.joined import OnGrid
 from optim.quantization.recurrent.layer import Recurrent
 from optim.quantization.recurrent.step_shapes import BatchAsSteps, StepsAsBatch
 
 K = keras.layers
+
+
+#: Begins the reasons of what can be trained, but not exported, even as float.
+NO_KERNEL = "LiteRT has no kernel at all"
 
 
 class Role(Enum):
@@ -126,7 +136,7 @@ BY_CLASS: dict[type, Assignment] = _table(
         _float("LiteRT has no int8 kernel for it"),
         _classes("Conv3D Conv3DTranspose ELU ThresholdedReLU LocallyConnected1D"),
     ),
-    (_float("LiteRT has no kernel at all for it"), _classes("AveragePooling3D MaxPooling3D")),
+    (_float(f"{NO_KERNEL} for it"), _classes("AveragePooling3D MaxPooling3D")),
     (Assignment(Role.RECURRENT, "steps of int8 operations"), [Recurrent]),
     (_float("recurrent: its loop is not quantized"), _classes("RNN Bidirectional ConvLSTM2D")),
     (_float("makes a mask, which no quantizing wrapper hands on"), _classes("Embedding")),
@@ -147,8 +157,9 @@ BY_CLASS: dict[type, Assignment] = _table(
 _CONSTANT = Assignment(Role.SAME, "the same number everywhere: scale of what it meets")
 _NO_INT8 = _float("LiteRT has no int8 kernel for this function")
 _DIVISION = _float("divides by data, which int8 could turn into zero")
+_OTHER_AXES = _float("LiteRT's int8 kernel is for the axes of a sample, and a small epsilon")
 _CLIPPED = _float("LiteRT's int8 kernel clips it at -15.94")
-_NO_KERNEL = _float("LiteRT has no kernel at all for this function")
+_NO_KERNEL = _float(f"{NO_KERNEL} for this function")
 
 # What functions do, by public name; every one is free of side effects and randomness.
 _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
@@ -164,6 +175,7 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
         "compat.v1.expand_dims compat.v1.gather compat.v1.depth_to_space "
         "compat.v1.space_to_depth compat.v1.image.resize_bilinear "
         "compat.v1.image.resize_nearest_neighbor compat.v1.image.resize image.extract_patches "
+        "compat.v1.image.resize_images image.resize_with_pad "
         "compat.v1.stop_gradient ensure_shape compat.v1.strided_slice",
     ),
     (
@@ -196,7 +208,13 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
     ),
     (_DIVISION, "math.truediv math.divide compat.v1.div realdiv math.divide_no_nan"),
     (_CLIPPED, "nn.log_softmax"),
-    (_NO_KERNEL, "math.erf math.erfc math.cumprod math.atan math.tan math.sinh math.cosh"),
+    (
+        _NO_KERNEL,
+        "math.erf math.erfc math.cumprod math.atan math.tan math.sinh math.cosh math.asin "
+        "math.acos math.asinh math.acosh math.atanh math.digamma math.erfinv math.bessel_i0 "
+        "math.igamma math.reduce_euclidean_norm compat.v1.image.resize_bicubic "
+        "compat.v1.image.resize_area image.crop_and_resize",
+    ),
 )
 BY_SYMBOL: dict[str, Assignment] = {
     symbol: assignment for assignment, names in _BY_SYMBOL_NAMES for symbol in names.split()
@@ -237,9 +255,14 @@ def assign(node: Node) -> Assignment:
         return _CARRIES
     if node.inert:
         return _IDENTITY
+    lacks = lacking(node)
+    if lacks:
+        return _float(f"{NO_KERNEL} for {lacks.what}")
     if node.symbol:
         if not any(value.is_float for value in node.inputs):
             return _OF_INTEGERS
+        if node.symbol == "math.l2_normalize" and not is_unit_kernel(node):
+            return _OTHER_AXES
         if node.symbol in FIXED_SYMBOLS:
             return _FIXED
         return BY_SYMBOL.get(node.symbol) or _float(f"no rule for the function {node.symbol}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 
 import optim
+from optim import litert
 from optim._keras import keras, tf
 from optim.errors import ExportError
 from optim.exporting import agreement
 from optim.exporting.agreement import planned
+from optim.litert import flatbuffer
 
 K = keras.layers
 Part = Callable[[Any], Any]
@@ -177,7 +180,7 @@ def test_what_is_not_as_planned_is_refused_or_told_of(
     wrong = {**planned(quantized), "mid": True}
     content = optim.export(quantized)
     with pytest.raises(ExportError, match=r"mid: planned to be float, but .* is int8") as caught:
-        agreement.check_agreement(content, "network", ("after",), wrong)
+        agreement.check_agreement(litert.parse(content), "network", ("after",), wrong)
     assert [one.layer for one in caught.value.problems] == ["mid"]
     skipping = optim.quantize_model(
         network(SKIPPED["dense"]), skip="mid", calibration_data=images()
@@ -185,9 +188,53 @@ def test_what_is_not_as_planned_is_refused_or_told_of(
     assert planned(skipping)["mid"] is True
     with pytest.warns(UserWarning, match="float islands: mid: planned to be quantized"):
         agreement.check_agreement(
-            optim.export(skipping), "network", ("after",), {**planned(skipping), "mid": False}
+            litert.parse(optim.export(skipping)),
+            "network",
+            ("after",),
+            {**planned(skipping), "mid": False},
         )
 
 
 def test_what_others_made_is_not_judged(images: np.ndarray) -> None:
     assert planned(network(SKIPPED["dense"])) == {}
+
+
+def test_a_file_is_parsed_once_for_all_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    check = flatbuffer.check_tables
+
+    def counting(model: Any, size: int) -> None:
+        counted.append(size)
+        check(model, size)
+
+    monkeypatch.setattr(flatbuffer, "check_tables", counting)
+    quantized = optim.quantize_model(network(K.ReLU(name="mid")), calibration_data=images())
+    assert counted == []
+    content = optim.export(quantized)
+    assert counted == [len(content)]
+
+
+def top(x: Any) -> Any:
+    return tf.math.top_k(x, 3).values
+
+
+JOINED: dict[str, Part] = {
+    "best and int8": lambda x: tf.concat([top(x), K.Conv2D(4, 1)(x)], -1),
+    "best and float": lambda x: K.Concatenate()([top(x), tf.sin(x)]),
+    "best twice": lambda x: tf.concat([top(x), top(x * 2.0)], -1),
+    "parts of float": lambda x: tf.concat(list(reversed(tf.split(tf.sin(x), 2, -1))), -1),
+    "parts of int8": lambda x: tf.concat(list(reversed(tf.split(x, 2, -1))), -1),
+}
+
+
+@pytest.mark.parametrize("part", JOINED)
+def test_what_is_joined_with_a_float_part_is_float_by_plan(part: str) -> None:
+    model = network(JOINED[part])
+    floats = {entry.node.path for entry in optim.plan(model).floats}
+    quantized = optim.quantize_model(model, calibration_data=images())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="export: the file has float")
+        content = optim.export(quantized)
+    report = optim.verify(content, {"float": model}, images())
+    assert bool(report.islands) == bool(floats)
+    assert report.comparisons[0].sqnr > 20

@@ -61,3 +61,28 @@ def test_each_is_one_int8_operation(name: str) -> None:
         # A value between two steps may be rounded to the other one by what the converter folds.
         assert row.sqnr > (30 if row.reference == "float" else 60)
         assert row.reference == "float" or row.max_steps <= 1.001
+
+
+LOOPS: dict[str, Callable[[Any], Any]] = {
+    "convolutions of states": lambda x: K.ConvLSTM2D(2, 2, padding="same", dilation_rate=2)(x),
+    "without padding": lambda x: K.ConvLSTM2D(2, 2, dilation_rate=2, return_sequences=True)(x),
+    "one dimension": lambda x: K.ConvLSTM1D(2, 2, dilation_rate=(2,))(K.Reshape((4, 8, 24))(x)),
+    "at each step": lambda x: K.ConvLSTM2D(2, 2)(
+        K.TimeDistributed(K.Conv2D(2, 3, dilation_rate=2))(x)
+    ),
+}
+
+
+@pytest.mark.parametrize("part", LOOPS)
+@pytest.mark.parametrize("do", ["float", "float16", "dynamic", "prune", "cluster", "int8"])
+def test_a_dilated_convolution_in_a_loop(part: str, do: str) -> None:
+    inputs = keras.Input((4, 8, 8, 3))
+    model = keras.Model(inputs, LOOPS[part](inputs))
+    data = np.random.default_rng(0).random((8, 4, 8, 8, 3)).astype("float32")
+    made, mode = model, do if do in ("float16", "dynamic") else None
+    if do == "int8":
+        made = optim.quantize_model(model, calibration_data=data)
+    elif do in ("prune", "cluster"):
+        made = (optim.prune_low_magnitude if do == "prune" else optim.cluster_weights)(model)
+    report = optim.verify(optim.export(made, optimize=mode), {"made": made}, data)
+    assert report.comparisons[0].sqnr > (30 if do in ("int8", "dynamic") else 60)

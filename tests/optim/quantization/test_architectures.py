@@ -38,6 +38,7 @@ REASONS = (
     "its call uses",
     "makes floating-point numbers of integers",
     "makes numbers of categories",
+    "joins one of several outputs",
     "recurrent",
     "applies a layer to each step",
 )

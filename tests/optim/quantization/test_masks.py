@@ -119,3 +119,16 @@ def test_without_a_mask_nothing_is_float_for_it() -> None:
     )
     assert optim.plan(plain).floats == []
     assert optim.plan(model).floats != []
+
+
+def test_a_value_between_two_float_layers_that_goes_by_a_mask() -> None:
+    """Two detours of the file, one behind the other, of which the converter makes one."""
+    inputs = K.Input((12,), dtype="int32")
+    x = K.Dense(8, activation="relu")(K.Embedding(50, 8, mask_zero=True)(inputs))
+    model = keras.Model(inputs, [K.Dense(3)(K.GlobalAveragePooling1D()(x)), K.LSTM(4)(x)])
+    data = np.random.default_rng(0).integers(1, 50, (16, 12))
+    data[:, 7:] = 0
+    content = optim.export(optim.quantize_model(model, calibration_data=data))
+    report = optim.verify(content, {"float": model}, data)
+    assert min(one.sqnr for one in report.comparisons) > 20
+    assert not [op for op in report.operations if op.name in ("BITCAST", "BITWISE_XOR")]
