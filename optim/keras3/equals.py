@@ -233,11 +233,28 @@ def _normalization(layer: Any, entry: Equal, cls: type) -> Any:
     return cls(**config)
 
 
+def _lookup(layer: Any, entry: Equal, cls: type) -> Any:
+    """A layer with a vocabulary, which its config has only if it was given, not if adapted."""
+    config = config_of(layer, entry, cls)
+    with tf.init_scope():  # it reads tables
+        words = layer.get_vocabulary(include_special_tokens=False)
+    if config.get("output_mode") == "tf_idf" and config.get("idf_weights") is None:
+        raise NoEqual("its weights of words were adapted, not given")
+    if words:
+        config["vocabulary"] = [getattr(word, "item", lambda word=word: word)() for word in words]
+    del config["dtype"]  # of words, here; Keras 3 names that of what it computes
+    with tf.init_scope():
+        return cls(**config)
+
+
 _SPECIAL = {
     "Bidirectional": _bidirectional,
     "Normalization": _normalization,
     "TimeDistributed": _wrapper,
     "SpectralNormalization": _wrapper,
+    "IntegerLookup": _lookup,
+    "StringLookup": _lookup,
+    "TextVectorization": _lookup,
     "RNN": _rnn,
     "StackedRNNCells": _stacked,
 }

@@ -151,7 +151,14 @@ LAYERS: Mapping[str, Entry] = _table(
     (Equal(without=("seed", "value_range", "data_format")), "RandomContrast"),
     (
         Equal(unless={"sparse": (False,)}),
-        "CategoryEncoding HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
+        "CategoryEncoding HashedCrossing Hashing",
+    ),
+    (
+        Equal(
+            unless={"sparse": (False,), "oov_method": ("floormod",)},
+            without=("vocabulary_size", "oov_method", "salt"),
+        ),
+        "IntegerLookup StringLookup TextVectorization",
     ),
     (
         _TRACED,

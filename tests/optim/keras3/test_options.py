@@ -124,6 +124,49 @@ def test_constants_are_those_that_the_layer_computes_with(twin: Any) -> None:
     twin(model, numbers(3, 4).astype("float64"), tolerance=1e-14)
 
 
+def adapted(layer: Any, words: Any) -> Any:
+    layer.adapt(np.asarray(words))
+    return layer
+
+
+#: A layer with a vocabulary, and what it is called on.
+LOOKUPS: dict[str, tuple[Made, Any]] = {
+    "numbers": (lambda: L.IntegerLookup(vocabulary=[1, 2, 4]), [[1, 4, 7]]),
+    "numbers, adapted": (lambda: adapted(L.IntegerLookup(), [3, 3, 8]), [[3, 8, 7]]),
+    "numbers, several": (
+        lambda: L.IntegerLookup(vocabulary=[1, 2], output_mode="multi_hot", num_oov_indices=2),
+        [[1, 5, 7]],
+    ),
+    "back": (lambda: L.IntegerLookup(vocabulary=[5, 6, 7], invert=True), [[0, 1, 3]]),
+    "words": (lambda: L.StringLookup(vocabulary=["a", "b"], mask_token=""), [["b", "c", ""]]),
+    "words, counted": (
+        lambda: adapted(L.StringLookup(output_mode="count"), ["a", "b", "b"]),
+        [["b", "c", "b"]],
+    ),
+    "text": (
+        lambda: L.TextVectorization(vocabulary=["cat", "dog"], output_sequence_length=4),
+        [["A dog, a cat."]],
+    ),
+    "text, adapted": (
+        lambda: adapted(L.TextVectorization(output_mode="multi_hot"), ["a cat", "a dog"]),
+        [["the dog"]],
+    ),
+    "hashes": (lambda: L.Hashing(4, salt=[1, 2]), [["a", "b"]]),
+}
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_vocabularies(name: str) -> None:
+    import tensorflow as tf
+
+    make, given = LOOKUPS[name]
+    data = tf.constant(given)
+    inputs = keras3.Input(data.shape[1:], dtype=data.dtype.name)
+    model = keras3.Model(inputs, make()(inputs))
+    wanted, got = model(data), from_keras3(model)(data)
+    assert np.asarray(got).tolist() == np.asarray(wanted).tolist()
+
+
 class Cell(L.Layer):  # type: ignore[misc]
     state_size = output_size = 3
 
