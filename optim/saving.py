@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from importlib import import_module
+from types import FunctionType
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 from optim._keras import keras, tfmot
 
@@ -38,6 +41,29 @@ def while_loading(context: Callable[[], AbstractContextManager[None]]) -> Any:
     """Have `load_model` make models within a context; a decorator."""
     LOADING.append(context)
     return context
+
+
+@while_loading
+@contextmanager
+def functions_by_name() -> Iterator[None]:
+    """Let activations in HDF5 files be functions that are registered or given.
+
+    tf_keras writes such a function as a dictionary with its name, and looks in HDF5 files for
+    something that is called "function".
+    """
+    activations = import_module("tf_keras.src.activations")
+    registered = import_module("tf_keras.src.saving.object_registration").get_registered_object
+    original = activations.deserialize
+
+    def deserialize(name: Any, custom_objects: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(name, Mapping) and name.get("class_name") == "function":
+            found = registered(name.get("config"), custom_objects)
+            if isinstance(found, FunctionType):
+                return found
+        return original(name, custom_objects, *args, **kwargs)
+
+    with patch.object(activations, "deserialize", deserialize):
+        yield
 
 
 @cache

@@ -222,13 +222,17 @@ class Builder:
             return
         symbolic = [x for x in inputs if isinstance(x, keras.__internal__.KerasTensor)]
         arguments = _grouped(operation, inputs)
-        if not symbolic:
-            results = _evaluated(operation, arguments)
-        else:
-            make = BY_TYPE.get(operation.type, raw)
-            arguments = [self._argument(x, place) for place, x in enumerate(arguments)]
-            name = self._name(operation, operation.name.replace("/", "_"))
-            results = make(name, arguments, operation)
+        try:
+            if not symbolic:
+                results = _evaluated(operation, arguments)
+            else:
+                make = BY_TYPE.get(operation.type, raw)
+                arguments = [self._argument(x, place) for place, x in enumerate(arguments)]
+                name = self._name(operation, operation.name.replace("/", "_"))
+                results = make(name, arguments, operation)
+        except Exception as error:  # of operations that nobody has thought of
+            self._refuse(operation, f"has a {operation.type}, which raises {_first_line(error)}")
+            return
         flat = list(results) if isinstance(results, (list, tuple)) else [results]
         for old, new in zip(operation.outputs, flat, strict=True):
             self.values[old.name] = new
@@ -271,6 +275,10 @@ class Builder:
         remedy = "put this part into a layer of Keras, or take it out of the model"
         broken = _Broken(Problem(where, reason, remedy))
         self.values.update({x.name: broken for x in operation.outputs})
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
 
 
 def _grouped(operation: Any, inputs: list[Any]) -> list[Any]:

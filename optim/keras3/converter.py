@@ -15,6 +15,7 @@ from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.parameter import Parameter
 from optim.keras3 import weights
+from optim.keras3.admission import check_built, check_loop
 from optim.keras3.builder import Builder, Names
 from optim.keras3.calls import arguments_of, mask_of, without_mask
 from optim.keras3.compile_state import copy_compile_state
@@ -102,7 +103,7 @@ class _Converter:
         """Return the twin of a model."""
         if id(model) in self.networks:
             return self.networks[id(model)][1]
-        _check_built(model)
+        check_built(model)
         specs = inputs_of(model)
         traced = trace(model, specs, self.known)
         names = Names(map(scope_name, layer_names_of(model)))
@@ -169,18 +170,16 @@ class _Converter:
 
     def known(self, layer: Any, args: Any, kwargs: Any) -> After | None:
         """Return what is left to do after the call of a layer's equal; None: it is traced."""
-        masked = any(
-            x is not None
-            for k, v in kwargs.items()
-            if k.endswith("mask")
-            for x in tf.nest.flatten(v)
-        )
+        masks = [v for k, v in kwargs.items() if k.endswith("mask")]
+        masked = any(x is not None for x in tf.nest.flatten(masks))
         if is_network(layer):
-            inputs = tf.nest.flatten(args)
-            return None if masked or any(map(mask_of, inputs)) else unchanged
+            return None if masked or _has_mask(args) else unchanged
         _name, entry = entry_of(layer)
-        if isinstance(entry, Equal) and entry.unmasked and masked:
-            return None
+        if isinstance(entry, Equal):
+            if entry.unmasked and (masked or _has_mask(args)):
+                return None
+            if entry.floats and not all(x.dtype.is_floating for x in _tensors(args)):
+                return None
         if self.equal(layer) is None:
             return None
         after: After = self.after.get(id(layer), unchanged)
@@ -210,10 +209,11 @@ class _Converter:
             return None
         try:
             return make_equal(layer, entry, name)
-        except NoEqual:
-            pass
+        except NoEqual as error:
+            check_loop(layer, name, error)
         activation = getattr(layer, "activation", None)
-        if activation is None or hasattr(layer, "cell") or layer.activity_regularizer is not None:
+        recurrent = hasattr(layer, "cell") or hasattr(layer, "state_size")
+        if activation is None or recurrent or layer.activity_regularizer is not None:
             return None
         if not layer.variables:
             return None
@@ -269,8 +269,10 @@ class _Converter:
             results = twin(first, **rest)
         else:
             first = self._masked(call, first, rest)
-            name, _ = entry_of(layer)
+            name, entry = entry_of(layer)
             results = self.layout.called(twin, name, _is_first(layer), first, rest, names)
+            if isinstance(entry, Equal) and entry.own_mask:
+                return results
         before = [x for x in tf.nest.flatten(call.outputs) if tf.is_tensor(x)]
         for old, new in zip(before, tf.nest.flatten(results), strict=True):
             mask, implied = mask_of(old), mask_of(new)
@@ -293,7 +295,7 @@ class _Converter:
                 return tf.nest.map_structure(without_mask, first)
             return first
         same = len(before) == len(implied) and all(
-            (m is None and i is None) or (m is not None and self.masks.get(m.name) is i)
+            i is None if m is None else i is not None and self.masks.get(m.name) is i
             for m, i in zip(before, implied, strict=True)
         )
         if not same:
@@ -301,18 +303,16 @@ class _Converter:
         return first
 
 
+def _tensors(args: Any) -> list[Any]:
+    return [x for x in tf.nest.flatten(args) if tf.is_tensor(x)]
+
+
+def _has_mask(args: Any) -> bool:
+    return any(mask_of(x) is not None for x in tf.nest.flatten(args))
+
+
 def _is_first(layer: Any) -> bool:
     return not is_network(layer) and is_channels_first(layer, entry_of(layer)[0])
-
-
-def _check_built(model: Any) -> None:
-    if not model.built:
-        problem = Problem(
-            model.name,
-            "is not built, and so has no weights yet",
-            "build the model first: model.build(input_shape), or call it on a batch",
-        )
-        raise UnsupportedModelError([problem], f"from_keras3: {model.name!r} cannot be converted")
 
 
 def warn_of(lost: list[str]) -> None:

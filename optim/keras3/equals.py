@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 from optim._keras import keras, tf
 from optim.keras3 import layers as own
@@ -103,7 +106,7 @@ def config_of(layer: Any, entry: Equal, cls: type) -> dict[str, Any]:
             arguments[key] = object_of(value, key)
         else:
             to = entry.renamed.get(key, key)
-            if to in taken:
+            if to in taken or to in entry.unnamed:
                 arguments[to] = value
             elif value not in (None, False, "auto"):
                 raise NoEqual(f"{key}={value!r}")
@@ -212,7 +215,7 @@ def _bidirectional(layer: Any, entry: Equal, cls: type) -> Any:
 def _rnn(layer: Any, entry: Equal, cls: type) -> Any:
     cell = equal_of(layer.cell)
     without = (*entry.without, "cell")
-    return cls(cell, **config_of(layer, Equal(without=without), cls))
+    return cls(cell, **config_of(layer, replace(entry, without=without), cls))
 
 
 def _stacked(layer: Any, entry: Equal, cls: type) -> Any:
@@ -220,15 +223,38 @@ def _stacked(layer: Any, entry: Equal, cls: type) -> Any:
     return cls(cells, **config_of(layer, Equal(without=("cells",)), cls))
 
 
-def _batch_normalization(layer: Any, entry: Equal, cls: type) -> Any:
+def _normalization(layer: Any, entry: Equal, cls: type) -> Any:
     config = config_of(layer, entry, cls)
+    if layer.input_mean is not None and layer.mean is not None:
+        # Keras 3 rounds what it is given to float32, whatever the layer computes in.
+        sizes = [layer._broadcast_shape[axis] for axis in layer._keep_axis]
+        for key in ("mean", "variance"):
+            config[key] = np.reshape(getattr(layer, key), sizes).tolist()
     return cls(**config)
+
+
+def _lookup(layer: Any, entry: Equal, cls: type) -> Any:
+    """A layer with a vocabulary, which its config has only if it was given, not if adapted."""
+    config = config_of(layer, entry, cls)
+    with tf.init_scope():  # it reads tables
+        words = layer.get_vocabulary(include_special_tokens=False)
+    if config.get("output_mode") == "tf_idf" and config.get("idf_weights") is None:
+        raise NoEqual("its weights of words were adapted, not given")
+    if words:
+        config["vocabulary"] = [getattr(word, "item", lambda word=word: word)() for word in words]
+    del config["dtype"]  # of words, here; Keras 3 names that of what it computes
+    with tf.init_scope():
+        return cls(**config)
 
 
 _SPECIAL = {
     "Bidirectional": _bidirectional,
+    "Normalization": _normalization,
     "TimeDistributed": _wrapper,
     "SpectralNormalization": _wrapper,
+    "IntegerLookup": _lookup,
+    "StringLookup": _lookup,
+    "TextVectorization": _lookup,
     "RNN": _rnn,
     "StackedRNNCells": _stacked,
 }

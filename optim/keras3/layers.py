@@ -5,6 +5,9 @@ All are registered, so that a saved twin loads wherever `optim` has been importe
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from optim._keras import keras, tf
@@ -24,8 +27,22 @@ def run_operation(kind: str, inputs: list[Any], attributes: dict[str, Any]) -> A
         What it returns: a tensor, or several.
     """
     names = [argument.name for argument in _definition(kind).input_arg]
-    function = getattr(tf.raw_ops, kind)
-    return function(**dict(zip(names, inputs, strict=True)), **attributes)
+    given = {**dict(zip(names, inputs, strict=True)), **attributes}
+    renamed = _renamed(kind)
+    return getattr(tf.raw_ops, kind)(**{renamed.get(k, k): v for k, v in given.items()})
+
+
+@cache
+def _renamed(kind: str) -> Mapping[str, str]:
+    """Arguments that functions of TensorFlow have by other names than graphs, as they have them."""
+    definition = _definition(kind)
+    before = [x.name for x in (*definition.input_arg, *definition.attr)]
+    taken = [x for x in inspect.signature(getattr(tf.raw_ops, kind)).parameters if x != "name"]
+    new = [x for x in taken if x not in before]
+    old = [x.name for x in definition.input_arg if x.name not in taken]
+    if len(new) > len(old):  # an attribute, then; those that follow from inputs are no arguments
+        old += [x.name for x in definition.attr if x.name not in taken and x.type != "type"]
+    return dict(zip(old, new, strict=True))
 
 
 def _definition(kind: str) -> Any:

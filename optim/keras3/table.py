@@ -20,14 +20,20 @@ class Equal:
         unless: argument -> the only values with which the two agree. With any other the layer is
             traced.
         without: arguments that make no difference to what is computed.
+        unnamed: arguments that the class takes, though none of its signatures names them.
         unmasked: whether the two agree only on input without a mask.
+        floats: whether the two agree only on floating-point numbers.
+        own_mask: whether the two mask what they return otherwise.
     """
 
     name: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     unless: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
     unmasked: bool = False
+    floats: bool = False
+    own_mask: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ _NO_LORA = ("lora_rank", "lora_alpha", "quantization_config", "gptq_unpacked_col
 _EQUAL = Equal()
 _TRACED = Traced()
 _LORA = Equal(without=_NO_LORA)
-_RECURRENT = Equal(without=("seed", "use_cudnn", "zero_output_for_mask"))
+_RECURRENT = Equal(without=("seed", "use_cudnn"), unnamed=("zero_output_for_mask",))
 _CONV_RECURRENT = Equal(unless=_LAST, without=("seed",))
 _SEEDED = Equal(without=("seed",))
 _RANDOM_IMAGE = Equal(unless=_LAST, without=("data_format", "seed"))
@@ -75,24 +81,31 @@ def _table(*entries: tuple[Entry, str]) -> Mapping[str, Entry]:
 LAYERS: Mapping[str, Entry] = _table(
     (
         _EQUAL,
-        "Activation ActivityRegularization Add Average BatchNormalization Concatenate Cropping1D "
-        "Dot ELU Flatten GroupNormalization Identity InputLayer LayerNormalization Masking Maximum "
-        "Minimum Multiply Normalization PReLU Permute ReLU RepeatVector Rescaling Reshape Subtract "
-        "UnitNormalization UpSampling1D",
+        "Activation ActivityRegularization BatchNormalization Cropping1D Dot ELU Flatten "
+        "GroupNormalization Identity InputLayer Normalization PReLU Permute ReLU RepeatVector "
+        "Rescaling Reshape UnitNormalization UpSampling1D",
     ),
     (Equal(renamed={"negative_slope": "alpha"}), "LeakyReLU"),
-    (Equal(unmasked=True), "Softmax"),
+    # On whole numbers those of Keras 2 return others, or fail.
+    (
+        Equal(floats=True),
+        "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D LayerNormalization "
+        "Masking",
+    ),
+    # Steps that one of two inputs masks are masked in Keras 2; in Keras 3 those that both do.
+    (Equal(own_mask=True), "Add Average Concatenate Subtract"),
+    (Equal(unmasked=True), "Maximum Minimum Multiply Softmax"),
     (_LORA, "Dense EinsumDense"),
     (Equal(without=("weights", *_NO_LORA)), "Embedding"),
     (
         _EQUAL,  # channels first between transpositions (`layout`)
         "AveragePooling1D AveragePooling2D AveragePooling3D Conv1D Conv1DTranspose Conv2D "
-        "Conv2DTranspose Conv3D Conv3DTranspose Cropping2D Cropping3D DepthwiseConv1D "
-        "DepthwiseConv2D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+        "Conv2DTranspose Conv3D Cropping2D Cropping3D DepthwiseConv1D DepthwiseConv2D "
         "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D "
         "MaxPooling3D SeparableConv1D SeparableConv2D UpSampling2D UpSampling3D ZeroPadding1D "
         "ZeroPadding2D ZeroPadding3D",
     ),
+    (Equal(unless={"dilation_rate": (1, (1, 1, 1))}), "Conv3DTranspose"),  # it takes no notice
     (Equal(unless=_LAST, without=("data_format",)), "CenterCrop"),
     (
         Equal(
@@ -138,7 +151,14 @@ LAYERS: Mapping[str, Entry] = _table(
     (Equal(without=("seed", "value_range", "data_format")), "RandomContrast"),
     (
         Equal(unless={"sparse": (False,)}),
-        "CategoryEncoding HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
+        "CategoryEncoding HashedCrossing Hashing",
+    ),
+    (
+        Equal(
+            unless={"sparse": (False,), "oov_method": ("floormod",)},
+            without=("vocabulary_size", "oov_method", "salt"),
+        ),
+        "IntegerLookup StringLookup TextVectorization",
     ),
     (
         _TRACED,

@@ -144,14 +144,7 @@ def test_their_baseline_and_reports_are_their_own() -> None:
     ("case", "stages", "figures"),
     [
         ("MobileNetV3Small-qat-notop", STAGES, {"int8_macs": 1.0, "float_islands": 0}),
-        pytest.param(
-            "MobileNetV3Small-float-notop",
-            STAGES,
-            {"save_difference": 0.0},
-            marks=pytest.mark.xfail(
-                strict=True, reason="a function of ours as activation is not read back from .h5"
-            ),
-        ),
+        ("MobileNetV3Small-float-notop", STAGES, {"save_difference": 0.0}),
         (
             "MobileNet-ptq-keras3-top",
             ("build", "convert", "export"),

@@ -63,7 +63,12 @@ def difference(wanted: Any, got: Any) -> float:
 def twin(tf: Any) -> Callable[..., Any]:
     """A function that makes the twin of a model, and asserts that both compute the same."""
 
-    def make(model: Any, data: Any = None, training: tuple[bool, ...] = (False,)) -> Any:
+    def make(
+        model: Any,
+        data: Any = None,
+        training: tuple[bool, ...] = (False,),
+        tolerance: float = TOLERANCE,
+    ) -> Any:
         randomize(model)
         twin = optim.from_keras3(model)
         if data is None:
@@ -74,7 +79,7 @@ def twin(tf: Any) -> Callable[..., Any]:
             wanted, got = model(data, training=mode), twin(data, training=mode)
             tf.nest.assert_same_structure(wanted, got)
             for a, b in zip(tf.nest.flatten(wanted), tf.nest.flatten(got), strict=True):
-                assert difference(a, b) <= TOLERANCE
+                assert difference(a, b) <= tolerance
             for variable, value in zip(model.weights, before, strict=True):
                 variable.assign(value)
         assert twin.name == model.name
