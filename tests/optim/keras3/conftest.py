@@ -21,6 +21,12 @@ def keras3() -> Any:
     return keras
 
 
+@pytest.fixture(autouse=True)
+def _seeded(keras3: Any) -> None:
+    """The same weights in every run."""
+    keras3.utils.set_random_seed(0)
+
+
 @pytest.fixture
 def tf() -> Any:
     from optim._keras import tf
