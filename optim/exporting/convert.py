@@ -120,7 +120,10 @@ def _check_loops(content: bytes, frozen: Frozen, loops: list[str]) -> None:
     if not any(operator(op.name).branches for op in graph.operations):
         return
     reason = "LiteRT cannot calibrate a model with loops or branches"
-    remedy = "make recurrent layers with unroll=True, or export with optimize='dynamic'"
+    remedy = (
+        "make recurrent layers with unroll=True (ConvLSTM has none), or export with "
+        "optimize='dynamic'"
+    )
     layers = dict.fromkeys(layer_of(name, frozen.model_name) for name in loops)
     raise ExportError(Problem(layer, reason, remedy) for layer in layers)
 
