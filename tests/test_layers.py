@@ -1,6 +1,6 @@
-"""Imports go down: the layers of both packages, and that nothing imports upwards or in a ring.
+"""Imports go down, and modules are small: the layers and the sizes of both packages.
 
-What is imported late counts as well, and what is imported by a name written as text. What
+Nothing imports upwards or in a ring. What is imported late counts as well, and what is imported by a name written as text. What
 only type checkers import does not.
 """
 
@@ -164,6 +164,22 @@ def test_optim_knows_nothing_of_the_harness() -> None:
 )
 def test_rings_are_found(edges: dict[str, set[str]], found: list[list[str]]) -> None:
     assert rings(edges) == found
+
+
+#: Modules that are one table of data each.
+TABLES = {"harness.failures.labels"}
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_modules_are_small_tables_of_data_excepted(package: str) -> None:
+    lines = {name: file.read_text("utf-8").count("\n") for name, file in modules(package).items()}
+    assert {name: n for name, n in lines.items() if n > 320 and name not in TABLES} == {}
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_few_modules_stand_in_no_room(package: str) -> None:
+    plain = [one for one in (ROOT / package).glob("*.py") if not one.stem.startswith("__")]
+    assert len(plain) <= 6
 
 
 def rings(edges: Mapping[str, set[str]]) -> list[list[str]]:
