@@ -1,7 +1,7 @@
 """Imports go down, and modules are small: the layers and the sizes of both packages.
 
-Nothing imports upwards or in a ring. What is imported late counts as well, and what is imported by a name written as text. What
-only type checkers import does not.
+Nothing imports upwards or in a ring. What is imported late counts as well, and what is imported
+by a name written as text. What only type checkers import does not.
 """
 
 from __future__ import annotations

@@ -207,10 +207,6 @@ def _verdict(watched: Watched, before: float, after: float) -> Verdict:
     return Verdict.BETTER if rises == (watched.better == metrics.HIGHER) else Verdict.WORSE
 
 
-#: What may decide the exit code.
-DECIDES = ("none", "status", "metrics")
-
-
 def exit_code(changes: Changes, decides: str) -> Exit:
     """Return the exit code of a comparison.
 

@@ -13,8 +13,6 @@ from harness.report import metrics, order
 
 pytestmark = pytest.mark.browser
 
-TAKEN = "20251201-000000-ffff"
-
 
 def cases(technique: str = "qat", variant: str = "notop") -> list[Record]:
     found = order.cases(fake_metrics.two_runs())

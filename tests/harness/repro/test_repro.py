@@ -19,7 +19,6 @@ from harness.repro.candidates import Candidate
 from harness.repro.recipes import RECIPES
 from harness.vocabulary import STAGES, UsageError
 
-MESSAGE = "Quantizing a tf.keras Model inside another tf.keras Model is not supported."
 NESTED = ("nested-model", None, None)
 
 
