@@ -66,3 +66,9 @@ def write(
     for name, content in written.items():
         replace_text(out_dir / name, clean(content))
     return [out_dir / name for name in written]
+
+
+def remove(out_dir: Path) -> None:
+    """Remove what `write` wrote into ``out_dir``, where something is."""
+    for name in (CSV_NAME, PAGE_NAME, SUMMARY_NAME):
+        (out_dir / name).unlink(missing_ok=True)

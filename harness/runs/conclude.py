@@ -59,15 +59,19 @@ def conclude(
         write(line)
     write("")
     code = exit_code(latest.values())
+    # A figure that is not as recorded must not become the record.
+    agrees = not any(record.disagrees for record in latest.values())
+    complete = not missing and all(case in latest for case in whole)
     try:
-        report.write(latest.values(), run.results)
-        pages = run.results
-        # A figure that is not as recorded must not become the record.
-        agrees = not any(record.disagrees for record in latest.values())
-        if whole and agrees and not missing and all(case in latest for case in whole):
+        if whole and complete and agrees:
             for line in publish(latest.values(), REPORTS, [run.results]):
                 write(line)
             pages = REPORTS
+            if run.results.resolve() != pages.resolve():
+                report.remove(run.results)  # of an earlier run: this one's are published
+        else:
+            report.write(latest.values(), run.results)
+            pages = run.results
         write(f"report: {shown(pages / 'index.html')}")
     except OSError as error:
         write(f"the reports could not be written: {error.strerror or error}; all records are kept")

@@ -519,6 +519,7 @@ PLANNED = ["A-float-notop", "B-float-notop"]
 
 
 def test_a_complete_full_run_is_published(ended: Ended, two: list[Record]) -> None:
+    (ended.run.results / "index.html").write_text("of the run before")
     code, told = ended.conclude(two, PLANNED, whole=PLANNED)
     assert code is Exit.AS_EXPECTED
     assert "report: reports/index.html" in told
@@ -529,6 +530,15 @@ def test_a_complete_full_run_is_published(ended: Ended, two: list[Record]) -> No
         "summary.md",
     ]
     assert [r.application for r in records.read(ended.reports).records] == ["A", "B"]
+    left = [p.name for p in ended.run.results.iterdir()]
+    assert left == ["results.jsonl"], "reports are written once, and none is of another run"
+
+
+def test_a_run_in_the_published_folder_keeps_its_reports(ended: Ended, two: list[Record]) -> None:
+    ended.run.results.rename(ended.reports)
+    ended.run = Settings(results=ended.reports, run_id="now")
+    ended.conclude(two, PLANNED, whole=PLANNED)
+    assert (ended.reports / "index.html").exists()
 
 
 def test_neither_a_part_nor_an_incomplete_run_is_published(ended: Ended, two: list[Record]) -> None:
