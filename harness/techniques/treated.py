@@ -1,4 +1,4 @@
-"""Techniques whose promise a model without any pruned or clustered kernel would keep, too."""
+"""Techniques that fail where no kernel was pruned or clustered: such a model keeps any promise."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Export to LiteRT: checks -> freeze -> convert -> passes over the file -> metadata -> a trial.
 
-Importing this package imports TensorFlow; the name is that of `optim` itself.
+Importing this package imports TensorFlow.
 """
 
 from optim.exporting.api import export

@@ -1,8 +1,8 @@
 """Masks: what Keras passes along with a tensor, from the layer that makes it to those that use it.
 
 A mask is no argument of a call: it hangs on the tensor, and each layer hands it on or drops it.
-A layer that is put in another's place may do otherwise, so that where masks come from and who
-goes by them is found out before anything is replaced.
+A layer that is put in another's place may do otherwise. So before anything is replaced it is noted
+where masks come from, and which layers use them.
 """
 
 from __future__ import annotations

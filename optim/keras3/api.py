@@ -1,4 +1,4 @@
-"""`from_keras3` and `to_keras3`."""
+"""`from_keras3`: the model of tf_keras that computes what a model of Keras 3 does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Channels first: layers run channels last between transpositions, as LiteRT has nothing else.
 
-A chain of them is transposed once at each end: of a tensor that was just transposed back, the one
-before is taken.
+A chain of them is transposed at its two ends only: a layer whose input was just transposed back
+takes the tensor from before that.
 """
 
 from __future__ import annotations

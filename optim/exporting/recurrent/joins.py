@@ -1,7 +1,7 @@
 """Concatenations of what recurrent layers return.
 
-The converter sees a float operation in the place of a recurrent layer, so that it leaves a
-concatenation of several of them float, although what they become there has the grid of it.
+In the place of a recurrent layer the converter sees a float operation. So it leaves a concatenation
+of several of them float, and quantizes its result. Here its parts are put on the grid of that.
 """
 
 from __future__ import annotations

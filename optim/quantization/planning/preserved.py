@@ -1,8 +1,8 @@
 """Kernels with something to preserve that no preserving quantizer takes.
 
-Pruning and clustering take kernels that a plan leaves float, such as those of an LSTM, or to
-the converter, such as that of a layer inside a TimeDistributed. Training undoes there what
-`preserve` is to keep, which the caller has to be told.
+Pruning and clustering also take kernels that a plan leaves float, such as those of a locally
+connected layer, or leaves to the converter. Training undoes there what `preserve` is to keep: the
+caller has to be told.
 """
 
 from __future__ import annotations

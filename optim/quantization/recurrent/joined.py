@@ -1,8 +1,9 @@
 """Outputs of recurrent layers that go into a concatenation, and elsewhere too.
 
-A concatenation has one grid for all that it joins. The converter rounds to it what has no grid yet;
-of an operation that it does not know, it cannot round what has one. So those who take such a value
-otherwise take it through a layer that gives it a grid.
+A concatenation has one grid for all that it joins. The converter rounds its parts to that grid, but
+not a part that is the output of an operation unknown to the converter and has a grid already. So
+such an output is left without a grid, and whoever else uses it gets it through a layer that gives
+it one.
 """
 
 from __future__ import annotations

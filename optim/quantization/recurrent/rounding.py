@@ -1,6 +1,6 @@
 """Rounding the tensors of steps, and learning their ranges: once a call, from all steps of it.
 
-A range that moved in each step would become that of an average step, and clip what the others have.
+A range that moved in each step would end as that of an average step, and clip larger ones.
 """
 
 from __future__ import annotations
