@@ -102,14 +102,47 @@ def test_commands_and_their_options_are_those_of_the_command_line(page: Path) ->
     assert wrong == []
 
 
+def called(block: str) -> Iterator[tuple[str, list[str]]]:
+    """The names of `optim` that a block uses, with the keywords that they are called with."""
+    tree = ast.parse(block)
+    froms = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "optim"]
+    imported = {alias.name for node in froms for alias in node.names}
+
+    def name_of(node: ast.expr) -> str | None:
+        if isinstance(node, ast.Name) and node.id in imported:
+            return node.id
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            return node.attr if node.value.id == "optim" else None
+        return None
+
+    yield from ((name, []) for name in imported)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (name := name_of(node.func)):
+            yield name, [one.arg for one in node.keywords if one.arg]
+        elif isinstance(node, ast.Attribute) and (name := name_of(node)):
+            yield name, []
+
+
+def keywords_of(name: str) -> set[str] | None:
+    """The keywords that a public function takes, from its source; None: any."""
+    module = ROOT.joinpath(*optim._PUBLIC[name].split("."))
+    file = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+    for node in ast.parse(file.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            takes = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            return None if node.args.kwarg else {one.arg for one in takes}
+    return None
+
+
 @pages
-def test_python_is_python_and_names_what_optim_has(page: Path) -> None:
-    names = set()
-    for block in blocks(page, "python"):
-        for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom) and node.module == "optim":
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                names |= {node.attr} if node.value.id == "optim" else set()
+def test_python_names_what_optim_has_and_the_keywords_that_it_takes(page: Path) -> None:
     submodules = {path.stem for path in (ROOT / "optim").iterdir()}
-    assert names - set(optim.__all__) - submodules == set()
+    wrong = []
+    for name, keywords in (one for block in blocks(page, "python") for one in called(block)):
+        if name not in {*optim.__all__, *submodules}:
+            wrong.append(name)
+        takes = keywords_of(name) if name in optim._PUBLIC else None
+        wrong += [
+            f"{name}({word}=)" for word in keywords if takes is not None and word not in takes
+        ]
+    assert wrong == []
