@@ -23,7 +23,7 @@ from harness.records import Record
 from harness.report import cells, headings, metrics, order, overview, tables, text, weak
 from harness.report.news import News
 from harness.report.overview import Explanations
-from harness.report.payload import LIMITS, embedded, payload
+from harness.report.payload import EXCERPTS, embedded, payload
 from harness.report.rendering import environment
 from harness.vocabulary import Expectation
 
@@ -72,8 +72,8 @@ def html(
     }
     view["news"] = news
     template = _environment().get_template("index.html.j2")
-    for limits in LIMITS:
-        data = Markup(embedded(payload(latest, explanations, limits, gone, changed)))
+    for excerpt in EXCERPTS:
+        data = Markup(embedded(payload(latest, explanations, excerpt, gone, changed)))
         written = template.render(view, data=data)
         if len(written.encode("utf-8", "replace")) <= MOST_BYTES:
             break

@@ -20,7 +20,7 @@ from harness.report.overview import Explanations
 
 
 @dataclass(frozen=True)
-class Limits:
+class Excerpt:
     """How much of a failure the page shows; the record holds all of it."""
 
     message: int
@@ -29,7 +29,12 @@ class Limits:
 
 
 #: The first that keeps the page within its size is taken.
-LIMITS = (Limits(6000, 6000, 60), Limits(2000, 1500, 24), Limits(500, 300, 8), Limits(160, 0, 2))
+EXCERPTS = (
+    Excerpt(6000, 6000, 60),
+    Excerpt(2000, 1500, 24),
+    Excerpt(500, 300, 8),
+    Excerpt(160, 0, 2),
+)
 
 
 def embedded(data: Any) -> str:
@@ -77,7 +82,7 @@ class Tables:
 def payload(
     latest: list[Record],
     explanations: Explanations,
-    limits: Limits = LIMITS[0],
+    excerpt: Excerpt = EXCERPTS[0],
     lapsed: Mapping[str, Sequence[str]] | None = None,
     changed: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
@@ -86,14 +91,14 @@ def payload(
     Args:
       latest: the last record of each case.
       explanations: causes and remedies by label.
-      limits: how much of a failure is shown.
+      excerpt: how much of a failure is shown.
       lapsed: by case: why its record holds no more.
       changed: by case: what of it is not what it was, in the words of the filter ``changed:``.
     """
     strings = Strings()
     names = metrics.ordered(iter_metrics(latest))
     made = Tables(strings, Numbered(), Numbered(), Numbered())
-    rows = [_fields(r, made, names, limits, (lapsed or {}).get(r.case, ())) for r in latest]
+    rows = [_fields(r, made, names, excerpt, (lapsed or {}).get(r.case, ())) for r in latest]
     variants = order.variants(latest)
     labels = {r.label for r in latest if r.label}
     for record, row in zip(latest, rows, strict=True):
@@ -144,7 +149,7 @@ def _quantities(latest: list[Record], names: list[str]) -> list[dict[str, Any]]:
 
 
 def _fields(
-    record: Record, made: Tables, names: list[str], limits: Limits, lapsed: Sequence[str]
+    record: Record, made: Tables, names: list[str], excerpt: Excerpt, lapsed: Sequence[str]
 ) -> dict[str, Any]:
     """One case; a number stands for the text of that number in the table of strings."""
     strings = made.strings
@@ -178,7 +183,7 @@ def _fields(
         "cpu_seconds": _number(record.cpu_seconds),
         "peak_rss_bytes": record.peak_rss_bytes,
         "metrics": [_metric(record.metrics.get(m), strings) for m in names],
-        "failure": _failure(record, strings, made.tracebacks, limits),
+        "failure": _failure(record, strings, made.tracebacks, excerpt),
         "attempt": record.attempt,
         # The same line for every case but for its id: kept once.
         "repro": strings(record.repro.replace(record.case, "{case}")),
@@ -213,7 +218,7 @@ def _failure(
     record: Record,
     strings: Strings,
     tracebacks: Numbered,
-    limits: Limits,
+    excerpt: Excerpt,
 ) -> dict[str, Any] | None:
     failure = record.failure
     if failure is None:
@@ -221,17 +226,17 @@ def _failure(
     chain: tuple[Mapping[str, Any], ...] = failure.chain
     if not chain and (failure.type or failure.message):
         chain = ({"type": failure.type, "message": failure.message},)
-    frames = tuple(strings(_frame(f)) for f in _middle_out(failure.frames, limits.frames))
+    frames = tuple(strings(_frame(f)) for f in _middle_out(failure.frames, excerpt.frames))
     found = {
         "chain": [
-            [strings(c.get("type")), strings(_shortened(_message(c), limits.message))]
+            [strings(c.get("type")), strings(_shortened(_message(c), excerpt.message))]
             for c in chain[:8]
         ],
         "traceback": tracebacks(frames) if frames else None,
         "signal": strings(failure.signal),
         "exit_code": failure.exit_code,
         # The end of the output is where it says why it died.
-        "output": strings(_shortened(failure.output, limits.output, end=True)),
+        "output": strings(_shortened(failure.output, excerpt.output, end=True)),
     }
     return {key: value for key, value in found.items() if value not in (None, [])}
 
