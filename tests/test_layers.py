@@ -7,6 +7,7 @@ by a name written as text. What only type checkers import does not.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -116,6 +117,13 @@ def rank(package: str) -> dict[str, int]:
 @pytest.mark.parametrize("package", LAYERS)
 def test_every_room_has_its_place(package: str) -> None:
     assert {room(one) for one in graph(package)} == set(rank(package))
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_the_architecture_names_every_room(package: str) -> None:
+    words = set(re.findall(r"\w+", (ROOT / "docs" / "architecture.md").read_text("utf-8")))
+    rooms = {name.partition(".")[0] for name in rank(package)}
+    assert rooms - words - {"__main__"} == set()
 
 
 @pytest.mark.parametrize("package", LAYERS)
