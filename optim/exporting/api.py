@@ -118,7 +118,8 @@ def export(
             tuple(kept_numbers(model)), tuple(float_kernels(model, plan)), recurrent
         )
         frozen = freeze(_lowered(bare) if mode.lowers else bare, io)
-        size = sum(weight.shape.num_elements() for weight in bare.weights)
+        # A vocabulary counts as a weight, and has no shape.
+        size = sum(w.shape.num_elements() for w in bare.weights if hasattr(w, "shape"))
         del bare
     if size > _LARGE:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while

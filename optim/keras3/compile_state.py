@@ -7,9 +7,6 @@ from typing import Any
 
 from optim._keras import is_keras_3, keras
 
-#: What `compile` takes that both have, by the module of the objects.
-_MODULES = {"loss": "losses", "metrics": "metrics", "weighted_metrics": "metrics"}
-
 #: Arguments of objects of Keras 3 that tf_keras does not have, and that change nothing there.
 _WITHOUT = ("dtype", "loss_scale_factor", "gradient_accumulation_steps")
 

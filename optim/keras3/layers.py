@@ -180,9 +180,3 @@ def hard_sigmoid(x: Any) -> Any:
 def hard_silu(x: Any) -> Any:
     """`x * relu6(x + 3) / 6`."""
     return x * hard_sigmoid(x)
-
-
-@register
-def gelu_tanh(x: Any) -> Any:
-    """GELU, approximated by a hyperbolic tangent."""
-    return tf.nn.gelu(x, approximate=True)
