@@ -9,7 +9,7 @@ import pytest
 from recurrent_layers import FEATURES, with_weights
 
 import optim
-from optim._keras import keras
+from optim._keras import keras, tf
 from optim.verification.compare import sqnr
 
 K = keras.layers
@@ -31,9 +31,10 @@ def test_states_that_are_inputs_and_outputs_do_not_drift(layer: Any) -> None:
     x = stream()
     states = [np.zeros((1, UNITS), "float32")] * count
     seen, wanted = [], []
+    call = tf.function(model)
     for t in range(CALLS):
         seen.append([x[:, t : t + 1], *states])
-        out, *states = (np.asarray(one) for one in model(seen[-1]))
+        out, *states = (np.asarray(one) for one in call(seen[-1]))
         wanted.append(out)
     data = [[np.concatenate(parts) for parts in zip(*seen[:300], strict=True)]]
     runtime = optim.litert.Runtime(optim.export(optim.quantize_model(model, calibration_data=data)))
@@ -58,10 +59,10 @@ def test_states_that_are_kept_do_not_drift(layer: Any) -> None:
     runtime = optim.litert.Runtime(optim.export(quantized))
     model.reset_states()
     quantized.reset_states()
-    wanted = np.array([np.asarray(model(one)) for one in steps])
+    wanted = np.array([np.asarray(one) for one in map(tf.function(model), steps)])
     got = np.array([runtime.run(one)[0] for one in steps])
     first, last = sqnr(wanted[:200], got[:200]), sqnr(wanted[-200:], got[-200:])
     assert first >= 20
     assert last >= max(20, first - 6)
-    simulated = np.array([np.asarray(quantized(one)) for one in steps[:200]])
+    simulated = np.array([np.asarray(one) for one in map(tf.function(quantized), steps[:200])])
     assert sqnr(simulated, got[:200]) >= 30
