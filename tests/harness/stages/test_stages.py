@@ -27,8 +27,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Runs one toy application; the host is shared, so TensorFlow is imported once."""
     folder: Path = tmp_path_factory.mktemp("stages")
     patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(Path(__file__).with_name("fakes")))
-    patch.setenv("PYTHONPATH", str(Path(__file__).with_name("fakes")))
+    patch.syspath_prepend(str(Path(__file__).parents[1] / "fakes"))
+    patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "fakes"))
     patch.delenv("KERAS_MODULE", raising=False)
     session = Session(
         Settings(results=folder, fresh=True, limits=Limits(300), options=Options(input_size=96))

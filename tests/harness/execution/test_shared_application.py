@@ -25,8 +25,8 @@ DIFFERENT = ("latency", "float_latency", "shared_build")
 @pytest.fixture(scope="module")
 def runner() -> Iterator[Runner]:
     patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(Path(__file__).with_name("fakes")))
-    patch.setenv("PYTHONPATH", str(Path(__file__).with_name("fakes")))
+    patch.syspath_prepend(str(Path(__file__).parents[1] / "fakes"))
+    patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "fakes"))
     patch.delenv("KERAS_MODULE", raising=False)
     with Runner(limits=Limits(300)) as one:
         yield one

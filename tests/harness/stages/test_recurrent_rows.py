@@ -36,7 +36,7 @@ def rows(tmp_path_factory: Any) -> dict[tuple[str, str], dict[str, Any]]:
             *("--results", str(folder / "results")),
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         capture_output=True,
         text=True,
         check=False,
