@@ -102,15 +102,26 @@ def test_a_stored_kernel_is_what_the_row_says(layer: Any, operator: str) -> None
 # -- Keras layers with kernels ---------------------------------------------------------------
 
 
+#: What layers are made with, by the name of the argument; of `Reshape`, a shape of 24 numbers.
+ARGUMENTS: dict[str, Any] = {
+    "filters": 2, "kernel_size": 2, "units": 3, "pool_size": 2, "input_dim": 5, "output_dim": 4,
+    "n": 2, "activation": "relu", "axes": 1, "height": 4, "width": 4, "factor": 0.1,
+    "height_factor": 0.1, "width_factor": 0.1, "scale": 0.5, "rate": 0.5, "stddev": 0.1,
+    "dims": (2, 1), "target_shape": (4, 6),
+}  # fmt: skip
+
+SHAPES: tuple[Any, ...] = (
+    (2, 6, 4), (2, 6, 6, 4), (2, 6, 6, 6, 4), (2, 4), (2, 3, 6, 6, 4), [(2, 6, 6), (2, 6, 6)],
+)  # fmt: skip
+
+
 def weights_of(cls: type) -> list[str]:
-    """Names of the matrices that a layer of a class makes; empty if it has none, or no call."""
-    arguments = {
-        "filters": 2, "kernel_size": 2, "units": 3, "pool_size": 2, "input_dim": 5,
-        "output_dim": 4, "n": 2,
-    }  # fmt: skip
+    """Names of the matrices that a layer of a class makes."""
     wanted = inspect.signature(cls).parameters
-    given = {name: value for name, value in arguments.items() if name in wanted}
-    for shape in ((2, 6, 4), (2, 6, 6, 4), (2, 6, 6, 6, 4), (2, 4), (2, 3, 6, 6, 4)):
+    needed = {k for k, p in wanted.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    sizes = {"filters", "kernel_size", "units", "pool_size", "input_dim", "output_dim", "n"}
+    given = {k: ARGUMENTS[k] for k in wanted if k in needed | sizes and k in ARGUMENTS}
+    for shape in SHAPES:
         try:
             layer = cls(**given)
             layer.build(shape)
@@ -118,7 +129,7 @@ def weights_of(cls: type) -> list[str]:
             continue
         found = [w for w in layer.weights if getattr(w, "shape", None) is not None]
         return [w.name for w in found if w.shape.rank is not None and w.shape.rank >= 2]
-    return []
+    raise AssertionError(f"{cls.__name__}: say in ARGUMENTS and SHAPES how it is made")
 
 
 def test_every_layer_with_a_kernel_is_known() -> None:
