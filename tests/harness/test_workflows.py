@@ -127,6 +127,17 @@ def test_nightly_environment(tmp_path: Path, stack: str, made: str) -> None:
     assert (tmp_path / "path").read_text().strip() == f"{tmp_path}/.venv/bin"
 
 
+def test_nightly_runs_the_slow_tests_and_500_other_models_each_night(tmp_path: Path) -> None:
+    run = Runner(tmp_path)
+    run.tool("python", f'echo "$ANY_MODELS $ANY_FIRST $@" >> {tmp_path}/called')
+    run.tool("date", "echo 1700000000")  # 19675 days
+    done = steps("nightly.yml", "tests")
+    assert run(done["Slow tests"]).returncode == run(done["Any models"]).returncode == 0
+    slow, models = (tmp_path / "called").read_text().splitlines()
+    assert slow.split()[-3:] == ["-m", "slow", "tests"]
+    assert models == "500 337500 -m pytest -n auto tests/optim/anything"
+
+
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 0), (2, 2), (3, 0), (4, 4)])
 def test_nightly_shard_fails_only_if_it_has_no_records_to_hand_over(
     tmp_path: Path, code: int, expected: int
