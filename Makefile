@@ -51,7 +51,7 @@ format: venv
 # A sample of small members, one of each family and kind of row, that keeps to its budget even if
 # all records have lapsed.
 smoke: venv
-	$(RUN) -m harness run --smoke --budget 5m --case-timeout 300 --results .harness/smoke $(ARGS)
+	$(RUN) -m harness run --smoke --budget 3m --case-timeout 300 --results .harness/smoke $(ARGS)
 
 speed: venv
 	for one in speed/*.py; do $(RUN) $$one || exit; done

@@ -26,7 +26,7 @@ from typing import Any
 
 from harness import techniques
 from harness.evidence.keep import keep
-from harness.execution import variables
+from harness.execution import convolutions, variables
 from harness.matrix.keras_package import (
     DEFAULT_KERAS_MODULE,
     distribution_version,
@@ -104,6 +104,7 @@ def preload() -> None:
     optim.import_registering()
     techniques.registry()
     variables.share_kernels()
+    convolutions.share_compiled()
     from tensorflow.python.eager import context
 
     if context.context_safe() is not None and context.context()._initialized:
