@@ -60,8 +60,9 @@ def own_process(runner: Runner) -> int:
 def test_every_technique_has_the_same_figures_alone_and_in_a_shared_process(
     runner: Runner,
 ) -> None:
-    there = [t for t in techniques.select() if not getattr(t, "unavailable", lambda: None)()]
-    ids = [one.id for one in there]
+    there = [one for one in techniques.select() if techniques.fits(one, converted=False)]
+    # Tools of others leave threads: a process that has any takes no other case.
+    ids = [one.id for one in there if ".peers." not in type(one).__module__]
     shared, processes = {}, []
     for one in ids:
         shared[one] = runner.run(request(one))
