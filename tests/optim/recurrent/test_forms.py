@@ -10,7 +10,7 @@ import pytest
 from recurrent_layers import FEATURES, LAYERS, STEPS, UNITS, of_features, signals, with_weights
 
 import optim
-from optim._keras import keras
+from optim._keras import keras, tf
 from optim.errors import ConfigError, UnsupportedModelError
 from optim.litert.writer import unpack
 from optim.verification.compare import sqnr
@@ -128,6 +128,22 @@ def test_an_open_length_is_refused_with_a_remedy() -> None:
     content = optim.export(quantized, input_shape=(STEPS, FEATURES))
     got = optim.litert.Runtime(content).run(signals())[0]
     assert sqnr(np.asarray(quantized(signals())), got) >= 30
+
+
+def test_ragged_data_is_refused_with_a_remedy() -> None:
+    model = of_features(LAYERS["gru"])
+    with pytest.raises(ConfigError, match=r"RaggedTensor.*fixed sizes.*to_tensor"):
+        optim.quantize_model(model, calibration_data=[tf.RaggedTensor.from_tensor(signals())])
+    with pytest.raises(ConfigError, match=r"SparseTensor.*to_dense"):
+        optim.quantize_model(model, calibration_data=[tf.sparse.from_dense(signals())])
+
+
+def test_a_mask_is_none_of_a_layer_within_that_takes_none() -> None:
+    """So that a layer per step is int8 behind a mask, too."""
+    model = of_features(LAYERS["masked each step"])
+    floats = [entry for entry in optim.plan(model).floats if entry.node.layer.weights]
+    assert not floats
+    assert optim.verify(exported(model, signals())).int8_macs == 1
 
 
 def test_sixteen_bits_are_refused() -> None:
