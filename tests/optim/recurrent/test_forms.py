@@ -65,6 +65,32 @@ def test_the_file_is_a_third_of_the_float_one(layer: Any, units: int, steps: int
     assert sum(len(b.data) for b in kernels) <= gates * units * (units + 16) * 1.05  # once each
 
 
+def by_the_converter(model: Any, x: np.ndarray) -> bytes:
+    """What LiteRT's own post-training quantization makes of a model."""
+    spec = tf.TensorSpec((1, *x.shape[1:]))
+    traced = tf.function(lambda one: model(one)).get_concrete_function(spec)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([one[None]] for one in x)
+    return bytes(converter.convert())
+
+
+@pytest.mark.parametrize(("units", "steps"), [(32, 49), (64, 20)])
+def test_an_lstm_is_as_close_as_that_of_the_converter(units: int, steps: int) -> None:
+    """Their kernel is the same: ranges from the same data have to be as good, but for chance."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((steps, 16))
+    model = keras.Model(inputs, K.LSTM(units, return_sequences=True)(inputs))
+    rng = np.random.default_rng(0)
+    x, other = rng.normal(size=(2, 16, steps, 16)).astype("float32")
+    wanted = np.asarray(model(other))
+    ours, theirs = (
+        sqnr(wanted, optim.litert.Runtime(content).run(other)[0])
+        for content in (exported(model, x), by_the_converter(model, x))
+    )
+    assert ours >= theirs - 0.5
+
+
 def test_multiplications_of_a_loop_count_as_often_as_it_runs() -> None:
     report = optim.verify(exported(of_features(LAYERS["gru"]), signals()))
     assert report.macs == STEPS * 3 * UNITS * (FEATURES + UNITS)
