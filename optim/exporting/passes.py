@@ -17,6 +17,7 @@ from optim.exporting.file_passes import (
     clustered_kernels,
     float_edges,
     float_kernels,
+    leftovers,
 )
 from optim.exporting.graph_passes import (
     dead_channels,
@@ -67,5 +68,7 @@ FILE_PASSES: tuple[FilePass, ...] = (
     lambda file, known: clustered_kernels.restore_steps(file, known.kernels),
     lambda file, known: bias_scales.settle(file),
     lambda file, known: write_recurrent(file, known.recurrent),
+    lambda file, known: leftovers.shorten_names(file),
+    lambda file, known: leftovers.drop_tensors(file),
     lambda file, known: writer.drop_unused(file),
 )

@@ -65,6 +65,8 @@ def note(node: Node, outputs: list[Any]) -> None:
 
 
 def _goes_by_one(layer: Any) -> bool:
+    if isinstance(layer, K.TimeDistributed):  # it hands one to the layer within, if that takes any
+        return _goes_by_one(layer.layer)
     if isinstance(layer, _ONLY_TRAIN):
         return False
     return bool(layer._expects_mask_arg) or isinstance(layer, _TAKE)

@@ -62,7 +62,8 @@ def annotate(
         "outputs": _describe(schema, graph, graph.outputs, output_names),
         "versions": versions(),
     }
-    _set_entry(schema, model, ENTRY, json.dumps(entry, sort_keys=True).encode())
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
+    _set_entry(schema, model, ENTRY, text.encode())
 
 
 def _tensor_map(schema: Any, names: Sequence[str], tensors: Any) -> list[Any]:

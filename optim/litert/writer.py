@@ -105,13 +105,73 @@ def pack(model: Any) -> bytes:
     """Return the content of a file."""
     size = sum(len(b.data) for b in model.buffers if b.data is not None)
     builder = _builder_class()(size + (1 << 20))
-    builder.Finish(model.Pack(builder), b"TFL3")
+    buffers, tensors = model.buffers, [one for graph in model.subgraphs for one in graph.tensors]
+    grids = [one.quantization for one in tensors]
+    _as_arrays(model)
+    try:
+        model.buffers = [_Once(one, _empty(one)) for one in buffers]
+        for tensor, grid in zip(tensors, grids, strict=True):
+            tensor.quantization = None if grid is None else _Once(grid, _grid_key(grid))
+        builder.Finish(model.Pack(builder), b"TFL3")
+    finally:
+        model.buffers = buffers
+        for tensor, grid in zip(tensors, grids, strict=True):
+            tensor.quantization = grid
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
+
+
+class _Once:
+    """A table that is written once for all that have an equal one.
+
+    Args:
+        table: an object of the schema.
+        key: equal for equal tables; None: it is written for itself.
+    """
+
+    def __init__(self, table: Any, key: tuple[Any, ...] | None) -> None:
+        self.table = table
+        self.key = key
+
+    def Pack(self, builder: Any) -> int:  # the name is that of the schema's classes
+        if self.key is None:
+            return int(self.table.Pack(builder))
+        if self.key not in builder.tables:
+            builder.tables[self.key] = self.table.Pack(builder)
+        return int(builder.tables[self.key])
+
+
+def _empty(buffer: Any) -> tuple[Any, ...] | None:
+    """The key of a buffer without data, of which the converter writes one for each tensor."""
+    plain = (buffer.data is None or not len(buffer.data)) and not (buffer.offset or buffer.size)
+    return ("buffer", buffer.data is None) if plain else None
+
+
+def _grid_key(grid: Any) -> tuple[Any, ...] | None:
+    if grid.details is not None:
+        return None
+    ends = (grid.min, grid.max, grid.scale, grid.zeroPoint)
+    parts = [None if one is None else np.asarray(one, np.float64).tobytes() for one in ends]
+    return ("grid", *parts, grid.quantizedDimension)
+
+
+def _as_arrays(model: Any) -> None:
+    """Make arrays of lists of numbers: `Builder` writes equal arrays once."""
+    for graph in model.subgraphs:
+        for tables, names in (
+            ([graph], ("inputs", "outputs")),
+            (graph.tensors, ("shape", "shapeSignature")),
+            (graph.operators or (), ("inputs", "outputs", "intermediates")),
+        ):
+            for table in tables:
+                for name in names:
+                    found = getattr(table, name)
+                    if found is not None:
+                        setattr(table, name, np.asarray(found, np.int32))
 
 
 @cache
 def _builder_class() -> Any:
-    """A builder that writes equal vectors once, and weights where the runtime can map them.
+    """A builder that writes equal vectors and names once, weights where the runtime can map them.
 
     Per-channel quantization has a zero point of 8 bytes per channel, always 0, for each
     kernel and each bias: a tenth of a small file.
@@ -122,6 +182,13 @@ def _builder_class() -> Any:
         def __init__(self, size: int) -> None:
             super().__init__(size)
             self._written: dict[tuple[str, bytes], int] = {}
+            self.tables: dict[tuple[Any, ...], int] = {}
+
+        def CreateString(self, s: Any, *args: Any, **kwargs: Any) -> int:
+            key = ("str", s if isinstance(s, bytes) else s.encode())
+            if key not in self._written:
+                self._written[key] = super().CreateString(s, *args, **kwargs)
+            return self._written[key]
 
         def CreateNumpyVector(self, x: Any) -> int:  # the name is that of the base class
             if x.dtype == np.uint8:  # the schema aligns the data of buffers; Python does not

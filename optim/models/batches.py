@@ -214,7 +214,16 @@ def _same(structure: Any, batch: Any) -> bool:
     return True
 
 
+#: Tensors that are no arrays -> what makes one of them.
+_TO_DENSE = {tf.RaggedTensor: "its to_tensor()", tf.SparseTensor: "tf.sparse.to_dense of it"}
+
+
 def _array(value: Any, spec: Any, what: str) -> np.ndarray:
+    if type(value) in _TO_DENSE:
+        raise ConfigError(
+            f"{what} is a {type(value).__name__}, and a LiteRT file has fixed sizes: "
+            f"give {_TO_DENSE[type(value)]}, cut or padded to the sizes of the file"
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:  # a ragged nest of lists

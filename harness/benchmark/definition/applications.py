@@ -106,7 +106,7 @@ MEMBERS: tuple[Member, ...] = (
 #: Recurrent networks, of which the rows of an image are the steps. Run where they are named.
 RECURRENT: tuple[Member, ...] = tuple(
     Member(name, reference=f"harness.benchmark.definition.recurrent:{name}")
-    for name in ("lstm_rows", "bigru_rows", "cnn_gru", "crnn")
+    for name in ("lstm_rows", "gru_rows", "bigru_rows", "cnn_gru", "crnn")
 )
 
 #: For `--quick`: the two that train fastest, one with depthwise convolutions and one without.

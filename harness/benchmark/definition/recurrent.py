@@ -40,6 +40,21 @@ def lstm_rows(
     return _built("lstm_rows", input_shape, classes, classifier_activation, body)
 
 
+def gru_rows(
+    weights: None = None,
+    classes: int = 10,
+    input_shape: Any = (32, 32, 3),
+    classifier_activation: Any = "softmax",
+    units: int = 64,
+) -> Any:
+    """Return a GRU over the rows of an image."""
+
+    def body(layers: Any, x: Any) -> Any:
+        return layers.GRU(units)(_rows(layers, x))
+
+    return _built("gru_rows", input_shape, classes, classifier_activation, body)
+
+
 def bigru_rows(
     weights: None = None,
     classes: int = 10,

@@ -172,8 +172,9 @@ class Assembler:
         if into is None and tuple(shape) == x.shape:
             return x
         into = self.like(x, shape) if into is None else into
+        sizes = np.asarray(shape, np.int32)
         return self.add(
-            "RESHAPE", [x, self.integers(shape)], [into], "ReshapeOptions", newShape=list(shape)
+            "RESHAPE", [x, self.integers(sizes)], [into], "ReshapeOptions", newShape=sizes
         )
 
     def transpose(self, x: Tensor, order: Sequence[int]) -> Tensor:

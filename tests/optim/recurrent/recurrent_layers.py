@@ -30,6 +30,33 @@ def _continued(layer: Callable[..., Any]) -> Make:
     return made
 
 
+def _from_another(layer: Callable[..., Any], count: int) -> Make:
+    """Initial states that a layer of another kind makes."""
+
+    def made(x: Any) -> Any:
+        state = K.Dense(UNITS, activation="tanh")(K.GlobalAveragePooling1D()(x))
+        return layer(UNITS)(x, initial_state=[state] * count)
+
+    return made
+
+
+def _both_given(x: Any) -> Any:
+    states = [K.Dense(3)(K.Flatten()(x)), K.Dense(3)(K.GlobalAveragePooling1D()(x))]
+    return K.Bidirectional(K.GRU(3))(x, initial_state=states)
+
+
+def _twice(x: Any) -> Any:
+    layer = K.GRU(UNITS)
+    return K.Add()([layer(x), layer(K.Dense(FEATURES)(x))])
+
+
+def _unlike(x: Any) -> Any:
+    """Another class of layer in each direction."""
+    backward = K.LSTM(3, go_backwards=True, return_sequences=True)
+    forward = K.GRU(UNITS, return_sequences=True)
+    return K.Bidirectional(forward, backward_layer=backward)(x)
+
+
 def _both(layer: Any, **options: Any) -> Make:
     return lambda x: K.Bidirectional(layer, **options)(x)
 
@@ -61,6 +88,12 @@ LAYERS: dict[str, Make] = {
     "cell": lambda x: K.RNN(K.GRUCell(UNITS), return_sequences=True)(x),
     "stacked": _stacked(K.LSTMCell(3), K.GRUCell(UNITS), return_state=True),
     "stacked sequences": _stacked(K.SimpleRNNCell(3), K.LSTMCell(UNITS), return_sequences=True),
+    "stacked three": _stacked(K.GRUCell(3), K.LSTMCell(7), K.SimpleRNNCell(2)),
+    "lstm from another": _from_another(K.LSTM, 2),
+    "gru from another": _from_another(K.GRU, 1),
+    "gru twice": _twice,
+    "both given": _both_given,
+    "both unlike": _unlike,
     "both lstm": _both(K.LSTM(UNITS, return_sequences=True)),
     "both gru last": _both(K.GRU(UNITS)),
     "both sum": _both(K.GRU(UNITS, return_sequences=True), merge_mode="sum"),
@@ -74,6 +107,10 @@ LAYERS: dict[str, Make] = {
     "masked, zero output": lambda x: K.GRU(
         UNITS, zero_output_for_mask=True, return_sequences=True
     )(K.Masking()(x)),
+    "masked two": lambda x: K.LSTM(3)(K.GRU(UNITS, return_sequences=True)(K.Masking()(x))),
+    "masked each step": lambda x: K.LSTM(3)(
+        K.TimeDistributed(K.Dense(4))(K.GRU(UNITS, return_sequences=True)(K.Masking()(x)))
+    ),
     "masked both": lambda x: K.Bidirectional(K.LSTM(UNITS, return_sequences=True))(K.Masking()(x)),
 }  # fmt: skip
 

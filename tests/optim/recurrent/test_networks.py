@@ -56,6 +56,21 @@ def text() -> Any:
     return keras.Model(inputs, K.Dense(3)(K.Bidirectional(K.GRU(5))(x)))
 
 
+def tagging() -> Any:
+    """A label per word, and sequences of several lengths."""
+    inputs = keras.Input((9,), dtype="int32")
+    x = K.Embedding(20, 6, mask_zero=True)(inputs)
+    x = K.Bidirectional(K.GRU(5, return_sequences=True))(x)
+    return keras.Model(inputs, K.TimeDistributed(K.Dense(4, activation="softmax"))(x))
+
+
+def patches() -> Any:
+    """Both directions within each of several sequences."""
+    inputs = keras.Input((3, 5, 4))
+    x = K.TimeDistributed(K.Bidirectional(K.GRU(4)))(inputs)
+    return keras.Model(inputs, K.Dense(2)(K.LSTM(5)(x)))
+
+
 def forecast() -> Any:
     """An encoder, and a decoder that goes on from its states."""
     inputs = keras.Input((8, 3))
@@ -64,8 +79,9 @@ def forecast() -> Any:
     return keras.Model(inputs, K.TimeDistributed(K.Dense(3))(x))
 
 
-MAKERS = (frames_and_gru, spectrogram, separation, attention, text, forecast)
+MAKERS = (frames_and_gru, spectrogram, separation, attention, text, tagging, patches, forecast)
 NETWORKS = {one.__name__: one for one in MAKERS}
+WORDS = ("text", "tagging")
 
 
 def case(name: str) -> tuple[Any, np.ndarray]:
@@ -75,7 +91,7 @@ def case(name: str) -> tuple[Any, np.ndarray]:
             weight.assign(np.abs(weight.numpy()) + 0.5)
     rng = np.random.default_rng(0)
     shape = (16, *model.input_shape[1:])
-    if name == "text":
+    if name in WORDS:
         ids = rng.integers(1, 20, shape)
         ids[::2, 5:] = 0
         return model, ids.astype("int32")
@@ -92,7 +108,7 @@ def test_a_network_is_what_is_simulated(name: str) -> None:
     for simulated, file in zip(wanted, optim.litert.Runtime(content).run(x), strict=True):
         assert sqnr(np.asarray(simulated), file) >= 25
     assert optim.verify(content).int8_macs == 1
-    if name != "text":  # whose mask is made of its words
+    if name not in WORDS:  # masks are made of words
         assert not [e.node.path for e in optim.plan(model).floats]
 
 

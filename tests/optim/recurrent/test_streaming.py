@@ -1,4 +1,8 @@
-"""States that are given, taken, and kept: one step a call, a thousand times."""
+"""States that are given, taken, and kept: one step a call, a thousand times.
+
+Ranges are taken from the whole stream: a value beyond them is cut off, which is no drift, but
+would look like it where it happens to be late.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ def test_states_that_are_inputs_and_outputs_do_not_drift(layer: Any) -> None:
         seen.append([x[:, t : t + 1], *states])
         out, *states = (np.asarray(one) for one in call(seen[-1]))
         wanted.append(out)
-    data = [[np.concatenate(parts) for parts in zip(*seen[:300], strict=True)]]
+    data = [[np.concatenate(parts) for parts in zip(*seen, strict=True)]]
     runtime = optim.litert.Runtime(optim.export(optim.quantize_model(model, calibration_data=data)))
     states, got = [np.zeros((1, UNITS), "float32")] * count, []
     for t in range(CALLS):
@@ -45,7 +49,7 @@ def test_states_that_are_inputs_and_outputs_do_not_drift(layer: Any) -> None:
     first, last = (sqnr(np.array(wanted[part]), np.array(got[part]))
                    for part in (slice(0, 200), slice(-200, None)))  # fmt: skip
     assert first >= 20
-    assert last >= max(20, first - 6)
+    assert last >= max(20, first - 3)
 
 
 @pytest.mark.parametrize("layer", [K.GRU, K.LSTM])
@@ -55,7 +59,7 @@ def test_states_that_are_kept_do_not_drift(layer: Any) -> None:
     with_weights(model, 0.4)
     x = stream()
     steps = [x[:, t : t + 1] for t in range(CALLS)]
-    quantized = optim.quantize_model(model, calibration_data=steps[:300])
+    quantized = optim.quantize_model(model, calibration_data=steps)
     runtime = optim.litert.Runtime(optim.export(quantized))
     model.reset_states()
     quantized.reset_states()
@@ -63,6 +67,6 @@ def test_states_that_are_kept_do_not_drift(layer: Any) -> None:
     got = np.array([runtime.run(one)[0] for one in steps])
     first, last = sqnr(wanted[:200], got[:200]), sqnr(wanted[-200:], got[-200:])
     assert first >= 20
-    assert last >= max(20, first - 6)
+    assert last >= max(20, first - 3)
     simulated = np.array([np.asarray(one) for one in map(tf.function(quantized), steps[:200])])
     assert sqnr(simulated, got[:200]) >= 30
