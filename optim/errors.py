@@ -84,8 +84,8 @@ class UntrustedFileError(ModelFileError):
         self.path = path
         self.problems = tuple(problems)
         first = self.problems[0]
-        count = len(self.problems) - 1
-        more = f"; so {'does one more' if count == 1 else f'do {count} more'}" if count else ""
+        count = len({problem.layer for problem in self.problems}) - 1
+        more = f"; and {count} more of the kind" if count else ""
         super().__init__(
             f"{path!r} is not loaded: {first.layer} {first.reason}{more} -> {first.remedy}; or, if "
             "you trust the file, load it with optim.load_model(..., safe_mode=False)"

@@ -32,8 +32,10 @@ def about(record: Record) -> list[str]:
         f"{one['name']} {'x'.join(map(str, one['shape']))} {one['dtype']}"
         for one in known["inputs"]
     )
+    # Of a graph without layers none can be counted: its weights are constants.
+    size = f"{known['parameters']:,} parameters in {known['layers']} layers; "
     return [
-        f"  {known['parameters']:,} parameters in {known['layers']} layers; input {inputs}",
+        f"  {size if known['parameters'] else ''}input {inputs}",
         f"  data: {known['data']}",
         "",
     ]

@@ -144,7 +144,7 @@ def _problems(
     graph: Subgraph, ends: Mapping[int, str], model_name: str, plan: Planned
 ) -> Iterator[tuple[bool, Problem]]:
     """Yield what is not as planned, each with whether it was to be float."""
-    quantizes = {i for op in graph.operations if op.kind == "conversion" for i in op.inputs}
+    edges = _edges(graph)
     for op in graph.operations:
         if op.kind not in ("float", "hybrid", "int8", "int16x8") or not op.outputs:
             continue
@@ -153,9 +153,21 @@ def _problems(
         found = not op.quantized
         if wanted is None or (wanted == found and op.kind != "hybrid"):
             continue
-        if op.name == "QUANTIZE" or (op.name in _MOVING and op.outputs[0] in quantizes):
+        if op.name == "QUANTIZE" or (op.name in _MOVING and output in edges):
             continue
         yield wanted, _problem(op, wanted)
+
+
+def _edges(graph: Subgraph) -> set[int]:
+    """Tensors with nothing but moved bytes between them and a change between float and int8."""
+    conversions = [op for op in graph.operations if op.kind == "conversion"]
+    found = {i for op in conversions for i in (*op.inputs, *op.outputs)}
+    moving = [op for op in graph.operations if op.name in _MOVING]
+    for op in (*moving, *reversed(moving)):
+        ends = {op.inputs[0], op.outputs[0]}
+        if ends & found:
+            found |= ends
+    return found
 
 
 def _problem(op: Operation, wanted: bool) -> Problem:

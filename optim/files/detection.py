@@ -87,7 +87,7 @@ def _archive(path: Path) -> Format:
                 )
     except ModelFileError:
         # Told again, and with the reason, by whoever reads it.
-        return formats.KERAS2_ARCHIVE if path.suffix == ".keras" else formats.UNKNOWN
+        return formats.DAMAGED_ARCHIVE if path.suffix == ".keras" else formats.UNKNOWN
     if any(name.endswith("data.pkl") for name in names):
         return formats.TORCH
     if any(name.endswith((".npy", ".weights.h5")) for name in names):
@@ -102,7 +102,7 @@ def _hdf5(path: Path) -> Format:
                 return formats.WEIGHTS
             version = attribute(file, "keras_version")
     except ModelFileError:
-        return formats.KERAS2_HDF5  # told with the reason by whoever reads it
+        return formats.DAMAGED_HDF5  # told with the reason by whoever reads it
     return _by_version(version, formats.KERAS2_HDF5, formats.KERAS3_HDF5)
 
 

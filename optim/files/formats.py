@@ -29,6 +29,8 @@ KERAS2_ARCHIVE = Format("keras2-archive", "a .keras file of Keras 2")
 KERAS3_ARCHIVE = Format("keras3-archive", "a .keras file of Keras 3")
 KERAS2_HDF5 = Format("keras2-hdf5", "an HDF5 file of Keras 2")
 KERAS3_HDF5 = Format("keras3-hdf5", "an HDF5 file of Keras 3")
+DAMAGED_ARCHIVE = Format("damaged-archive", "a damaged .keras file")
+DAMAGED_HDF5 = Format("damaged-hdf5", "a damaged HDF5 file")
 KERAS_SAVED_MODEL = Format("keras-savedmodel", "a SavedModel of Keras 2")
 SAVED_MODEL = Format("savedmodel", "a SavedModel without layers")
 

@@ -150,6 +150,9 @@ READERS: Mapping[formats.Format, Reader] = {
     formats.KERAS3_ARCHIVE: Reader(_look_archive, _read_keras3_archive),
     formats.KERAS2_HDF5: Reader(_look_hdf5, _read_keras2_hdf5),
     formats.KERAS3_HDF5: Reader(_look_hdf5, _read_keras3_hdf5),
+    # Looking says what is damaged.
+    formats.DAMAGED_ARCHIVE: Reader(_look_archive, _read_keras2_archive),
+    formats.DAMAGED_HDF5: Reader(_look_hdf5, _read_keras2_hdf5),
     formats.KERAS_SAVED_MODEL: Reader(_look_keras_saved_model, _read_keras_saved_model),
     formats.SAVED_MODEL: Reader(_look_saved_model, _read_saved_model),
 }

@@ -15,7 +15,7 @@ from optim.graph.parameter import Parameter
 from optim.keras3.functions import call_function
 from optim.keras3.layers import run_operation
 from optim.keras3.operations import BY_TYPE
-from optim.keras3.raw import attributes, raw
+from optim.keras3.raw import attributes, grouped, raw
 from optim.keras3.tracing import SWITCH, Call, Trace
 
 #: From how many numbers on a constant is a weight of the twin, and not part of its config.
@@ -170,7 +170,7 @@ class Builder:
             name = self._name(before[0].op, "_".join([*call.within, call.target]))
             results = call_function(call.target, name, self.anchor, args, kwargs)
         else:
-            results = self.call(call, args, kwargs)
+            results = self.call(call, *self._symbolic(args, kwargs))
         for old, new in zip(before, tf.nest.flatten(results), strict=True):
             self.values[old.name] = new
 
@@ -178,6 +178,19 @@ class Builder:
         """The name of the layer that makes what an operation of the graph makes."""
         wish = self.wishes.get(operation.name)
         return self.names(otherwise) if wish is None else self.names(wish, otherwise, own=True)
+
+    def _symbolic(self, args: Any, kwargs: Any) -> Any:
+        """Arguments of a layer: where all are constants, such as positions, layers that hold them.
+
+        Called on constants themselves, an equal would compute at once, and with the weights that it
+        has before they are copied.
+        """
+        given = (args, kwargs)
+        if any(isinstance(x, keras.__internal__.KerasTensor) for x in tf.nest.flatten(given)):
+            return given
+        return tf.nest.map_structure(
+            lambda x: self._constant(x) if isinstance(x, np.ndarray) else x, given
+        )
 
     def given(self, x: Any) -> Any:
         """What an argument of a call is in the new model."""
@@ -221,13 +234,13 @@ class Builder:
             self._refuse(operation, f"{operation.type} changes a state or draws random numbers")
             return
         symbolic = [x for x in inputs if isinstance(x, keras.__internal__.KerasTensor)]
-        arguments = _grouped(operation, inputs)
         try:
             if not symbolic:
-                results = _evaluated(operation, arguments)
+                results = _evaluated(operation, inputs)
             else:
                 make = BY_TYPE.get(operation.type, raw)
-                arguments = [self._argument(x, place) for place, x in enumerate(arguments)]
+                grouping = enumerate(grouped(operation, inputs))
+                arguments = [self._argument(x, place) for place, x in grouping]
                 name = self._name(operation, operation.name.replace("/", "_"))
                 results = make(name, arguments, operation)
         except Exception as error:  # of operations that nobody has thought of
@@ -281,24 +294,11 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
 
 
-def _grouped(operation: Any, inputs: list[Any]) -> list[Any]:
-    """Inputs by argument of the operation: a list for one that takes several."""
-    rest, groups = list(inputs), []
-    for argument in operation.op_def.input_arg:
-        if argument.number_attr:
-            count = operation.get_attr(argument.number_attr)
-        elif argument.type_list_attr:
-            count = len(operation.get_attr(argument.type_list_attr))
-        else:
-            groups.append(rest.pop(0))
-            continue
-        groups.append(rest[:count])
-        del rest[:count]
-    return groups
-
-
 def _evaluated(operation: Any, inputs: list[Any]) -> Any:
-    """The value of an operation on constants."""
+    """The value of an operation on constants, which have the dtypes that they have in the graph.
+
+    Left to itself, TensorFlow would make whole numbers of what `Range` is given.
+    """
     if operation.type == "Const":
         return tf.make_ndarray(operation.get_attr("value"))
     given = {
@@ -308,7 +308,8 @@ def _evaluated(operation: Any, inputs: list[Any]) -> Any:
         for key, value in attributes(operation).items()
     }
     with tf.init_scope():
-        result = run_operation(operation.type, inputs, given)
+        typed = [tf.constant(x, y.dtype) for x, y in zip(inputs, operation.inputs, strict=True)]
+        result = run_operation(operation.type, grouped(operation, typed), given)
     if isinstance(result, (list, tuple)):
         return [x.numpy() for x in result]
     return result.numpy()

@@ -14,7 +14,7 @@ import numpy as np
 
 from optim._keras import keras, tf
 from optim.graph.einsum import Einsum
-from optim.keras3.raw import attribute_of, function, is_symbolic, raw
+from optim.keras3.raw import attribute_of, function, is_symbolic, raw, typed
 
 Make = Callable[[str, list[Any], Any], Any]
 """`(name of the layer, arguments, operation) -> what it returns`."""
@@ -24,7 +24,7 @@ def make_plain(symbol: str, count: int | None = None) -> Make:
     """A function of the operation's arguments alone, of the first `count`."""
 
     def make(name: str, inputs: list[Any], operation: Any) -> Any:
-        return function(symbol, name)(*inputs[:count])
+        return function(symbol, name)(*typed(operation, inputs)[:count])
 
     return make
 

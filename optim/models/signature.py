@@ -160,10 +160,12 @@ def _settle(declared: Any, given: Shape | None, name: str) -> Shape:
     if given is None:
         shape = (known[0] or 1, *known[1:]) if known else known
         if None in shape:
-            example = ", ".join("224" if s is None else str(s) for s in known[1:])
+            size = 224 if len(known) > 3 else 128  # of images, or of sequences
+            example = tuple(size if s is None else s for s in known[1:])
             raise ConfigError(
                 f"input {name!r} has the shape {known}: LiteRT plans memory for fixed sizes, so "
-                f"give them, for instance input_shape=({example})"
+                f"give them, for instance input_shape={example} or, of several inputs, "
+                f"input_shape={{{name!r}: {example}, ...}}"
             )
         return shape
     if len(given) == len(known) - 1:

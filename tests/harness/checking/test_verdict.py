@@ -122,3 +122,11 @@ def test_scripts_are_of_what_passed(make_record: MakeRecord, tmp_path: Path) -> 
 
 def test_sizes_are_read() -> None:
     assert [terminal.size(n) for n in (999, 1234, 5_400_000)] == ["999 B", "1.23 kB", "5.4 MB"]
+
+
+def test_parameters_are_told_where_there_are_layers_to_count_them(make_record: MakeRecord) -> None:
+    known = {"layers": 3, "data": "none", "inputs": [{"name": "x", "shape": [4], "dtype": "int8"}]}
+    told = terminal.about(one(make_record, "float", parameters=1234, **known))
+    assert told[0] == "  1,234 parameters in 3 layers; input x 4 int8"
+    of_a_graph = terminal.about(one(make_record, "float", parameters=0, **known))
+    assert of_a_graph[0] == "  input x 4 int8"

@@ -238,3 +238,16 @@ def test_what_is_joined_with_a_float_part_is_float_by_plan(part: str) -> None:
     report = optim.verify(content, {"float": model}, images())
     assert bool(report.islands) == bool(floats)
     assert report.comparisons[0].sqnr > 20
+
+
+def test_bytes_are_moved_on_either_side_of_a_quantizer() -> None:
+    age, other = K.Input((), name="age"), K.Input((4,), name="other")
+    moved = K.Permute((2, 1), name="turned")(tf.expand_dims(tf.expand_dims(age, -1), -1))
+    x = K.Concatenate()([K.Reshape((1,))(moved), K.Dense(8)(other)])
+    model = keras.Model([age, other], K.Dense(3)(x), name="network")
+    rng = np.random.default_rng(0)
+    data = [rng.normal(size=16).astype("float32"), rng.normal(size=(16, 4)).astype("float32")]
+    content = optim.export(optim.quantize_model(model, calibration_data=[data]))
+    report = optim.verify(content, {"float": model}, data)
+    assert not report.islands
+    assert report.comparisons[0].sqnr > 20

@@ -103,6 +103,13 @@ def test_open_sizes_name_the_parameter() -> None:
         optim.export(model)
 
 
+def test_open_lengths_of_sequences_are_shown_as_one_could_write_them() -> None:
+    ids, mask = (keras.Input((None,), name=name) for name in ("ids", "mask"))
+    model = keras.Model([ids, mask], K.Add()([ids, mask]))
+    with pytest.raises(ConfigError, match=r"input_shape=\{'ids': \(128,\), \.\.\.\}"):
+        optim.export(model)
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [

@@ -23,11 +23,19 @@ WRITTEN = {
     "plain": formats.SAVED_MODEL,
 }
 
+#: Which Keras wrote a file cannot be told of what is left of it.
+DAMAGED = {
+    "two.keras": formats.DAMAGED_ARCHIVE,
+    "three.keras": formats.DAMAGED_ARCHIVE,
+    "two.h5": formats.DAMAGED_HDF5,
+    "three.h5": formats.DAMAGED_HDF5,
+}
+
 GRAPHS = [name for name, found in WRITTEN.items() if found is formats.SAVED_MODEL]
 
 
 def test_every_format_with_a_model_has_a_reader_and_is_tried_here():
-    assert set(READERS) == set(WRITTEN.values())
+    assert set(READERS) == {*WRITTEN.values(), *DAMAGED.values()}
     assert all(found.is_model for found in READERS)
     assert not any(found.is_model for found in (formats.LITERT, *formats.OTHERS))
 
@@ -37,6 +45,14 @@ def test_the_content_tells_the_format(files, tmp_path, name):
     source, other = files / name, tmp_path / "model.bin"
     (shutil.copytree if source.is_dir() else shutil.copyfile)(source, other)
     assert detect(source) is detect(other) is WRITTEN[name]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_half_a_file_is_called_damaged(files, tmp_path, name):
+    half = tmp_path / name
+    content = (files / name).read_bytes()
+    half.write_bytes(content[: len(content) // 2])
+    assert detect(half) is DAMAGED[name]
 
 
 @pytest.mark.parametrize("name", WRITTEN)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import optim
-from optim.errors import ModelFileError, UntrustedFileError
+from optim.errors import ModelFileError, Problem, UntrustedFileError
 from optim.files.configs import problems
 from optim.files.hdf5 import stored_bytes
 from optim.files.operations import not_allowed
@@ -350,3 +350,10 @@ def test_deep_json_gives_one_sentence(files, tmp_path):
         archive.writestr("metadata.json", '{"keras_version": "2.21.0"}')
     with pytest.raises(ModelFileError, match="its description is no JSON"):
         optim.load_model(path)
+
+
+def test_what_is_counted_are_layers():
+    one = [Problem("a", "brings code", "take it out"), Problem("a", "names it", "take it out")]
+    assert "more" not in str(UntrustedFileError("m.keras", one))
+    two = [*one, Problem("b", "brings code", "take it out")]
+    assert "; and 1 more of the kind -> " in str(UntrustedFileError("m.keras", two))

@@ -328,3 +328,57 @@ def test_code_that_cannot_be_traced_is_named_with_its_line() -> None:
     assert problem.layer == "failing"
     assert re.search(r"raises \w+ in line \d+ of call\(\): \w", problem.reason)
     assert "keras.ops" in problem.remedy
+
+
+class Positions(L.Layer):
+    """Tokens and positions, as text encoders have them: the positions are constants."""
+
+    def __init__(self, length: int, width: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tokens = L.Embedding(20, width, name="tokens")
+        self.positions = L.Embedding(length, width, name="positions")
+        self.scale = L.Dense(width, name="scale")
+
+    def call(self, x: Any) -> Any:
+        places = ops.arange(0, ops.shape(x)[-1], 1)
+        wave = ops.reshape(ops.cast(places, "float32"), (1, -1, 1)) / 8.0
+        return self.tokens(x) + self.positions(places) + self.scale(inputs=wave)
+
+
+def test_layers_called_on_constants_keep_their_weights(twin: Any) -> None:
+    inputs = keras3.Input((8,), dtype="int32")
+    model = keras3.Model(inputs, L.Dense(3)(Positions(8, 6)(inputs)))
+    made = twin(model)
+    assert made.count_params() == model.count_params() + 16  # two constants of eight numbers
+    assert len(made.trainable_weights) == len(model.trainable_weights) == 6
+    for weight in made.trainable_weights:
+        weight.assign(weight + 1.0)
+    data = np.arange(16).reshape(2, 8)
+    optim.to_keras3(made, like=model)
+    np.testing.assert_allclose(model(data), made(data), rtol=1e-5)
+
+
+class Distances(L.Layer):
+    """Whole numbers of 64 bits beside constants, as relative positions have them."""
+
+    def call(self, x: Any) -> Any:
+        places = ops.cast(ops.arange(ops.shape(x)[1]), "int64")
+        far = ops.abs(places[:, None] - places[None])
+        three = ops.cast(3, "int64")
+        near = ops.where(far < three, three - 1, far)
+        return x @ ops.transpose(x, (0, 2, 1)) + ops.cast(three - near, "float32") * 0.1
+
+
+class Rotary(L.Layer):
+    """A range of floating-point numbers that are whole."""
+
+    def call(self, x: Any) -> Any:
+        width = ops.shape(x)[-1]
+        index = ops.arange(0, width, 2, dtype="float32") / ops.cast(width, "float32")
+        return x[..., ::2] * ops.cos(1.0 / ops.power(10000.0, index))
+
+
+@pytest.mark.parametrize("layer", [Distances, Rotary])
+def test_constants_keep_their_dtype(layer: Any, twin: Any) -> None:
+    inputs = keras3.Input((None, 6))
+    twin(keras3.Model(inputs, layer()(inputs)))
