@@ -102,6 +102,11 @@ def _layer(name: str) -> tuple[Any, Any]:
     elif name == "MultiHeadAttention by data":
         kept = _given(inputs, data, (STEPS, STEPS), "bool")
         y = K.MultiHeadAttention(2, 8)(x, x, attention_mask=kept)
+    elif name == "MultiHeadAttention by a constant":
+        y = K.MultiHeadAttention(2, 8)(x, x, attention_mask=tf.constant(TRIANGLE > 0))
+    elif name == "Softmax by a constant":
+        y = K.Softmax()(tf.matmul(K.Dense(WIDTH)(x), x, transpose_b=True), mask=TRIANGLE > 0)
+        y = tf.matmul(y, x)
     else:
         kept = _given(inputs, data, (STEPS, STEPS), "bool")
         scores = K.Dense(WIDTH)(x)
@@ -112,6 +117,7 @@ def _layer(name: str) -> tuple[Any, Any]:
 
 LAYERS = (
     "Attention", "AdditiveAttention", "MultiHeadAttention", "MultiHeadAttention by data", "Softmax",
+    "MultiHeadAttention by a constant", "Softmax by a constant",
 )  # fmt: skip
 FUNCTIONS = (
     constant, infinite, subtracted, band, chosen, of_floats, of_integers, of_indices,
@@ -136,7 +142,9 @@ def test_a_masked_softmax_is_as_good_as_another(case: Any) -> None:
     assert all(set(one.operations) <= {"CAST", "RESHAPE"} for one in report.islands)
 
 
-@pytest.mark.parametrize("case", ["MultiHeadAttention", constant, of_floats])
+@pytest.mark.parametrize(
+    "case", ["MultiHeadAttention", "MultiHeadAttention by a constant", constant, of_floats]
+)
 def test_sixteen_bits(case: Any) -> None:
     model, data = make(case)
     quantized = optim.quantize_model(model, scheme="int16x8", calibration_data=[data])
