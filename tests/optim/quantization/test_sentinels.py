@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -197,3 +198,23 @@ def test_large_numbers_elsewhere_stay() -> None:
     content = optim.export(optim.quantize_model(model, calibration_data=data))
     (report,) = optim.verify(content, {"float": model}, data).comparisons
     assert report.sqnr > 30
+
+
+@pytest.mark.parametrize("shared", ["chosen", "added"])
+def test_a_sentinel_that_stays_is_said_at_calibration(shared: str) -> None:
+    inputs = keras.Input((STEPS, WIDTH))
+    x = K.Dense(6)(inputs)
+    low = tf.where(tf.abs(inputs[..., :1]) < 1.5, 0.0, LARGE)
+    y = x + low if shared == "added" else tf.where(low < 0.0, LARGE, x)
+    model = keras.Model(inputs, K.Dense(3)(tf.reduce_max(y, 1)))
+    with pytest.warns(UserWarning, match="values are lost beside a number that is far larger"):
+        optim.quantize_model(model, calibration_data=[signal()])
+
+
+def test_large_numbers_are_not_taken_for_sentinels() -> None:
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, K.Dense(2)(K.ReLU()(K.Dense(4)(inputs) * 1e6)))
+    data = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        optim.quantize_model(model, calibration_data=data)
