@@ -15,9 +15,10 @@ from optim.clustering.wrapper import (
     is_clusterable,
 )
 from optim.errors import Problem, UnsupportedModelError
-from optim.models.clone import walk
+from optim.models.clone import is_network, walk
 from optim.models.kernels import hidden
 from optim.models.layer_options import Overrides, Skip
+from optim.models.references import held
 from optim.models.shared_weights import tied
 from optim.wrapping.strip import strip, strip_layer
 from optim.wrapping.transform import Rules
@@ -143,10 +144,24 @@ class _Rules(Rules):
         Each would train values of its own for it, and none of them would be the kernel's.
         """
         ties = tied(model)
-        for layer, path in walk(model) if ties else ():
+        holders = {
+            id(part): holder.name
+            for holder, _ in walk(model)
+            for one in held(holder)
+            if not is_network(one)
+            for part in one._flatten_layers()
+        }
+        for layer, path in walk(model) if ties or holders else ():
             depthwise = self._options(layer, path)["depthwise"]
             if not is_clusterable(layer, depthwise) or self.skip(layer, path):
                 continue
+            if id(layer) in holders:
+                yield Problem(
+                    path,
+                    f"cannot be clustered, for {holders[id(layer)]} holds it, and may use its "
+                    "kernel as it was",
+                    "leave it out (`skip`)",
+                )
             for weight in layer.weights:
                 if id(weight) in ties and len(weight.shape) > 1:
                     names = ", ".join(ties[id(weight)].names)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from optim.models.numbers import numbers
 from optim.quantization.quantizers.quantizers import GridQuantizer
 
 
@@ -63,8 +64,8 @@ class Control:
                     Seen(
                         of_weight,
                         int(getattr(quantizer, "num_bits", 8)),
-                        np.asarray(low),
-                        np.asarray(high),
+                        numbers(low),
+                        numbers(high),
                         np.asarray(inputs),
                         np.asarray(outputs),
                     )

@@ -28,6 +28,8 @@ Planned = Mapping[str, bool]
 #: They move bytes: the converter puts them on the one or the other side of a quantizer.
 _MOVING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE")
 
+_INDICES = ("int32", "int64", "bool")
+
 _REMEDY = "skip the layer in optim.quantize_model, or give it a quantize config in `configs`"
 
 
@@ -151,6 +153,8 @@ def _problems(
         output = op.outputs[0]
         wanted = is_float(graph.tensors[output].name, ends.get(output, ""), model_name, plan)
         found = not op.quantized
+        if graph.tensors[output].dtype in _INDICES:
+            continue  # a layer that looks up makes its own of numbers
         if wanted is None or (wanted == found and op.kind != "hybrid"):
             continue
         if op.name == "QUANTIZE" or (op.name in _MOVING and output in edges):

@@ -16,12 +16,12 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
 from optim._keras import accepted
 from optim.clustering.api import uncluster
 from optim.clustering.wrapper import clustered_layers
-from optim.errors import UnsupportedModelError
+from optim.errors import ExportError, OptimError, UnsupportedModelError
 from optim.exporting import checks, passes
 from optim.exporting.agreement import check_agreement, float_kernels, planned
 from optim.exporting.convert import convert
 from optim.exporting.freeze import freeze, without_fake_quant
-from optim.exporting.modes import PTQ, SIMULATED
+from optim.exporting.modes import PTQ, SIMULATED, Mode
 from optim.exporting.post_training import is_simulated, simulated
 from optim.exporting.recurrent.file_pass import refuse_int16
 from optim.exporting.trial import check_runs
@@ -29,7 +29,7 @@ from optim.graph.reader import read
 from optim.litert.flatbuffer import parse
 from optim.litert.metadata import annotate
 from optim.litert.writer import pack, unpack
-from optim.models.signature import interface
+from optim.models.signature import Interface, interface
 from optim.pruning.api import unprune
 from optim.pruning.wrapper import pruned_layers
 from optim.quantization.building.builder import build
@@ -38,6 +38,8 @@ from optim.quantization.lowering.driver import lower
 from optim.quantization.quantizers.preserving import kept_numbers, settled
 from optim.quantization.recurrent.placeholder import collecting
 from optim.quantization.recurrent.rules import is_recurrent
+
+_File = tuple[bytes, Any, str]
 
 _LARGE = 1 << 26  # numbers in weights
 
@@ -108,10 +110,68 @@ def export(
     checks.check_values(model, mode)
     if qat_bits and not mode.drops_fake_quants:
         warn_if_uncalibrated(model)
+    techniques = ["prune"] * pruned + ["cluster"] * clustered
     bare = _bare(model, pruned, clustered)
-    if mode is PTQ["int8"] and samples is not None and is_simulated(bare):
-        bare = model = simulated(bare, samples, io)
-        mode = SIMULATED
+    calibrated = samples if mode is PTQ["int8"] else None
+    if calibrated is not None and is_simulated(bare):
+        bare = model = simulated(bare, calibrated, io)
+        mode, calibrated = SIMULATED, None
+    kept, holder = [bare] * (calibrated is not None), [bare]
+    del bare
+    made = _file(holder, model, mode, io, io_dtype, samples, techniques)
+    try:
+        check_runs(*made)
+    except ExportError:
+        # Ranges as the converter's calibrator takes them can be such that no kernel does.
+        other = (
+            _instead(kept.pop(), io, io_dtype, representative_data, techniques) if kept else None
+        )
+        if other is None:
+            raise
+        made = other
+    content = made[0]
+    if target is not None:
+        _write(target, content)
+    return content
+
+
+def _instead(
+    bare: Any, io: Interface, io_dtype: str, data: Any, techniques: list[str]
+) -> _File | None:
+    """The file by way of a quantization-aware model; None if there is none either."""
+    try:
+        samples = checks.check_data(data, io, PTQ["int8"])  # refuses what can be read but once
+        if samples is None:
+            return None
+        model = simulated(bare, samples, io)
+        made = _file([model], model, SIMULATED, io, io_dtype, None, techniques)
+        check_runs(*made)
+    except OptimError:
+        return None
+    return made
+
+
+def _file(
+    holder: list[Any],
+    model: Any,
+    mode: Mode,
+    io: Interface,
+    io_dtype: str,
+    samples: Any,
+    techniques: list[str],
+) -> _File:
+    """Make a file of a model.
+
+    Args:
+        holder: the model without wrappers of pruning and clustering; taken out, not to be kept.
+        model: the model itself.
+        mode, io, io_dtype, samples: as `export` has them.
+        techniques: that the wrappers stood for.
+
+    Returns:
+        The file, the same parsed, and the outermost scope of the names in it.
+    """
+    bare = holder.pop()
     with settled(model), collecting() as recurrent:
         plan = planned(model) if mode.technique == "qat" or mode is SIMULATED else {}
         known = passes.Known(
@@ -133,7 +193,7 @@ def export(
         file_pass(file, known)
     facts = {
         "model": frozen.model_name,
-        "techniques": ["prune"] * pruned + ["cluster"] * clustered + [mode.technique],
+        "techniques": [*techniques, mode.technique],
         "scheme": mode.scheme,
         "io_dtype": io_dtype,
     }
@@ -141,10 +201,7 @@ def export(
     content = pack(file)
     written = parse(content)
     check_agreement(written, frozen.model_name, frozen.output_names, plan)
-    check_runs(content, written, frozen.model_name)
-    if target is not None:
-        _write(target, content)
-    return content
+    return content, written, frozen.model_name
 
 
 def _bare(model: Any, pruned: bool, clustered: bool) -> Any:

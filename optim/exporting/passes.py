@@ -23,6 +23,7 @@ from optim.exporting.graph_passes import (
     dead_channels,
     dilations,
     half_precision,
+    tables,
     transposed_bias,
 )
 from optim.exporting.recurrent.file_pass import write_recurrent
@@ -56,6 +57,7 @@ GRAPH_PASSES: tuple[GraphPass, ...] = (
     transposed_bias.give_biases,
     dilations.fold,
     lambda graph, graph_def: dead_channels.give_room(graph_def),
+    lambda graph, graph_def: tables.keep_apart(graph_def),
 )
 
 FILE_PASSES: tuple[FilePass, ...] = (

@@ -60,7 +60,7 @@ class Tracer:
         spec = _input_spec(model)
         if spec is None or type(model).call is keras.Model.call:
             raise Untraceable("it was never built")
-        inputs = tf.nest.map_structure(_symbolic, spec)
+        inputs = _inputs(spec, {layer.name for layer in model._flatten_layers()})
         traced = self.trace(model, inputs, (inputs,), {}, flat=False)
         lost = lost_weights(traced, model)
         if lost:
@@ -222,9 +222,20 @@ def _specs_of(shape: Any) -> Any:
     return tf.TensorSpec(tf.TensorShape(shape), keras.backend.floatx())
 
 
-def _symbolic(spec: Any) -> Any:
+def _inputs(spec: Any, taken: set[str]) -> Any:
+    """Inputs as a model was called with; those of a dict are named like there."""
+    named = isinstance(spec, dict) and all(
+        isinstance(one, tf.TensorSpec) and str(name).isidentifier() and name not in taken
+        for name, one in spec.items()
+    )
+    if named:
+        return {name: _symbolic(one, name) for name, one in spec.items()}
+    return tf.nest.map_structure(_symbolic, spec)
+
+
+def _symbolic(spec: Any, name: str | None = None) -> Any:
     shape = [None, *spec.shape.as_list()[1:]]
-    return keras.Input(batch_shape=shape, dtype=spec.dtype)
+    return keras.Input(batch_shape=shape, dtype=spec.dtype, name=name)
 
 
 def lost_weights(traced: Any, layer: Any) -> list[str]:

@@ -41,12 +41,9 @@ def model_like(source: Any, inputs: Any, outputs: Any) -> Any:
         UserWarning: its steps, or losses that were added to it, are not kept.
     """
     steps = own_steps(source)
-    if _added_losses(source):
-        warnings.warn(
-            f"{source.name!r}: what was added with add_loss() is not kept. Add it to the new "
-            "model, or compute it in a layer, which keeps it",
-            stacklevel=6,
-        )
+    added = _added(source)
+    if added:
+        _tell_added(source, added)
     if not steps:
         return keras.Model(inputs, outputs, name=source.name)
     cls = type(source)
@@ -64,9 +61,38 @@ def model_like(source: Any, inputs: Any, outputs: Any) -> Any:
     return keras.Model(inputs, outputs, name=source.name)
 
 
-def _added_losses(model: Any) -> bool:
-    """Whether losses of tensors were added to a functional model, from outside its layers."""
-    return bool(model._is_graph_network and min(model._nodes_by_depth, default=0) < 0)
+def tell_of_functions(source: Any, target: Any) -> None:
+    """Warn of losses that are functions, added to a model from outside: they know its weights.
+
+    Args:
+        source: the original model.
+        target: the one that was made of it.
+    """
+    if len(_functions(target)) < len(_functions(source)):
+        _tell_added(source, ["add_loss()"])
+
+
+def _tell_added(source: Any, added: list[str]) -> None:
+    warnings.warn(
+        f"{source.name!r}: what was added with {' and '.join(added)} is not kept. Add it to the "
+        "new model, or compute it in a layer, which keeps it",
+        stacklevel=7,
+    )
+
+
+def _functions(model: Any) -> list[Any]:
+    """The functions that were given to `add_loss` of a model, or of models within it."""
+    models = [one for one in model._flatten_layers() if isinstance(one, keras.Model)]
+    return [loss for one in models for loss in one._callable_losses]
+
+
+def _added(model: Any) -> list[str]:
+    """How losses and metrics of tensors were added to a functional model, outside its layers."""
+    if not model._is_graph_network or min(model._nodes_by_depth, default=0) >= 0:
+        return []
+    classes = {type(layer).__name__ for layer in model.layers}
+    found = {"AddLoss": "add_loss()", "AddMetric": "add_metric()"}
+    return [word for name, word in found.items() if name in classes]
 
 
 def copy_compile_state(source: Any, target: Any) -> None:

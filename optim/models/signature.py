@@ -93,6 +93,10 @@ def is_revived(model: Any) -> bool:
 def _input_names(model: Any, structure: Structure) -> tuple[str, ...]:
     names = getattr(model, "input_names", None)
     count = len(tf.nest.flatten(structure))
+    if names and len(names) == count and getattr(model, "_is_graph_network", False):
+        return tuple(names)
+    if isinstance(structure, Mapping) and len(structure) == count:
+        return tuple(map(str, sorted(structure)))  # the order of `tf.nest`
     if names and len(names) == count:
         return tuple(names)
     return tuple("input" if count == 1 else f"input_{i}" for i in range(count))

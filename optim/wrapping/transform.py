@@ -12,7 +12,7 @@ from optim._keras import accepted, check_layer, is_keras_3_model, keras
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.reader import functional
 from optim.models.clone import Copier, clone_model, is_network, walk
-from optim.models.compile_state import copy_compile_state
+from optim.models.compile_state import copy_compile_state, tell_of_functions
 from optim.models.finite import check_finite
 from optim.models.layer_options import Overrides, Skip
 from optim.saving import custom_object_scope
@@ -109,6 +109,7 @@ class Rules(ABC):
             model = clone_model(network, convert)
             self.finish()
             copy_compile_state(to_wrap, model)
+            tell_of_functions(to_wrap, model)
         self._tell_of_hidden()
         if not any(map(self._is_own, model._flatten_layers())):
             self._warn(f"no layer of {to_wrap.name!r} is {self.done}")

@@ -60,3 +60,26 @@ def test_it_is_saved_and_measured(trained: Any, tmp_path: Any) -> None:
     loaded = optim.load_model(tmp_path / "m.keras")
     np.testing.assert_allclose(loaded(X), trained(X), atol=1e-5)
     assert "conv2d" in str(optim.sparsity_report(trained))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_layers_that_are_loops_of_operations(strategy: Any) -> None:
+    keras.utils.set_random_seed(0)
+    data = X.reshape(16, 16, 12)
+    with strategy.scope():
+        layers = [K.Bidirectional(K.GRU(3)), K.Dense(2)]
+        model = keras.Sequential([keras.Input((16, 12)), *layers])
+        made = optim.quantize_model(model, calibration_data=data)
+    (row,) = optim.verify(optim.export(made), {"model": made}, data).comparisons
+    assert row.sqnr > 30
+
+
+def test_it_is_debugged_outside_of_the_scope(strategy: Any) -> None:
+    with strategy.scope():
+        layers = [K.Conv2D(6, 3), K.ReLU(), K.Flatten(), K.Concatenate()]
+        inputs = keras.Input((8, 8, 3))
+        x = layers[2](layers[1](layers[0](inputs)))
+        model = keras.Model(inputs, K.Dense(2)(layers[3]([x, K.Flatten()(inputs)])))
+        made = optim.quantize_model(model, calibration_data=X)
+    assert not optim.debug(made, X).frame["sqnr"].isna().any()
+    optim.calibrate(made, X)

@@ -11,6 +11,7 @@ import pytest
 
 import optim
 from optim._keras import keras, tf
+from optim.errors import UnsupportedModelError
 
 K = keras.layers
 X = np.random.default_rng(0).normal(size=(16, 8)).astype("float32")
@@ -117,3 +118,30 @@ def test_an_operator_in_a_model_that_is_called_twice() -> None:
         quantized = optim.quantize_model(model, scheme=scheme, calibration_data=data)
         assert np.abs(quantized(data) - model(data)).max() < 0.1
         assert len({layer.name for layer in quantized.layers}) == len(quantized.layers)
+
+
+@pytest.mark.parametrize("holds", HOLDS)
+def test_what_another_layer_holds_is_not_clustered(holds: str) -> None:
+    """It would go on with the kernel as it was, not with the few values of it."""
+    with pytest.raises(UnsupportedModelError, match="d: cannot be clustered, for t holds it"):
+        optim.cluster_weights(autoencoder(holds), 4)
+
+
+class Forgetful(K.Layer):
+    """Its config leaves out how many units it has."""
+
+    def __init__(self, units: int = 3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dense = K.Dense(units)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x)
+
+    def get_config(self) -> Any:
+        return super().get_config()
+
+
+def test_a_layer_that_is_made_again_otherwise_is_refused() -> None:
+    model = keras.Sequential([keras.Input((8,)), Forgetful(7, name="f"), K.Dense(2)])
+    with pytest.raises(UnsupportedModelError, match="f: a Forgetful made from its config has oth"):
+        optim.quantize_model(model, skip="f")

@@ -125,3 +125,28 @@ def test_training_without_the_callback_says_so(eagerly: bool) -> None:
     pruned.compile("sgd", "mse", run_eagerly=eagerly)
     with pytest.raises(Exception, match="get_pruning_callbacks"):
         pruned.fit(np.zeros((4, 3)), np.zeros((4, 2)), verbose=0)
+
+
+class Named(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs["late"]) - self.dense(inputs["early"])
+
+
+@pytest.mark.parametrize("optimize", [None, "dynamic", "int8", "quantized"])
+def test_inputs_of_a_dict_keep_their_names(optimize: str | None) -> None:
+    rng = np.random.default_rng(0)
+    data = {name: rng.normal(size=(8, 5)).astype("float32") for name in ("late", "early")}
+    model = Named()
+    model(data)
+    if optimize == "quantized":
+        content = optim.export(optim.quantize_model(model, calibration_data=data))
+    else:
+        samples = {"representative_data": data} if optimize == "int8" else {}
+        content = optim.export(model, optimize=optimize, **samples)
+    report = optim.verify(content, {"float": model}, data)
+    assert {one.name for one in report.inputs} == {"late", "early"}
+    assert report.comparisons[0].sqnr > 30

@@ -13,7 +13,7 @@ from typing import Any
 from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.graph import Graph, Node, Value, is_input
-from optim.models.compile_state import copy_compile_state, model_like
+from optim.models.compile_state import copy_compile_state, model_like, tell_of_functions
 from optim.models.copy_layer import copy_layer
 from optim.models.references import held
 from optim.models.shared_weights import tied
@@ -77,6 +77,8 @@ class _Builder:
             if not source.trainable and not any(w.trainable for w in source.weights):
                 model.trainable = False
             copy_compile_state(source, model)
+            if self.entries:
+                tell_of_functions(source, model)
             self._tell_of_ties(source, model)
         return model
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf
+from optim.errors import Problem, UnsupportedModelError
 from optim.models.vocabularies import variables
 
 Made = MutableMapping[int, Any]
@@ -123,10 +124,15 @@ def _initial_values(weights: list[Any], made: Made) -> Iterator[dict[int, Any]]:
 def _assign(layer: Any, weights: list[Any], used: dict[int, Any]) -> None:
     """Set what `_initial_values` did not, or guessed wrong."""
     own = variables(unwrapped(layer).weights)
-    if len(own) != len(weights):
-        raise ValueError(
-            f"layer {layer.name!r} has {len(own)} weights when made again, the original "
-            f"has {len(weights)}"
+    if [tuple(w.shape) for w in own] != [tuple(np.shape(w)) for w in weights]:
+        raise UnsupportedModelError(
+            [
+                Problem(
+                    layer.name,
+                    f"a {type(unwrapped(layer)).__name__} made from its config has other weights",
+                    "make get_config() return all that __init__ and build() need",
+                )
+            ]
         )
     for variable, source in zip(own, weights, strict=True):
         if used.get(id(variable)) is not source:

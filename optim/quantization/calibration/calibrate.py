@@ -97,14 +97,22 @@ def calibrate(
                     bar.update(i)
     for observer in seen.values():
         observer.finish()
-    zero = [one.name for one in seen.values() if one.saw_nothing]
-    if zero:
-        listed = ", ".join(zero[:5]) + (f" and {len(zero) - 5} more" if len(zero) > 5 else "")
-        warnings.warn(
-            f"calibrate: zero for all data, so that their range is a guess: {listed}",
-            stacklevel=2,
-        )
+    _tell(
+        "zero for all data, so that their range is a guess",
+        [one.name for one in seen.values() if one.saw_nothing],
+    )
+    _tell(
+        "values are lost beside a number that is far larger and stands for none, such as that of "
+        "a mask (use a smaller one, or skip the layer)",
+        [one.name for one in seen.values() if one.saw_sentinel],
+    )
     return model
+
+
+def _tell(what: str, names: list[str]) -> None:
+    if names:
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        warnings.warn(f"calibrate: {what}: {listed}", stacklevel=3)
 
 
 def _run(model: Any, batch: Any) -> None:

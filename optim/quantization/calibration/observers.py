@@ -13,6 +13,10 @@ from optim.errors import ConfigError
 NOMINAL = 1.0
 
 
+#: From here on a number may be one that stands for none, as in masks.
+_LARGE = 1e4
+
+
 class Observer:
     """Keeps the minimum and maximum of everything seen.
 
@@ -28,6 +32,7 @@ class Observer:
         self.percentile = percentile
         self.low = 0.0
         self.high = 0.0
+        self.exponents: set[int] = set()
 
     @property
     def name(self) -> str:
@@ -38,6 +43,12 @@ class Observer:
     def saw_nothing(self) -> bool:
         """Whether all values were zero."""
         return self.low == self.high == 0.0
+
+    @property
+    def saw_sentinel(self) -> bool:
+        """Whether all values but the largest, which are all alike, are less than a step."""
+        below = self.exponents - {max(self.exponents, default=0)}
+        return bool(below) and max(self.exponents) - max(below) > self.quantizer.num_bits
 
     def see(self, x: np.ndarray) -> None:
         """Take note of one tensor.
@@ -52,6 +63,8 @@ class Observer:
                 "and at this layer and those before it"
             )
         self.low, self.high = min(self.low, low), max(self.high, high)
+        if max(-low, high) >= _LARGE:
+            self.exponents.update(np.unique(np.frexp(x[x != 0])[1]).tolist())
 
     def end_batch(self) -> None:
         """A batch has passed."""

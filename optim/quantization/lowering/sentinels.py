@@ -136,16 +136,19 @@ def choice_of_a_sentinel(graph: Graph, node: Node) -> Result:
 def _numbers(x: Any) -> np.ndarray | None:
     """The floating-point constant that an argument is, or follows to be."""
     array = static(x) if isinstance(x, Value) else constant(x)
-    return array.astype(np.float64) if array is not None and array.dtype.kind in "fiu" else None
+    return array.astype(np.float64) if array is not None and array.dtype.kind in "fiub" else None
 
 
 @rule(K.Softmax)
 def masked_softmax(graph: Graph, node: Node) -> Result:
     """A softmax that is given a mask, as the sum and the softmax that it is."""
     given = [one for one in (*node.args, *node.kwargs.values()) if one is not None]
-    if len(given) != 2 or not all(isinstance(one, Value) for one in given):
+    if len(given) != 2 or not isinstance(given[0], Value):
         return None
     x, mask = given
+    known = _numbers(mask)
+    if known is None and not isinstance(mask, Value):
+        return None
 
     def call(symbol: str, what: str, *args: Any, **kwargs: Any) -> Value:
         layer = function_layer(symbol, graph.unique_name(f"{node.name}_{what}"))
@@ -153,10 +156,14 @@ def masked_softmax(graph: Graph, node: Node) -> Result:
         spec = tf.TensorSpec(shape, x.spec.dtype)
         return graph.add(layer, *args, specs=spec, kwargs=kwargs).output
 
-    dtype = x.spec.dtype.name
-    kept = mask if mask.spec.dtype == x.spec.dtype else call("cast", "kept", mask, dtype=dtype)
-    masked = call("math.subtract", "masked", 1.0, kept)
-    lowered = call("math.multiply", "mask", masked, -_ADDED)
+    if known is not None:
+        numbers = ((1.0 - known) * -_ADDED).astype(np.float32)
+        lowered = add_parameter(graph, numbers, graph.unique_name(f"{node.name}_mask"), False)
+    else:
+        dtype = x.spec.dtype.name
+        kept = mask if mask.spec.dtype == x.spec.dtype else call("cast", "kept", mask, dtype=dtype)
+        masked = call("math.subtract", "masked", 1.0, kept)
+        lowered = call("math.multiply", "mask", masked, -_ADDED)
     layer = function_layer("math.add", graph.unique_name(f"{node.name}_scores"))
     scores = graph.add(layer, x, lowered, specs=x.spec).output
     softmax = type(node.layer).from_config({**node.layer.get_config(), "name": node.name})

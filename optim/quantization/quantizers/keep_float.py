@@ -30,11 +30,22 @@ class KeepFloat(Stateless):
     def call(self, inputs: Any) -> Any:
         if inputs.dtype != tf.float32 or not is_exported():
             return tf.identity(inputs)
-        bits = tf.bitwise.bitwise_xor(tf.bitcast(inputs, tf.int32), 0)  # the same bits
+        bits = tf.bitcast(inputs, tf.int32)
+        bits = tf.bitwise.bitwise_xor(bits, _zeros(inputs.shape))  # the same bits
         return tf.bitcast(bits, tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "leaves": self.leaves}
+
+
+def _zeros(shape: Any) -> Any:
+    """Zeros to combine bits with: one, or as many as there are bits.
+
+    LiteRT spreads a number over no more than four dimensions. Over more, a calibrator, which runs
+    the detour before it is taken out, would end the process.
+    """
+    spread = shape.rank is not None and shape.rank > 4 and shape.is_fully_defined()
+    return tf.zeros(shape if spread else (), tf.int32)
 
 
 def is_exported() -> bool:

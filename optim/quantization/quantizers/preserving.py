@@ -21,6 +21,7 @@ import numpy as np
 from optim._keras import keras, tf, tfmot
 from optim.clustering.assignment import pull
 from optim.errors import ConfigError
+from optim.models.numbers import numbers
 from optim.quantization.quantizers.quantizers import register, unpack
 
 _Q = tfmot.quantization.keras.quantizers
@@ -240,7 +241,7 @@ def kept_numbers(model: Any) -> list[np.ndarray]:
             kernel = tf.cast(tf.convert_to_tensor(weight), tf.float32)
             # As the quantizer rounds: which way a half goes is not the same everywhere.
             simulated = quantizer(kernel, False, variables).numpy()
-            scale = float(variables["max_var"]) / (2 ** (quantizer.num_bits - 1) - 1)
+            scale = float(numbers(variables["max_var"])) / (2 ** (quantizer.num_bits - 1) - 1)
             found.append(np.round(simulated / max(scale, 1e-30)).astype(np.int8))
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from optim._keras import keras, tf, tfmot
+from optim.models.numbers import numbers
 from optim.quantization.quantizers.quantizers import FixedRangeQuantizer, OwnRangeQuantizer
 from optim.quantization.recurrent.ops import Grid
 
@@ -135,4 +136,4 @@ def ends(quantizer: Any, variables: dict[str, Any]) -> tuple[float, float]:
     if hasattr(quantizer, "range"):
         low, high = quantizer.range(variables)
         return float(low), float(high)
-    return float(variables["min_var"]), float(variables["max_var"])
+    return float(numbers(variables["min_var"])), float(numbers(variables["max_var"]))

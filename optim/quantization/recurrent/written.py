@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from optim.models.numbers import numbers
 from optim.quantization.recurrent.cells import is_convolution
 from optim.quantization.recurrent.steps import Step
 
@@ -29,7 +30,7 @@ class Kernel:
         """Return the numbers of a kernel that a quantizer has rounded."""
         values = np.asarray(rounded, np.float64)
         most = 2 ** (int(quantizer.num_bits) - 1) - 1
-        high = np.asarray(variables["max_var"], np.float64).ravel()
+        high = np.asarray(numbers(variables["max_var"]), np.float64).ravel()
         columns = values.shape[-1]
         steps = np.repeat(np.maximum(high, 1e-12), columns // len(high)) / most
         return cls(np.clip(np.round(values / steps), -most, most).astype(np.int8), steps)
@@ -97,7 +98,7 @@ class Written:
             Cell(
                 step,
                 {name: kernels[f"cells.{i}.{name}"] for name in ("kernel", "recurrent_kernel")},
-                np.asarray(cell.bias, np.float64) if cell.use_bias else None,
+                np.asarray(numbers(cell.bias), np.float64) if cell.use_bias else None,
                 _conv(cell),
                 int(getattr(cell, "units", None) or cell.filters),
                 {

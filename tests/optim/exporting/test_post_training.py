@@ -9,7 +9,7 @@ import pytest
 
 import optim
 from optim._keras import keras, tf
-from optim.errors import ConfigError
+from optim.errors import ConfigError, ExportError
 from optim.exporting.post_training import is_simulated
 
 K = keras.layers
@@ -112,3 +112,19 @@ def test_loops_go_by_the_plan_too() -> None:
 def test_no_data_is_refused_as_ever() -> None:
     with pytest.raises(ConfigError, match="representative_data"):
         optim.export(transformer(), optimize="int8")
+
+
+def test_a_file_that_does_not_run_is_made_the_other_way() -> None:
+    """Of a layer that is zero for all data the calibrator takes a range that no kernel takes."""
+    inputs = K.Input((8,))
+    dense = K.Dense(6, "relu", bias_initializer=keras.initializers.Constant(-50.0))
+    outputs = [K.Dense(2, "softmax")(dense(inputs)), dense(inputs * 2.0)]
+    model = keras.Model(inputs, outputs)
+    data = np.random.default_rng(0).normal(size=(8, 8)).astype("float32")
+    content = optim.export(model, optimize="int8", representative_data=data)
+    report = optim.verify(content, {"float": model}, data)
+    assert report.metadata["techniques"] == ["ptq-int8"]
+    assert report.int8_ops == 1
+    assert min(row.sqnr for row in report.comparisons) > 30
+    with pytest.raises(ExportError):
+        optim.export(model, optimize="int8", representative_data=iter([data]))

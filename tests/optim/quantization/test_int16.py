@@ -196,3 +196,18 @@ def test_prescribed_ranges_have_16_bits(name: str, tmp_path: Any) -> None:
         quantized.save(tmp_path / f"model.{suffix}")
         loaded = load_model(tmp_path / f"model.{suffix}")
         np.testing.assert_array_equal(loaded(batch, training=False).numpy(), values)
+
+
+@pytest.mark.parametrize("after", ["dense", "image", "transposed"])
+def test_float_layers_over_volumes_are_calibrated(after: str) -> None:
+    """What keeps them float in the file runs in the calibrator, which once ended the process."""
+
+    def volume(x: Any) -> Any:
+        if after == "transposed":
+            return K.Conv3DTranspose(3, 2)(x)
+        y = K.Conv3D(4, 2)(x)
+        return K.Dense(3)(y) if after == "dense" else K.Conv2D(3, 1)(K.Reshape((3, 9, 4))(y))
+
+    report = exported(make(lambda x: K.Dense(2)(K.Flatten()(volume(x))), (4, 4, 4, 2)))
+    assert report.comparisons[0].sqnr > 30
+    assert "BITWISE_XOR" not in report.histogram

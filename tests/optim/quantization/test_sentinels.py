@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,11 @@ def _layer(name: str) -> tuple[Any, Any]:
     elif name == "MultiHeadAttention by data":
         kept = _given(inputs, data, (STEPS, STEPS), "bool")
         y = K.MultiHeadAttention(2, 8)(x, x, attention_mask=kept)
+    elif name == "MultiHeadAttention by a constant":
+        y = K.MultiHeadAttention(2, 8)(x, x, attention_mask=tf.constant(TRIANGLE > 0))
+    elif name == "Softmax by a constant":
+        y = K.Softmax()(tf.matmul(K.Dense(WIDTH)(x), x, transpose_b=True), mask=TRIANGLE > 0)
+        y = tf.matmul(y, x)
     else:
         kept = _given(inputs, data, (STEPS, STEPS), "bool")
         scores = K.Dense(WIDTH)(x)
@@ -112,6 +118,7 @@ def _layer(name: str) -> tuple[Any, Any]:
 
 LAYERS = (
     "Attention", "AdditiveAttention", "MultiHeadAttention", "MultiHeadAttention by data", "Softmax",
+    "MultiHeadAttention by a constant", "Softmax by a constant",
 )  # fmt: skip
 FUNCTIONS = (
     constant, infinite, subtracted, band, chosen, of_floats, of_integers, of_indices,
@@ -136,7 +143,9 @@ def test_a_masked_softmax_is_as_good_as_another(case: Any) -> None:
     assert all(set(one.operations) <= {"CAST", "RESHAPE"} for one in report.islands)
 
 
-@pytest.mark.parametrize("case", ["MultiHeadAttention", constant, of_floats])
+@pytest.mark.parametrize(
+    "case", ["MultiHeadAttention", "MultiHeadAttention by a constant", constant, of_floats]
+)
 def test_sixteen_bits(case: Any) -> None:
     model, data = make(case)
     quantized = optim.quantize_model(model, scheme="int16x8", calibration_data=[data])
@@ -189,3 +198,23 @@ def test_large_numbers_elsewhere_stay() -> None:
     content = optim.export(optim.quantize_model(model, calibration_data=data))
     (report,) = optim.verify(content, {"float": model}, data).comparisons
     assert report.sqnr > 30
+
+
+@pytest.mark.parametrize("shared", ["chosen", "added"])
+def test_a_sentinel_that_stays_is_said_at_calibration(shared: str) -> None:
+    inputs = keras.Input((STEPS, WIDTH))
+    x = K.Dense(6)(inputs)
+    low = tf.where(tf.abs(inputs[..., :1]) < 1.5, 0.0, LARGE)
+    y = x + low if shared == "added" else tf.where(low < 0.0, LARGE, x)
+    model = keras.Model(inputs, K.Dense(3)(tf.reduce_max(y, 1)))
+    with pytest.warns(UserWarning, match="values are lost beside a number that is far larger"):
+        optim.quantize_model(model, calibration_data=[signal()])
+
+
+def test_large_numbers_are_not_taken_for_sentinels() -> None:
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, K.Dense(2)(K.ReLU()(K.Dense(4)(inputs) * 1e6)))
+    data = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        optim.quantize_model(model, calibration_data=data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -156,3 +157,20 @@ def test_nothing_is_shared_by_a_layer_and_what_it_contains() -> None:
     )
     shared = K.Dense(3)
     assert tied(keras.Model(inputs, shared(shared(x)))) == {}
+
+
+def test_a_table_that_decodes_too_is_one_table_of_integers() -> None:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,), dtype="int32")
+    embedding = K.Embedding(2000, 16)
+    x = K.Dense(16)(embedding(inputs))
+    model = keras.Model(inputs, tf.matmul(x, embedding.embeddings, transpose_b=True))
+    data = np.random.default_rng(0).integers(0, 2000, (16, 6)).astype("int32")
+    quantized = optim.quantize_model(model, calibration_data=data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # float islands
+        content = optim.export(quantized)
+    report = optim.verify(content, {"float": model}, data)
+    assert not report.islands
+    assert report.comparisons[0].sqnr > 30
+    assert len(content) < 1.5 * 2000 * 16

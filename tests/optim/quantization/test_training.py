@@ -107,6 +107,26 @@ def test_losses_added_to_the_model_are_named() -> None:
     assert [x.name for x in quantized.layers if "subtract" in x.name] == []
 
 
+def test_metrics_added_to_the_model_are_named() -> None:
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, K.Dense(8)(inputs))
+    model.add_metric(tf.reduce_mean(inputs), name="mean", aggregation="mean")
+    with pytest.warns(UserWarning, match=r"added with add_metric\(\) is not kept"):
+        optim.quantize_model(model)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("name", ["quantize_model", "prune_low_magnitude", "cluster_weights"])
+def test_functions_added_as_losses_are_named(name: str, nested: bool) -> None:
+    layer = K.Dense(8)
+    model = keras.Sequential([keras.Input((8,)), layer])
+    model.add_loss(lambda: tf.reduce_sum(layer.kernel**2))
+    if nested:
+        model = keras.Sequential([keras.Input((8,)), model, K.Dense(2)])
+    with pytest.warns(UserWarning, match=r"added with add_loss\(\) is not kept"):
+        getattr(optim, name)(model)
+
+
 def test_losses_added_in_layers_are_kept(data: np.ndarray) -> None:
     class Penalty(K.Layer):
         def call(self, x: Any) -> Any:
