@@ -44,8 +44,8 @@ def test_fake_quants_act_where_the_table_says(keras, conv_model, photos):
         part = keras.Model(quantized.input, quantized.get_layer(f"quant_{name}").output)
         return len(np.unique(part(photos).numpy()))
 
-    assert values("bn") <= 256  # 4 photographs of 8x8x4 have 1024 values
-    assert values("depthwise") > 900
+    assert values("bn") <= 256  # of 1024: 4 photographs of 8x8x4
+    assert values("depthwise") > 256  # more than 8 bits can tell apart
 
 
 def test_weights_are_copied_and_the_original_is_left_alone(conv_model, photos, untouched):
