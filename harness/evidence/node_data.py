@@ -11,7 +11,10 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optim.litert import LiteRTFile
 
 #: Colours by stop, from the least value to the greatest.
 BAD_TO_GOOD = ((0.0, "#d9534f"), (0.5, "#f0ad4e"), (1.0, "#5cb85c"))
@@ -80,11 +83,11 @@ def layer_sqnr(file: Path, float_file: Path, samples: Any) -> dict[str, float]:
     return same
 
 
-def _graph(file: Path) -> Any:
+def _graph(file: Path | LiteRTFile) -> Any:
     from optim import litert
     from optim.litert.reader import read_subgraphs
 
-    model = litert.parse(litert.mapped(file))
+    model = litert.opened(file).root
     return read_subgraphs(model, "", ())[0]
 
 
@@ -94,9 +97,10 @@ def _outputs(file: Path, samples: Any) -> dict[str, tuple[str, Any]]:
 
     from optim import litert
 
-    graph = _graph(file)
+    opened = litert.opened(file)
+    graph = _graph(opened)
     # Without delegates: what these compute inside, nobody sees.
-    runtime = litert.Runtime(file, kernels="builtin", keep_tensors=True, threads=1)
+    runtime = litert.Runtime(opened, kernels="builtin", keep_tensors=True, threads=1)
     first = [x[:1] for x in samples] if isinstance(samples, list) else samples[:1]
     runtime.run(first)
     found = {}

@@ -24,7 +24,8 @@ def run(bench: Bench) -> None:
 
     from optim import litert, verify
 
-    report = bench.report = verify(bench.file)
+    file = litert.opened(bench.file)
+    report = bench.report = verify(file)
     bench.metrics["int8_ops"] = report.int8_ops
     bench.metrics["int8_macs"] = report.int8_macs
     bench.metrics["float_islands"] = len(report.islands)
@@ -33,12 +34,11 @@ def run(bench: Bench) -> None:
     if report.flex or report.custom:
         names = ", ".join({**report.flex, **report.custom})
         raise FlexOpError(f"the file needs operations that LiteRT does not have: {names}")
-    parsed = litert.parse(litert.mapped(bench.file))
-    runtime = litert.Runtime(bench.file, threads=THREADS, parsed=parsed)
+    runtime = litert.Runtime(file, threads=THREADS)
     bench.found = runtime.run(bench.samples)
     if not all(np.isfinite(one).all() for one in bench.found):
         raise NotFiniteError("the output of the file is not finite")
-    time(bench, runtime, operations(parsed))
+    time(bench, runtime, operations(file.root))
     del runtime
     bench.metrics.update(bench.technique.inspect(bench.file, bench.metrics))
     compare_sizes(bench.metrics)
@@ -56,12 +56,12 @@ def time(bench: Bench, runtime: Runtime, done: list[tuple[str, str]]) -> None:
     from optim import litert
 
     base, equal = None, False
-    file = None if bench.technique.id == CONTROL else bench.foundation.float_file(bench)
-    if file is not None:
-        bench.metrics["float_file_bytes"] = file.stat().st_size
-        parsed = litert.parse(litert.mapped(file))
-        base = litert.Runtime(file, threads=THREADS, parsed=parsed)
-        equal = done == operations(parsed)
+    path = None if bench.technique.id == CONTROL else bench.foundation.float_file(bench)
+    if path is not None:
+        bench.metrics["float_file_bytes"] = path.stat().st_size
+        file = litert.opened(path)
+        base = litert.Runtime(file, threads=THREADS)
+        equal = done == operations(file.root)
     one = bench.first_sample()
     for fed in (runtime, base):
         if fed is not None:
@@ -74,7 +74,7 @@ def operations(model: Any) -> list[tuple[str, str]]:
     """Return what a file does: each operation and the type of its output, in their order.
 
     Args:
-      model: its root table, from `litert.parse`.
+      model: its root table, from `litert.opened`.
     """
     from optim import litert
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,15 @@ from optim.clustering.api import uncluster
 from optim.clustering.wrapper import clustered_layers
 from optim.errors import ExportError, OptimError, UnsupportedModelError
 from optim.exporting import checks, passes
-from optim.exporting.agreement import check_agreement, float_kernels, planned
+from optim.exporting.agreement import Planned, check_agreement, float_kernels, planned
 from optim.exporting.convert import convert
-from optim.exporting.freeze import freeze, without_fake_quant
+from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.exporting.modes import PTQ, SIMULATED, Mode
 from optim.exporting.post_training import is_simulated, simulated
 from optim.exporting.recurrent.file_pass import refuse_int16
 from optim.exporting.trial import check_runs
 from optim.graph.reader import read
-from optim.litert.flatbuffer import parse
+from optim.litert.flatbuffer import LiteRTFile, opened
 from optim.litert.metadata import annotate
 from optim.litert.writer import pack, unpack
 from optim.models.signature import Interface, interface
@@ -38,8 +40,6 @@ from optim.quantization.lowering.driver import lower
 from optim.quantization.quantizers.preserving import kept_numbers, settled
 from optim.quantization.recurrent.placeholder import collecting
 from optim.quantization.recurrent.rules import is_recurrent
-
-_File = tuple[bytes, Any, str]
 
 _LARGE = 1 << 26  # numbers in weights
 
@@ -112,96 +112,105 @@ def export(
         warn_if_uncalibrated(model)
     techniques = ["prune"] * pruned + ["cluster"] * clustered
     bare = _bare(model, pruned, clustered)
-    calibrated = samples if mode is PTQ["int8"] else None
-    if calibrated is not None and is_simulated(bare):
-        bare = model = simulated(bare, calibrated, io)
-        mode, calibrated = SIMULATED, None
-    kept, holder = [bare] * (calibrated is not None), [bare]
-    del bare
-    made = _file(holder, model, mode, io, io_dtype, samples, techniques)
+    if mode is PTQ["int8"] and samples is not None and is_simulated(bare):
+        bare = model = simulated(bare, samples, io)
+        mode = SIMULATED
+    ready = _prepare(bare, model, mode, io)
+    again = bare if mode is PTQ["int8"] and samples is not None else None
+    del bare  # not held while the converter works, unless it may be asked for again
+    if ready.is_large:
+        gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
+    file = _convert(ready, io, io_dtype, samples, techniques)
     try:
-        check_runs(*made)
+        check_runs(file, ready.frozen.model_name)
     except ExportError:
         # Ranges as the converter's calibrator takes them can be such that no kernel does.
-        other = (
-            _instead(kept.pop(), io, io_dtype, representative_data, techniques) if kept else None
-        )
+        other = _instead(again, io, io_dtype, representative_data, techniques)
         if other is None:
             raise
-        made = other
-    content = made[0]
+        file = other
+    content = bytes(file.content)
     if target is not None:
         _write(target, content)
     return content
 
 
 def _instead(
-    bare: Any, io: Interface, io_dtype: str, data: Any, techniques: list[str]
-) -> _File | None:
+    bare: Any, io: Interface, io_dtype: str, data: Any, techniques: Sequence[str]
+) -> LiteRTFile | None:
     """The file by way of a quantization-aware model; None if there is none either."""
+    if bare is None:
+        return None
     try:
         samples = checks.check_data(data, io, PTQ["int8"])  # refuses what can be read but once
         if samples is None:
             return None
         model = simulated(bare, samples, io)
-        made = _file([model], model, SIMULATED, io, io_dtype, None, techniques)
-        check_runs(*made)
+        ready = _prepare(model, model, SIMULATED, io)
+        file = _convert(ready, io, io_dtype, None, techniques)
+        check_runs(file, ready.frozen.model_name)
     except OptimError:
         return None
-    return made
+    return file
 
 
-def _file(
-    holder: list[Any],
-    model: Any,
-    mode: Mode,
-    io: Interface,
-    io_dtype: str,
-    samples: Any,
-    techniques: list[str],
-) -> _File:
-    """Make a file of a model.
+@dataclass(frozen=True)
+class _Ready:
+    """What a file is made of, without the Keras model."""
+
+    mode: Mode
+    frozen: Frozen
+    plan: Planned
+    known: passes.Known
+    is_large: bool
+
+
+def _prepare(bare: Any, model: Any, mode: Mode, io: Interface) -> _Ready:
+    """Take from a model what its file is made of.
 
     Args:
-        holder: the model without wrappers of pruning and clustering; taken out, not to be kept.
+        bare: the model without wrappers of pruning and clustering.
         model: the model itself.
-        mode, io, io_dtype, samples: as `export` has them.
-        techniques: that the wrappers stood for.
-
-    Returns:
-        The file, the same parsed, and the outermost scope of the names in it.
     """
-    bare = holder.pop()
     with settled(model), collecting() as recurrent:
         plan = planned(model) if mode.technique == "qat" or mode is SIMULATED else {}
         known = passes.Known(
             tuple(kept_numbers(model)), tuple(float_kernels(model, plan)), recurrent
         )
         frozen = freeze(_lowered(bare) if mode.lowers else bare, io)
-        # A vocabulary counts as a weight, and has no shape.
-        size = sum(w.shape.num_elements() for w in bare.weights if hasattr(w, "shape"))
-        del bare
-    if size > _LARGE:
-        gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
     if mode.drops_fake_quants:
         refuse_int16(recurrent)
         frozen = without_fake_quant(frozen)
+    # A vocabulary counts as a weight, and has no shape.
+    size = sum(w.shape.num_elements() for w in bare.weights if hasattr(w, "shape"))
+    return _Ready(mode, frozen, plan, known, size > _LARGE)
+
+
+def _convert(
+    ready: _Ready, io: Interface, io_dtype: str, samples: Any, techniques: Sequence[str]
+) -> LiteRTFile:
+    """Make the file, and see that it is as planned.
+
+    Args:
+        io_dtype, samples: as `export` has them.
+        techniques: that the wrappers stood for.
+    """
+    mode, frozen, recurrent = ready.mode, ready.frozen, ready.known.recurrent
     feeds = samples.pieces if mode.calibrates and samples else None
-    content = convert(frozen, mode, io_dtype, feeds, plan, custom=bool(recurrent))
-    file = unpack(content)
+    content = convert(frozen, mode, io_dtype, feeds, ready.plan, custom=bool(recurrent))
+    tables = unpack(content)
     for file_pass in passes.FILE_PASSES:
-        file_pass(file, known)
+        file_pass(tables, ready.known)
     facts = {
         "model": frozen.model_name,
         "techniques": [*techniques, mode.technique],
         "scheme": mode.scheme,
         "io_dtype": io_dtype,
     }
-    annotate(file, io.input_names, frozen.output_names, facts)
-    content = pack(file)
-    written = parse(content)
-    check_agreement(written, frozen.model_name, frozen.output_names, plan)
-    return content, written, frozen.model_name
+    annotate(tables, io.input_names, frozen.output_names, facts)
+    file = opened(pack(tables))
+    check_agreement(file.root, frozen.model_name, frozen.output_names, ready.plan)
+    return file
 
 
 def _bare(model: Any, pruned: bool, clustered: bool) -> Any:

@@ -18,30 +18,29 @@ _MOST = 256.0
 _REMEDY = "skip the layer in optim.quantize_model, or calibrate on data that it is not zero for"
 
 
-def check_runs(content: bytes, file: Any, model_name: str) -> None:
+def check_runs(file: litert.LiteRTFile, model_name: str) -> None:
     """Refuse a file that LiteRT does not run, with XNNPACK, which is its default.
 
     Files with open sizes are not tried: any size chosen here could be one too small for them.
 
     Args:
-        content: of the file.
-        file: the same, as `litert.parse` returns it.
+        file: as `litert.opened` returns it.
         model_name: the outermost scope of the names in it.
 
     Raises:
         ExportError: it does not; with the layers at fault, as far as they can be told.
     """
-    inputs, _ = litert.ends(file)
+    inputs, _ = litert.ends(file.root)
     if any(-1 in one.shape or not _is_number(one.dtype) for one in inputs):
         return
     try:
-        litert.Runtime(content, threads=1, parsed=file).latency(repeats=1, warmup=0)
+        litert.Runtime(file, threads=1).latency(repeats=1, warmup=0)
     except (ModelFileError, RuntimeError, ValueError) as error:
-        graphs = read_subgraphs(file, model_name, ())
+        graphs = read_subgraphs(file.root, model_name, ())
         found = [
             _problem(op, error)
             for number, graph in enumerate(graphs)
-            for op in _suspects(graph, file.Subgraphs(number))
+            for op in _suspects(graph, file.root.Subgraphs(number))
         ]
         raise ExportError(found or [Problem(model_name, _reason(error), _REMEDY)]) from error
 

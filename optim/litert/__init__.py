@@ -4,9 +4,11 @@ from optim.litert.damage import damage_refused
 from optim.litert.ends import TensorDetails, ends
 from optim.litert.flatbuffer import (
     Content,
+    LiteRTFile,
     dtype_name,
     integer_range,
     mapped,
+    opened,
     operator_name,
     parse,
     read,
@@ -17,6 +19,7 @@ from optim.litert.runtime import Latency, Runtime
 __all__ = [
     "Content",
     "Latency",
+    "LiteRTFile",
     "Runtime",
     "TensorDetails",
     "damage_refused",
@@ -24,6 +27,7 @@ __all__ = [
     "ends",
     "integer_range",
     "mapped",
+    "opened",
     "operator_name",
     "parse",
     "read",

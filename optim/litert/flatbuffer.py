@@ -10,6 +10,7 @@ import importlib
 import mmap
 import os
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -63,6 +64,37 @@ def integer_range(code: int) -> tuple[int, int] | None:
         return None
     bits = int(name.lstrip("uint"))
     return (0, 2**bits - 1) if name[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+@dataclass(frozen=True)
+class LiteRTFile:
+    """A file that was read and checked once, for all who look into it.
+
+    Attributes:
+        content: of the file; of one with a path only what is looked at is read.
+        root: its root table (`schema().Model`).
+        path: where it lies; None: it was given as content.
+    """
+
+    content: Content
+    root: Any
+    path: str | None = None
+
+
+def opened(source: LiteRTFile | Content | bytearray | str | os.PathLike[str]) -> LiteRTFile:
+    """Read and check a LiteRT file, unless that was done.
+
+    Args:
+        source: its content or path, or what this function returned.
+
+    Raises:
+        ModelFileError: no such file, not a LiteRT model, or a damaged one.
+    """
+    if isinstance(source, LiteRTFile):
+        return source
+    content = mapped(source)
+    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+    return LiteRTFile(content, parse(content), path)
 
 
 def mapped(source: Content | bytearray | str | os.PathLike[str]) -> Content:

@@ -13,7 +13,7 @@ import numpy as np
 
 from optim.errors import ConfigError, ModelFileError
 from optim.litert.ends import ends
-from optim.litert.flatbuffer import _module, mapped, parse
+from optim.litert.flatbuffer import LiteRTFile, _module, opened
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,11 @@ class Runtime:
     """A LiteRT file, ready to run.
 
     Args:
-        source: the file's content or path.
+        source: the file's content or path, or the file as `opened` returns it.
         threads: number of threads; None leaves it to the runtime.
         kernels: "default" (with the XNNPACK delegate), "builtin" (without), "reference".
         delegates: shared libraries of delegates, each a path or a pair (path, options).
         keep_tensors: keep the values of all tensors for `tensor`.
-        parsed: root table of the same file, from `parse`, for who has it already.
 
     Raises:
         ModelFileError: not a LiteRT model, or one that this runtime cannot run.
@@ -53,25 +52,22 @@ class Runtime:
 
     def __init__(
         self,
-        source: bytes | str | os.PathLike[str],
+        source: LiteRTFile | bytes | str | os.PathLike[str],
         *,
         threads: int | None = None,
         kernels: str = "default",
         delegates: Sequence[str | tuple[str, Mapping[str, str]]] = (),
         keep_tensors: bool = False,
-        parsed: Any = None,
     ) -> None:
         if kernels not in _KERNELS:
             raise ConfigError(f"kernels={kernels!r}: choose one of {', '.join(_KERNELS)}")
         if threads is not None and threads < 1:
             raise ConfigError(f"threads={threads}: at least 1, or None for the runtime's choice")
         interpreter = _module("interpreter")
-        content = mapped(source)
+        file = opened(source)  # before native code believes it
         # The runtime maps a file by itself; content, it copies.
-        given = {"model_content": content} if isinstance(content, bytes) else {"model_path": source}
-        # Before native code believes the file.
-        root = parse(content) if parsed is None else parsed
-        self.inputs, self.outputs = ends(root)
+        given = {"model_path": file.path} if file.path else {"model_content": bytes(file.content)}
+        self.inputs, self.outputs = ends(file.root)
         try:
             self.interpreter = interpreter.Interpreter(
                 **given,

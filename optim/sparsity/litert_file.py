@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,18 +22,18 @@ _DTYPES = {"float32": "<f4", "float16": "<f2", "float64": "<f8", "int8": "i1", "
 
 
 def kernels(
-    source: bytes | str | os.PathLike[str] | Path, m_by_n: tuple[int, int]
+    source: litert.LiteRTFile | bytes | str | os.PathLike[str], m_by_n: tuple[int, int]
 ) -> Iterator[KernelSparsity]:
     """Yield what is known of each constant kernel, operations in file order, each once.
 
     Raises:
         ModelFileError: no such file, not a LiteRT model, or a damaged one.
     """
-    content = litert.mapped(source)
-    model = litert.parse(content)
+    file = litert.opened(source)
+    model = file.root
     with litert.damage_refused():
         for number in range(model.SubgraphsLength()):
-            yield from _of_graph(model, model.Subgraphs(number), content, m_by_n)
+            yield from _of_graph(model, model.Subgraphs(number), file.content, m_by_n)
 
 
 def _of_graph(

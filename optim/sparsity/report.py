@@ -11,6 +11,7 @@ from typing import Any
 from optim.errors import ConfigError
 from optim.files.detection import detect
 from optim.files.formats import LITERT
+from optim.litert import LiteRTFile
 from optim.models.integers import pair
 from optim.sparsity.distinct import MANY
 from optim.sparsity.measure import KernelSparsity
@@ -129,8 +130,9 @@ def sparsity_report(
     Args:
         model_or_file: a Keras model, with the wrappers of `prune_low_magnitude` or
             `cluster_weights` or without; the path of a model file that `optim.load_model`
-            reads; or the path or the content of a LiteRT file. Masks and clusters of wrappers
-            are taken into account, as `unprune` and `uncluster` would.
+            reads; or a LiteRT file: its path, its content, or what `optim.litert.opened` made
+            of it. Masks and clusters of wrappers are taken into account, as `unprune` and
+            `uncluster` would.
         m_by_n: the pattern to look for where the wrapper does not name one.
         custom_objects, safe_mode: for loading a Keras file, as for `optim.load_model`.
 
@@ -147,8 +149,8 @@ def sparsity_report(
     m, n = m_by_n = pair(m_by_n, "m_by_n")
     if not 0 < m < n:
         raise ConfigError(f"m_by_n={m_by_n}: m zeros in n values, 0 < m < n")
-    if isinstance(model_or_file, (bytes, bytearray)):
-        return _of_litert("LiteRT model", bytes(model_or_file), m_by_n)
+    if isinstance(model_or_file, (bytes, bytearray, LiteRTFile)):
+        return _of_litert("LiteRT model", model_or_file, m_by_n)
     if isinstance(model_or_file, (str, os.PathLike)):
         path = Path(model_or_file)
         found = detect(path)
@@ -174,7 +176,7 @@ def _of_keras(model: Any, name: str, m_by_n: tuple[int, int]) -> SparsityReport:
     return SparsityReport(name, tuple(kernels(model, m_by_n)))
 
 
-def _of_litert(name: str, source: bytes | Path, m_by_n: tuple[int, int]) -> SparsityReport:
+def _of_litert(name: str, source: Any, m_by_n: tuple[int, int]) -> SparsityReport:
     from optim.sparsity.litert_file import kernels
 
     return SparsityReport(name, tuple(kernels(source, m_by_n)))

@@ -15,7 +15,7 @@ from optim.verification.report import Report
 
 
 def verify(
-    source: bytes | str | os.PathLike[str],
+    source: litert.LiteRTFile | bytes | str | os.PathLike[str],
     reference: Any = None,
     data: Any = None,
     *,
@@ -25,7 +25,8 @@ def verify(
     """Look into a LiteRT file, and compare it with what it was made from.
 
     Args:
-        source: the file, or its content as `optim.export` returns it.
+        source: the file's path, or its content as `optim.export` returns it; or the file as
+            `optim.litert.opened` returns it.
         reference: what to compare its outputs with: a Keras model, or the path of a file that
             `optim.load_model` reads; the expected outputs (an array or a list of arrays);
             another LiteRT file; or a dict of such by name, as in
@@ -43,15 +44,15 @@ def verify(
         ConfigError: reference without data or the reverse, or ones that do not fit the file.
         MissingPackageError: `ai-edge-litert` is not installed.
     """
-    content = litert.mapped(source)
+    file = litert.opened(source)
     references = check_references(reference, data)
-    model = litert.parse(content)
+    model = file.root
     metadata = read_metadata(model)
     names = [entry["name"] for entry in metadata.get("outputs", [])]
     graphs = read_subgraphs(model, metadata.get("model", ""), names)
     ends = litert.ends(model)
     report = Report(
-        size=len(content),
+        size=len(file.content),
         metadata=metadata,
         inputs=tuple(ends[0]),
         outputs=tuple(ends[1]),
@@ -60,5 +61,5 @@ def verify(
     )
     if not references:
         return report
-    runtime = litert.Runtime(source, threads=threads, kernels=kernels, parsed=model)
+    runtime = litert.Runtime(file, threads=threads, kernels=kernels)
     return replace(report, comparisons=tuple(compare(runtime, references, data, report.steps)))

@@ -22,6 +22,7 @@ from optim.errors import (
     OptimError,
     UnsupportedModelError,
 )
+from optim.litert import flatbuffer
 
 K = keras.layers
 
@@ -271,3 +272,24 @@ def test_values_that_are_no_numbers_are_told_by_layer(
         optim.export(model)
     assert {p.layer for p in caught.value.problems} == {layer.name for layer in layers[:2]}
     assert all(told in p.reason for p in caught.value.problems)
+
+
+def test_a_file_that_is_opened_serves_all_who_look_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = keras.Sequential([keras.layers.Dense(4, input_shape=(8,))])
+    path = tmp_path / "model.tflite"
+    content = optim.export(model, path)
+    checked: list[Any] = []
+    check = flatbuffer.check_tables
+    monkeypatch.setattr(
+        flatbuffer, "check_tables", lambda *given: (checked.append(given), check(*given))
+    )
+    samples = np.ones((1, 8), np.float32)
+    for source in (path, content):
+        file = litert.opened(source)
+        assert optim.verify(file).size == len(content)
+        assert optim.sparsity_report(file).total.size == 32
+        assert litert.Runtime(file).run(samples)[0].shape == (1, 4)
+        assert litert.opened(file) is file
+    assert len(checked) == 2
