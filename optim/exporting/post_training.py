@@ -2,8 +2,9 @@
 
 The converter's own calibrator takes a range for each tensor of the file as it comes: of a
 variance, of scores with a sentinel in them, of each of a chain of concatenations, every one of
-which is rounded anew; and it cannot run loops, which recurrent layers are. The planner knows what
-these are. Elsewhere both give the same, and the converter's way is the shorter one.
+which is rounded anew, of what a selection leaves of its inputs, which are clipped to it; and it
+cannot run loops, which recurrent layers are. The planner knows what these are. Elsewhere both give
+the same, and the converter's way is the shorter one.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ K = keras.layers
 
 _ACTIVATIONS = (K.Activation, K.ELU, K.ReLU, K.ThresholdedReLU)
 
+#: Functions of which the converter takes ranges that do not fit: what `where` does not choose is
+#: clipped, and zeros and ones are taken for numbers of another scale.
+_MISJUDGED = ("where", "compat.v1.where", "one_hot")
+
 _TOGETHER = 32
 """Samples that go through the model at once."""
 
@@ -47,7 +52,7 @@ def is_simulated(model: Any) -> bool:
 
 
 def _gains(entry: Entry) -> bool:
-    if entry.grid_of is not None:
+    if entry.grid_of is not None or entry.node.symbol in _MISJUDGED:
         return True
     return isinstance(entry.node.layer, Rsqrt) or isinstance(entry.output, ScoreQuantizer)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from optim.litert.flatbuffer import dtype_name, schema
+from optim.litert.writer import name_of
 from optim.quantization.recurrent.written import Grid8
 
 #: Versions from which operators take int8, where that is not the first.
@@ -229,3 +230,11 @@ def read_tensor(graph: Any, number: int) -> Tensor:
     bits = 8 if dtype == "int8" else 16
     grid = Grid8(float(quantization.scale[0]), int(quantization.zeroPoint[0]), bits)
     return Tensor(number, shape, grid, dtype)
+
+
+def source(file: Any, graph: Any, number: int) -> Tensor:
+    """Return what a tensor is before it was made float; the tensor itself, if it was not."""
+    for op in graph.operators:
+        if number in map(int, op.outputs) and name_of(file, op) == "DEQUANTIZE":
+            return read_tensor(graph, int(op.inputs[0]))
+    return read_tensor(graph, number)

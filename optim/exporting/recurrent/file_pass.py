@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optim.errors import ExportError, Problem
-from optim.exporting.recurrent.assembler import Assembler, Tensor, read_tensor
+from optim.exporting.recurrent.assembler import Assembler, Tensor, read_tensor, source
 from optim.exporting.recurrent.fused import write_fused
 from optim.exporting.recurrent.joins import quantize_joins
 from optim.exporting.recurrent.loops import Ends, write_loop
@@ -98,7 +98,7 @@ def _next(file: Any, graph: Any, layers: Mapping[str, Written]) -> tuple[int, st
 
 def _replace(file: Any, graph: Any, place: int, written: Written) -> None:
     op = graph.operators[place]
-    inputs = [_source(file, graph, int(number)) for number in op.inputs]
+    inputs = [source(file, graph, int(number)) for number in op.inputs]
     outputs = [_wanted(file, graph, int(number)) for number in op.outputs]
     for tensor in (*inputs, *(one for made in outputs for one in made)):
         if any(size < 1 for size in tensor.shape) or _is_open(graph, tensor):
@@ -133,14 +133,6 @@ def _open(written: Written) -> Problem:
         "a recurrent layer in int8 has a fixed batch and number of steps",
         "give export an input_shape with both, such as input_shape=(49, 16)",
     )
-
-
-def _source(file: Any, graph: Any, number: int) -> Tensor:
-    """What an input is before it was made float."""
-    for op in graph.operators:
-        if number in map(int, op.outputs) and _name(file, op) == "DEQUANTIZE":
-            return read_tensor(graph, int(op.inputs[0]))
-    return read_tensor(graph, number)
 
 
 def _wanted(file: Any, graph: Any, number: int) -> list[Tensor]:

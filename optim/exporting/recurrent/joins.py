@@ -1,44 +1,109 @@
-"""Concatenations of what recurrent layers return.
+"""Operations that only move what recurrent layers return.
 
-In the place of a recurrent layer the converter sees a float operation. So it leaves a concatenation
-of several of them float, and quantizes its result. Here its parts are put on the grid of that.
+In the place of a recurrent layer the converter sees a float operation. So it leaves what moves the
+values of one float, a concatenation of several or a reshape, and quantizes the result. Here the
+values go on the grid of that before they are moved.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from optim.exporting.recurrent.assembler import Assembler, read_tensor
+from optim.exporting.recurrent.assembler import Assembler, read_tensor, source
 from optim.litert.writer import name_of
 
 __all__ = ["quantize_joins"]
 
+_ALL = None
+
+#: Operators whose outputs are values of their inputs -> which inputs have the values.
+_VALUES: dict[str, int | None] = {
+    **dict.fromkeys(("CONCATENATION", "PACK"), _ALL),
+    **dict.fromkeys(
+        (
+            "BROADCAST_TO",
+            "DEPTH_TO_SPACE",
+            "EXPAND_DIMS",
+            "GATHER",
+            "GATHER_ND",
+            "MAX_POOL_2D",
+            "REDUCE_MAX",
+            "REDUCE_MIN",
+            "RESHAPE",
+            "RESIZE_NEAREST_NEIGHBOR",
+            "REVERSE_V2",
+            "SLICE",
+            "SPACE_TO_DEPTH",
+            "SPLIT_V",
+            "SQUEEZE",
+            "STRIDED_SLICE",
+            "TILE",
+            "TRANSPOSE",
+            "UNPACK",
+        ),
+        0,
+    ),
+    "SPLIT": 1,
+}
+
 
 def quantize_joins(file: Any, graph: Any) -> int:
-    """Let float concatenations whose result is quantized work on that grid; return how many.
+    """Let what moves the values of recurrent layers, and is quantized, work on that grid.
 
     Args:
         file: from `writer.unpack`.
         graph: one of its subgraphs. Modified in place.
+
+    Returns:
+        How many operations were changed.
     """
     count = 0
-    for join in list(graph.operators):
-        if name_of(file, join) != "CONCATENATION":
+    for op in reversed(list(graph.operators)):  # of several in a row the last one first
+        if name_of(file, op) not in _VALUES or not _moves_layers(file, graph, op):
             continue
-        rounding = _rounded(file, graph, int(join.outputs[0]))
-        if rounding is None:
+        roundings = [_rounded(file, graph, int(number)) for number in op.outputs]
+        grids = {read_tensor(graph, int(one.outputs[0])).grid for one in roundings if one}
+        if None in roundings or len(grids) != 1 or (grid := grids.pop()) is None:
             continue
-        grid = read_tensor(graph, int(rounding.outputs[0])).grid
-        if grid is None:
-            continue
-        graph.operators[:] = [op for op in graph.operators if op is not rounding]
-        place = next(i for i, op in enumerate(graph.operators) if op is join)
-        assembler = Assembler(file, graph, place)
-        parts = [assembler.quantize(read_tensor(graph, int(n)), grid) for n in join.inputs]
-        join.inputs = [part.number for part in parts]
-        join.outputs = [int(rounding.outputs[0])]
+        graph.operators[:] = [
+            one for one in graph.operators if all(one is not rounding for rounding in roundings)
+        ]
+        assembler = Assembler(file, graph, _place(graph, op))
+        inputs = list(map(int, op.inputs))
+        for place in _values(file, op):
+            inputs[place] = assembler.quantize(source(file, graph, inputs[place]), grid).number
+        op.inputs = inputs
+        op.outputs = [int(rounding.outputs[0]) for rounding in roundings]
         count += 1
     return count
+
+
+def _values(file: Any, op: Any) -> Sequence[int]:
+    """The places of the inputs that an operation moves."""
+    place = _VALUES[name_of(file, op)]
+    return range(len(op.inputs)) if place is _ALL else [place]
+
+
+def _place(graph: Any, op: Any) -> int:
+    return next(i for i, one in enumerate(graph.operators) if one is op)
+
+
+def _moves_layers(file: Any, graph: Any, op: Any) -> bool:
+    """Whether any of the values comes from an operation that stands for a recurrent layer."""
+    made_by = {int(number): one for one in graph.operators for number in one.outputs}
+    open_ = [op]
+    while open_:
+        mover = open_.pop()
+        for place in _values(file, mover):
+            maker = made_by.get(int(mover.inputs[place]))
+            if maker is None:
+                continue
+            if file.operatorCodes[maker.opcodeIndex].customCode:
+                return True
+            if name_of(file, maker) in _VALUES:
+                open_.append(maker)
+    return False
 
 
 def _rounded(file: Any, graph: Any, number: int) -> Any:

@@ -20,6 +20,7 @@ from optim.quantization.lowering import (
     convolutions,
     functions,
     hard_swish,
+    moves,
     normalizations,
     patches,
     sentinels,
@@ -49,6 +50,7 @@ RULE_MODULES = (
     statics,
     concatenations,
     patches,
+    moves,
 )
 
 arrange(RULE_MODULES)

@@ -128,3 +128,24 @@ def test_a_file_that_does_not_run_is_made_the_other_way() -> None:
     assert min(row.sqnr for row in report.comparisons) > 30
     with pytest.raises(ExportError):
         optim.export(model, optimize="int8", representative_data=iter([data]))
+
+
+CHOICES = {
+    "larger": lambda x: tf.where(x > 0, x, x * 0.5),
+    "largest": lambda x: tf.where(tf.argmax(x, -1)[..., None] == [0, 1, 2, 3], x, 0.0),
+    "one-hot": lambda x: x * tf.one_hot(tf.argmax(x, -1), 4),
+    "rounded": lambda x: x * tf.one_hot(tf.cast(tf.round(x[..., 0]), tf.int32), 4),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_what_chooses_is_as_good_as_with_quantization_aware_ranges(name: str) -> None:
+    inputs = keras.Input((16, 16, 3))
+    x = CHOICES[name](K.Conv2D(4, 1)(inputs))
+    model = keras.Model(inputs, K.Conv2D(3, 1)(x))
+    ranges = images(0)
+    quantized = optim.quantize_model(model, calibration_data=ranges)
+    simulated = decibels(optim.export(quantized), model)
+    content = optim.export(model, optimize="int8", representative_data=ranges)
+    assert simulated > (15 if name == "rounded" else 25)  # what is close to a half may go elsewhere
+    assert decibels(content, model) == pytest.approx(simulated, abs=1)
