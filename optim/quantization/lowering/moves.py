@@ -71,38 +71,35 @@ def unstack(graph: Graph, node: Node) -> Result:
     if not _is_moved(x) or not isinstance(axis, int):
         return None
     axis %= x.rank
-    parts = []
-    for i, output in enumerate(node.outputs):
-        options = {**_whole(x, [axis]), "shrink_axis_mask": 1 << axis}
-        parts.append(_part(graph, node, x, axis, (i, i + 1), options, output))
-    return parts
+    options = {**_whole(x, [axis]), "shrink_axis_mask": 1 << axis}
+    spans = [(i, i + 1) for i in range(len(node.outputs))]
+    return _parts(graph, node, x, axis, spans, options)
 
 
 @rule("split")
 def split(graph: Graph, node: Node) -> Result:
     call = arguments(node, "value", "num_or_size_splits", "axis")
     x, axis = call["value"], call["axis"] or 0
-    taken = [output.uses or _is_output(graph, output) for output in node.outputs]
-    if not _is_moved(x) or not isinstance(axis, int) or all(taken):
+    all_taken = len(_taken(graph, node)) == len(node.outputs)
+    if not _is_moved(x) or not isinstance(axis, int) or all_taken:
         return None
     axis %= x.rank
     sizes = [output.shape[axis] if output.shape else None for output in node.outputs]
     ends = [sum(size or 0 for size in sizes[: i + 1]) for i in range(len(sizes))]
     if None in sizes:
         return None
-    parts = []
-    for output, size, end in zip(node.outputs, sizes, ends, strict=True):
-        span = (end - (size or 0), end)
-        parts.append(_part(graph, node, x, axis, span, _whole(x, [axis]), output))
-    return parts
+    spans = [(end - (size or 0), end) for size, end in zip(sizes, ends, strict=True)]
+    return _parts(graph, node, x, axis, spans, _whole(x, [axis]))
 
 
 def _is_moved(x: Any) -> bool:
     return isinstance(x, Value) and x.is_float and bool(x.rank)
 
 
-def _is_output(graph: Graph, value: Value) -> bool:
-    return any(one is value for one in tf.nest.flatten(graph.outputs))
+def _taken(graph: Graph, node: Node) -> list[int]:
+    """Which outputs of a node anything takes."""
+    ends = {id(one) for one in tf.nest.flatten(graph.outputs)}
+    return [i for i, one in enumerate(node.outputs) if one.uses or id(one) in ends]
 
 
 def _whole(x: Value, but: Sequence[int] = ()) -> dict[str, int]:
@@ -125,17 +122,23 @@ def _transposed(graph: Graph, x: Value, name: str) -> Value:
     return graph.add(K.Permute((2, 1, 3), name=name), x, specs=spec).output
 
 
-def _part(
+def _parts(
     graph: Graph,
     node: Node,
     x: Value,
     axis: int,
-    span: tuple[int, int],
+    spans: Sequence[tuple[int, int]],
     options: dict[str, int],
-    output: Value,
-) -> Value:
-    """A slice along one axis in the place of one output of a node."""
-    begin, end = ([n if i == axis else 0 for i in range(x.rank or 0)] for n in span)
-    layer = function_layer("strided_slice", graph.unique_name(f"{node.name}_part"))
-    ones = [1] * len(begin)
-    return graph.add(layer, x, begin, end, ones, specs=output.spec, kwargs=options).output
+) -> Result:
+    """Slices along one axis in the place of the outputs of a node."""
+    made = {}
+    for i in _taken(graph, node):
+        begin, end = ([n if one == axis else 0 for one in range(x.rank or 0)] for n in spans[i])
+        layer = function_layer("strided_slice", graph.unique_name(f"{node.name}_part"))
+        ones = [1] * len(begin)
+        part = graph.add(layer, x, begin, end, ones, specs=node.outputs[i].spec, kwargs=options)
+        made[i] = part.output
+    if not made:
+        return None
+    # In the place of what nobody takes anything may stand.
+    return [made.get(i, next(iter(made.values()))) for i in range(len(node.outputs))]

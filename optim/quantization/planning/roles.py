@@ -171,10 +171,9 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
         "image.pad_to_bounding_box image.resize image.resize_with_crop_or_pad image.rot90 "
         "nn.depth_to_space nn.space_to_depth pad repeat reshape reverse roll slice split squeeze "
         "stop_gradient strided_slice tile transpose unstack linalg.matrix_transpose "
-        "batch_to_space compat.v1.batch_to_space_nd space_to_batch space_to_batch_nd "
-        "compat.v1.transpose compat.v1.pad compat.v1.squeeze "
-        "compat.v1.expand_dims compat.v1.gather compat.v1.nn.depth_to_space "
-        "compat.v1.nn.space_to_depth compat.v1.image.resize_bilinear "
+        "batch_to_space compat.v1.batch_to_space_nd space_to_batch space_to_batch_nd compat.v1.pad "
+        "compat.v1.transpose compat.v1.squeeze compat.v1.expand_dims compat.v1.gather "
+        "compat.v1.nn.depth_to_space compat.v1.nn.space_to_depth compat.v1.image.resize_bilinear "
         "compat.v1.image.resize_nearest_neighbor compat.v1.image.resize image.extract_patches "
         "compat.v1.image.resize_images image.resize_with_pad "
         "compat.v1.stop_gradient ensure_shape compat.v1.strided_slice",

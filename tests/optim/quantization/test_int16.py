@@ -74,17 +74,15 @@ SUPPORTED: dict[str, tuple[Any, ...]] = {
     "RESHAPE": (lambda x: K.Flatten()(x),),
     "RESIZE_BILINEAR": (lambda x: K.UpSampling2D(2, interpolation="bilinear")(x),),
     "RESIZE_NEAREST_NEIGHBOR": (lambda x: K.UpSampling2D(2)(x),),
-    "REVERSE_V2": (lambda x: tf.reverse(x, [1]),),
     "RSQRT": (lambda x: tf.math.rsqrt(tf.nn.sigmoid(x) + 1.0),),
     "SOFTMAX": (lambda x: K.Softmax()(x), VECTOR),
-    "SPLIT": (lambda x: tf.split(x, 2, axis=-1)[1],),
+    "SPLIT": (lambda x: tf.concat(tf.split(x, 2, axis=-1)[::-1], -1),),
     "STRIDED_SLICE": (lambda x: x[:, 1:, ::2, :],),
     "SUB": (lambda a, b: K.Subtract()([a, b]), IMAGE, 2),
     "TANH": (lambda x: K.Activation("tanh")(x),),
     "TILE": (lambda x: tf.tile(x, [1, 2, 1, 1]),),
     "TRANSPOSE": (lambda x: K.Permute((3, 1, 2))(x),),
     "TRANSPOSE_CONV": (lambda x: K.Conv2DTranspose(6, 3, strides=2)(x),),
-    "UNPACK": (lambda x: tf.unstack(x, axis=1)[2],),
 }
 
 

@@ -192,3 +192,23 @@ def test_it_is_int8(name: str, number: int, rng: np.random.Generator) -> None:
         report = optim.verify(content, {"float": model}, samples)
         assert not report.islands
         assert report.comparisons[0].sqnr > 25
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda x: tf.split(x, 2, -1)[1],
+        lambda x: tf.unstack(x, axis=1)[2],
+        lambda x: tf.split(x, [1, 3], -1)[1] * tf.split(x, [1, 3], -1)[1],
+    ],
+)
+def test_parts_of_an_input_that_nobody_takes_leave_nothing_behind(
+    take: Callable[[Any], Any], rng: np.random.Generator
+) -> None:
+    samples = rng.normal(size=(16, 6, 8, 4)).astype(np.float32)
+    inputs = keras.Input((6, 8, 4))
+    model = keras.Model(inputs, take(inputs))
+    quantized = optim.quantize_model(model, calibration_data=samples)
+    report = optim.verify(optim.export(quantized), {"float": model}, samples)
+    assert not report.islands
+    assert report.comparisons[0].sqnr > 25
