@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,7 +122,9 @@ def run(given: argparse.Namespace) -> Exit:
     results, page = _places(given)
     if given.only_report:
         return _report(results, page)
-    kinds.refuse_others(results / records.RESULTS_NAME, bench=True)
+    file = results / records.RESULTS_NAME
+    with contextlib.suppress(records.RecordError):  # told of when it is gone on with
+        kinds.refuse_others(records.read(file).records, file, bench=True)
     plan = schedule.Plan(
         asked,
         settings,

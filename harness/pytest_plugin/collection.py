@@ -9,12 +9,21 @@ import pytest
 from harness.matrix import cases
 from harness.matrix.cases import Case
 from harness.provenance import reference as references
+from harness.provenance.reference import Reference
 from harness.pytest_plugin import markers
 from harness.pytest_plugin.asked import selection
 from harness.runs.options import split
 from harness.vocabulary import VARIANTS, UsageError, unknown
 
 _CHOSEN = pytest.StashKey[list[Case]]()
+_REFERENCE = pytest.StashKey[Reference]()
+
+
+def reference_of(config: pytest.Config) -> Reference:
+    """Return the reference run that this one is told of; read once."""
+    if _REFERENCE not in config.stash:
+        config.stash[_REFERENCE] = references.load(config.option.reference)
+    return config.stash[_REFERENCE]
 
 
 def chosen(config: pytest.Config) -> list[Case]:
@@ -48,7 +57,7 @@ def _choose(config: pytest.Config) -> list[Case]:
     picked = selection(config).cases()
     baselines = Baselines(config.option.expectations)
     _refuse_stale(config, baselines.of(own=False))
-    reference = references.load(config.option.reference)
+    reference = reference_of(config)
     if config.option.smoke:
         rows = {
             one.name: baselines.of(own=not one.is_discovered).row(one.name)

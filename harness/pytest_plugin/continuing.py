@@ -12,9 +12,13 @@ from harness.provenance import keys
 from harness.pytest_plugin.asked import is_worker, settings
 from harness.pytest_plugin.collection import case_of
 from harness.records import Record
+from harness.runs import prepare
 from harness.runs.prepare import START
 from harness.runs.settings import Settings
 from harness.vocabulary import Status
+
+#: What the results had when a run began that goes on with another.
+BEFORE = pytest.StashKey[tuple[Record, ...]]()
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -23,7 +27,7 @@ def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not (option.resume or option.only_failed):
         return
     run = settings(config)
-    done = _worker_done(config) if is_worker(config) else recorded(run)
+    done = _worker_done(config) if is_worker(config) else recorded(config)
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
@@ -44,19 +48,20 @@ def is_left_out(config: pytest.Config, run: Settings, case: Case, outcome: Recor
     return outcome.key == keys.key_of(outcome, case, run.until, run.options)
 
 
-def recorded(run: Settings) -> dict[str, Record]:
-    """Return the last record of each case that the results have; none if there are no results."""
-    if not run.file.exists():
-        return {}
-    try:
-        return records.read(run.file).latest()
-    except records.RecordError as error:
-        raise pytest.UsageError(f"nothing to continue: {error}") from error
+def recorded(config: pytest.Config) -> dict[str, Record]:
+    """Return the last record of each case that was there when the run began."""
+    return records.latest(before(config))
+
+
+def before(config: pytest.Config) -> tuple[Record, ...]:
+    """Return what the results had when the run began that goes on with another."""
+    if BEFORE not in config.stash:  # a run that only says what it would do
+        config.stash[BEFORE] = prepare.left(settings(config), keep=True)
+    return config.stash[BEFORE]
 
 
 def _worker_done(config: pytest.Config) -> dict[str, Record]:
     # Every worker has to collect the same items, so all look at the file as it was when
     # the run started, not as the first worker is already changing it.
-    return recorded(
-        Settings(results=Path(config.workerinput["matrix_results"], START))  # type: ignore[attr-defined]
-    )
+    start = Path(config.workerinput["matrix_results"], START)  # type: ignore[attr-defined]
+    return records.read(start).latest() if start.exists() else {}

@@ -15,9 +15,9 @@ from harness.execution import admission
 from harness.matrix.cases import Case
 from harness.paths import shown
 from harness.provenance.costs import UNKNOWN_SECONDS
-from harness.pytest_plugin import asked
+from harness.pytest_plugin import asked, collection
 from harness.pytest_plugin.asked import DRIVING, is_full, settings
-from harness.pytest_plugin.continuing import is_left_out, recorded
+from harness.pytest_plugin.continuing import BEFORE, before, is_left_out, recorded
 from harness.records import Record
 from harness.runs import conclude, prepare, progress, sampling
 from harness.runs.history import MemoryHistory
@@ -73,7 +73,7 @@ class Controller:
         """
         prepare.make_folder(self.settings.results)
         self._lock = lock(self.settings.results)
-        prepare.prepare(
+        self.config.stash[BEFORE] = prepare.prepare(
             self.settings, keep=self.keeps, needs_records=self.keeps and not self.resumes
         )
 
@@ -93,8 +93,11 @@ class Controller:
         reporter = self._reporter()
         if reporter is not None and self.config.option.verbose <= 0:
             reporter.showfspath = False  # a progress line names its case
-        history = MemoryHistory(self.settings.file)
-        recorder = Recorder(self.settings, history=history)
+        recorder = Recorder(
+            self.settings,
+            collection.reference_of(self.config),
+            MemoryHistory(before(self.config)),
+        )
         self.recorder = recorder
         self._decide(cases, recorder, workers)
         cases = [case for case in cases if case.id not in self.left]
@@ -226,7 +229,7 @@ class Controller:
             self.heartbeat.close()
         self.interrupted |= exitstatus == pytest.ExitCode.INTERRUPTED
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.keeps:
-            done = recorded(self.settings)
+            done = recorded(self.config)
             if all(
                 is_left_out(self.config, self.settings, case, done.get(case.id))
                 for case in self.chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness import records
@@ -67,20 +67,17 @@ def read(paths: Sequence[Path]) -> list[Record]:
     return list(loaded.records)
 
 
-def refuse_others(file: Path, *, bench: bool) -> None:
+def refuse_others(found: Iterable[Record], file: Path, *, bench: bool) -> None:
     """Stop before a run of one kind adds to, or puts aside, what one of the other kind has left.
 
     Args:
-      file: where the run is to write its records; what is not there or cannot be read is none.
+      found: what is left.
+      file: where the run is to write its records.
       bench: whether it is a run of the benchmark.
 
     Raises:
       UsageError: there are records of the other kind.
     """
-    try:
-        found = records.read(file).records
-    except records.RecordError:
-        return
     others = [r.case for r in found if (r.variant == BENCH) is not bench]
     if others:
         kind = "matrix" if bench else "benchmark"

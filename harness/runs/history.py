@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
-from harness import records
 from harness.records import Record
 
 
@@ -25,13 +24,16 @@ class FileHistory:
 
 
 class MemoryHistory:
-    """What a record file says of a case, if nobody else appends to it: read once."""
+    """What a record file says of a case, if nobody else appends to it.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+      before: what it had when the run began.
+    """
+
+    def __init__(self, before: Iterable[Record] = ()) -> None:
         self._by_case: dict[str, list[Record]] = {}
-        with contextlib.suppress(records.RecordError):
-            for record in records.read(path).records:
-                self.add(record)
+        for record in before:
+            self.add(record)
 
     def of(self, case_id: str) -> list[Record]:
         """Return the records of a case, the oldest first."""

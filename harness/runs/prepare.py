@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from harness import records
-from harness.records import kinds
+from harness.records import Record, kinds
 from harness.runs.settings import Settings
 from harness.vocabulary import UsageError
 
@@ -21,7 +21,7 @@ START = "start"
 PREVIOUS_NAME = "results.previous.jsonl"
 
 
-def prepare(run: Settings, *, keep: bool, needs_records: bool = False) -> None:
+def prepare(run: Settings, *, keep: bool, needs_records: bool = False) -> tuple[Record, ...]:
     """Check the environment and make the results folder ready.
 
     Args:
@@ -29,28 +29,51 @@ def prepare(run: Settings, *, keep: bool, needs_records: bool = False) -> None:
       keep: whether the records that are there are continued.
       needs_records: whether there have to be some.
 
+    Returns:
+      The records that are continued.
+
     Raises:
       UsageError: something is missing; one sentence with what to do.
     """
     check_runtime(run.runtime)
-    kinds.refuse_others(run.file, bench=False)
+    before = left(run, keep=keep)
+    kinds.refuse_others(before, run.file, bench=False)
     make_folder(run.results)
     _room(Path(tempfile.gettempdir()))
     start = run.results / START
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(start)
     if not keep:
-        return
+        return ()
     if not run.file.exists():
         if needs_records:
             raise UsageError(
                 f"nothing to repeat: there is no {records.RESULTS_NAME} in {run.results.name}/; "
                 "run without --only-failed"
             )
-        return
+        return ()
     # Workers decide what is left by this copy, not by the file they append to.
     start.mkdir()
     shutil.copyfile(run.file, start / records.RESULTS_NAME)
+    return before
+
+
+def left(run: Settings, *, keep: bool) -> tuple[Record, ...]:
+    """Return what an earlier run has left.
+
+    Args:
+      run: the settings.
+      keep: whether it is to be continued.
+
+    Raises:
+      UsageError: it cannot be read, and is to be continued.
+    """
+    try:
+        return records.read(run.file).records
+    except records.RecordError as error:
+        if keep and run.file.exists():
+            raise UsageError(f"nothing to continue: {error}") from error
+        return ()
 
 
 def check_runtime(name: str) -> None:

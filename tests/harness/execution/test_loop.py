@@ -70,7 +70,7 @@ class Scene:
         )
         self.executor = executor
         self.cases = Selection(techniques=COLUMNS).cases()
-        self.recorder = Recorder(settings, history=MemoryHistory(settings.file))
+        self.recorder = Recorder(settings, history=MemoryHistory())
         self.more = {"reused": {}, "seconds": {}, **more}
         self.started: list[str] = []
 
