@@ -23,7 +23,7 @@ from harness.report import metrics
 from harness.vocabulary import Exit, Expectation, Status
 
 
-class Verdict(str, Enum):
+class Direction(str, Enum):
     """Which way a number went."""
 
     WORSE = "worse"
@@ -41,14 +41,14 @@ class NumberChange:
     Attributes:
       watched: the number.
       before, after: as the records have it; None: one does not have it.
-      verdict: which way it went. A number that is gone is worse, but for a time, which not every
+      direction: which way it went. A number that is gone is worse, but for a time, which not every
         run takes; one that is new is other.
     """
 
     watched: Watched
     before: float | None
     after: float | None
-    verdict: Verdict
+    direction: Direction
 
     @property
     def size(self) -> float | None:
@@ -105,13 +105,13 @@ class CaseChange:
     @property
     def worse(self) -> bool:
         """Whether anything became worse."""
-        return self.outcome_worse or any(n.verdict is Verdict.WORSE for n in self.numbers)
+        return self.outcome_worse or any(n.direction is Direction.WORSE for n in self.numbers)
 
     @property
     def better(self) -> bool:
         """Whether something became better and nothing worse."""
         gained = self.kind is Expectation.NEWLY_PASSING or any(
-            n.verdict is Verdict.BETTER for n in self.numbers
+            n.direction is Direction.BETTER for n in self.numbers
         )
         return gained and not self.worse
 
@@ -186,13 +186,13 @@ def _number(watched: Watched, old: Record, new: Record) -> NumberChange | None:
     if a is not None and b is not None:
         if not watched.differ(a, b):
             return None
-        return NumberChange(watched, before, after, _verdict(watched, a.value, b.value))
+        return NumberChange(watched, before, after, _direction(watched, a.value, b.value))
     # What a case has numbers of depends on how far it came: two that came as far have the same.
     if before is not None and after is None and _as_far(old, new):
-        gone = Verdict.OTHER if watched.is_time else Verdict.WORSE
+        gone = Direction.OTHER if watched.is_time else Direction.WORSE
         return NumberChange(watched, before, None, gone)
     if before is None and after is not None and _as_far(old, new):
-        return NumberChange(watched, None, after, Verdict.OTHER)
+        return NumberChange(watched, None, after, Direction.OTHER)
     return None
 
 
@@ -200,11 +200,11 @@ def _as_far(old: Record, new: Record) -> bool:
     return old.passed and new.passed and old.until == new.until
 
 
-def _verdict(watched: Watched, before: float, after: float) -> Verdict:
+def _direction(watched: Watched, before: float, after: float) -> Direction:
     if watched.better == metrics.NEUTRAL:
-        return Verdict.OTHER
+        return Direction.OTHER
     rises = after > before
-    return Verdict.BETTER if rises == (watched.better == metrics.HIGHER) else Verdict.WORSE
+    return Direction.BETTER if rises == (watched.better == metrics.HIGHER) else Direction.WORSE
 
 
 def exit_code(changes: Changes, decides: str) -> Exit:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.baseline.compare import describe
-from harness.changes.compare import CaseChange, Changes, NumberChange, Verdict
+from harness.changes.compare import CaseChange, Changes, Direction, NumberChange
 from harness.changes.watched import LABEL, NEW, REMOVED, STATUS
 from harness.records import Record
 from harness.report import metrics, order, overview
@@ -30,9 +30,9 @@ def news(changes: Changes, before: Iterable[Record], title: str = TITLE) -> News
     worse, better = list(changes.worse), list(changes.better)
     other = [one for one in changes.cases if not (one.worse or one.better)]
     groups = (
-        _group(Verdict.WORSE, "became worse", worse),
-        _group(Verdict.BETTER, "became better", better),
-        _group(Verdict.OTHER, "changed otherwise", other),
+        _group(Direction.WORSE, "became worse", worse),
+        _group(Direction.BETTER, "became better", better),
+        _group(Direction.OTHER, "changed otherwise", other),
     )
     return News(
         title=f"{title} since {_date(before)}",
@@ -89,9 +89,9 @@ def _date(records: Iterable[Record]) -> str:
     return f"the run of {overview.moment(dates[-1])}" if dates else "the earlier run"
 
 
-def _group(verdict: Verdict, says: str, cases: Sequence[CaseChange]) -> Group:
+def _group(direction: Direction, says: str, cases: Sequence[CaseChange]) -> Group:
     title = f"{len(cases)} {'case' if len(cases) == 1 else 'cases'} {says}"
-    return Group(str(verdict), title, (*_outcomes(cases), *_numbers(cases)))
+    return Group(str(direction), title, (*_outcomes(cases), *_numbers(cases)))
 
 
 #: So many cases of one column with one change of the outcome are told one by one.
@@ -151,21 +151,21 @@ def _numbers(cases: Sequence[CaseChange]) -> list[Line]:
     """Tell of numbers: a line for each column and number, with its typical and its worst case."""
     lines = []
     for (technique, variant), column in _by_column(cases):
-        found: dict[tuple[str, Verdict], list[_Number]] = {}
+        found: dict[tuple[str, Direction], list[_Number]] = {}
         for one in column:
             for change in one.numbers:
-                key = (change.watched.metric, change.verdict)
+                key = (change.watched.metric, change.direction)
                 found.setdefault(key, []).append(_Number(one, change))
-        for (metric, verdict), numbers in found.items():
-            lines.append(_line(technique, variant, metric, verdict, numbers))
+        for (metric, direction), numbers in found.items():
+            lines.append(_line(technique, variant, metric, direction, numbers))
     return lines
 
 
 def _line(
-    technique: str, variant: str, metric: str, verdict: Verdict, numbers: Sequence[_Number]
+    technique: str, variant: str, metric: str, direction: Direction, numbers: Sequence[_Number]
 ) -> Line:
     watched = numbers[0].change.watched
-    way = "changed" if verdict is Verdict.OTHER else str(verdict)
+    way = "changed" if direction is Direction.OTHER else str(direction)
     what = f"{technique} {variant}: {metrics.about(metric).title} {way}"
     says = f"{len(numbers)} {'case' if len(numbers) == 1 else 'cases'}"
     sizes = [n.change.size for n in numbers if n.change.size is not None]
@@ -220,4 +220,4 @@ def to_lines(found: News) -> list[str]:
 
 
 #: What stands before a line, by the kind of its group.
-MARKS = {Verdict.WORSE.value: "-", Verdict.BETTER.value: "+", Verdict.OTHER.value: "="}
+MARKS = {Direction.WORSE.value: "-", Direction.BETTER.value: "+", Direction.OTHER.value: "="}

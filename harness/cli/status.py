@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from harness.cli.arguments import add_published
-from harness.provenance.status import Column, Lapsed, duration_of
+from harness.provenance.status import ColumnStatus, Lapsed, duration_of
 from harness.runs.progress import duration
 from harness.vocabulary import Exit
 
@@ -97,7 +97,7 @@ def covered(technique: str) -> list[str]:
     return lines
 
 
-def text(rows: Sequence[Column], gone: Sequence[Lapsed], workers: int) -> str:
+def text(rows: Sequence[ColumnStatus], gone: Sequence[Lapsed], workers: int) -> str:
     """Return the status as aligned text, and what to do next."""
     heads = ("technique", "variant", "records", "hold", "lapsed", "a run takes", "because")
     table = [

@@ -21,7 +21,7 @@ _IN_ENVIRONMENT = {
 
 
 @dataclass
-class Column:
+class ColumnStatus:
     """One technique and variant: how many of its records hold, and why the others do not."""
 
     technique: str
@@ -121,23 +121,23 @@ def _differs(record: Record, library: str, version: str) -> bool:
     return then is not None and then != version
 
 
-def columns(found: Iterable[Record], gone: Sequence[Lapsed], workers: int) -> list[Column]:
+def columns(found: Iterable[Record], gone: Sequence[Lapsed], workers: int) -> list[ColumnStatus]:
     """Sum up by technique and variant, in the order of the registry; what is gone comes last."""
     from harness import techniques
     from harness.matrix.cases import DEFAULT_VARIANTS
     from harness.matrix.keras_package import is_converted
     from harness.vocabulary import VARIANTS
 
-    rows: dict[tuple[str, str], Column] = {}
+    rows: dict[tuple[str, str], ColumnStatus] = {}
     for record in found:
         key = (record.technique, record.variant)
-        rows.setdefault(key, Column(*key)).records += 1
+        rows.setdefault(key, ColumnStatus(*key)).records += 1
     for technique, one in techniques.registry().items():
         if not techniques.fits(one, is_converted()):
             continue
         if not any(technique == known for known, _ in rows):
             for variant in DEFAULT_VARIANTS:
-                rows[technique, variant] = Column(technique, variant)
+                rows[technique, variant] = ColumnStatus(technique, variant)
     for key, row in rows.items():
         mine = [one for one in gone if (one.record.technique, one.record.variant) == key]
         row.lapsed, row.hold = len(mine), row.records - len(mine)

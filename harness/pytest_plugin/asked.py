@@ -13,7 +13,7 @@ from harness.matrix.cases import Selection
 from harness.paths import working_dir
 from harness.pytest_plugin.verdict import Source
 from harness.runs.options import limits_of, options_of, split
-from harness.runs.sampling import Plan
+from harness.runs.sampling import SamplePlan
 from harness.runs.settings import DEFAULT_RUNTIME, Settings
 from harness.runs.stamps import new_run_id
 from harness.stages.workbench import Options
@@ -60,12 +60,12 @@ def is_full(config: pytest.Config) -> bool:
     return selection(config).is_default() and usual and not narrowed
 
 
-def plan(config: pytest.Config) -> Plan | None:
+def plan(config: pytest.Config) -> SamplePlan | None:
     """Return what decides which cells are run for real; None: all of them are."""
     option = config.option
     if option.fresh:
         return None
-    return Plan(option.budget, option.sample_seed, strict=option.smoke)
+    return SamplePlan(option.budget, option.sample_seed, strict=option.smoke)
 
 
 def settings(config: pytest.Config) -> Settings:

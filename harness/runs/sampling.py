@@ -25,7 +25,7 @@ NAME = "sample.json"
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """What decides the sample, as the command line says it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Plan:
 
 
 def decide(
-    run: Settings, plan: Plan, cases: Sequence[Case], reference: Reference, workers: int
+    run: Settings, plan: SamplePlan, cases: Sequence[Case], reference: Reference, workers: int
 ) -> Sample:
     """Decide which cases are run, and write it down."""
     holding = {case.id for case in cases if reference.lookup(case, run.until, run.options)}
@@ -74,7 +74,7 @@ def read(run: Settings) -> Sample | None:
 
 
 def told(
-    sample: Sample, plan: Plan, cases: Sequence[Case], reference: Reference, workers: int
+    sample: Sample, plan: SamplePlan, cases: Sequence[Case], reference: Reference, workers: int
 ) -> list[str]:
     """Say what a run does for real and why, what has lapsed first."""
     wanted = [case for case in cases if case.id in sample.lapsed]

@@ -13,7 +13,7 @@ from fake_records import full_run, record
 
 from harness import records
 from harness.changes import compare, news
-from harness.changes.compare import Changes, Verdict, between
+from harness.changes.compare import Changes, Direction, between
 from harness.changes.watched import WATCHED, WORDS
 from harness.cli.main import main
 from harness.records import Record, latest
@@ -47,11 +47,11 @@ def compared(before: Record, after: Record) -> Changes:
 
 
 def told(changes: Changes) -> list[tuple[str, str]]:
-    return [(n.watched.metric, str(n.verdict)) for c in changes.cases for n in c.numbers]
+    return [(n.watched.metric, str(n.direction)) for c in changes.cases for n in c.numbers]
 
 
 @pytest.mark.parametrize(
-    ("number", "after", "verdict"),
+    ("number", "after", "direction"),
     [
         ("sqnr_float_db", 17.0, "worse"),
         ("sqnr_float_db", 31.0, "better"),
@@ -72,10 +72,10 @@ def told(changes: Changes) -> list[tuple[str, str]]:
     ],
 )
 def test_a_number_changes_beyond_its_threshold_in_its_direction(
-    number: str, after: Any, verdict: str | None
+    number: str, after: Any, direction: str | None
 ) -> None:
     found = told(compared(one(), one(**{number: after})))
-    assert found == ([] if verdict is None else [(number, verdict)])
+    assert found == ([] if direction is None else [(number, direction)])
 
 
 def test_above_60_db_no_difference_is_one() -> None:
@@ -162,7 +162,7 @@ def test_a_column_whose_numbers_became_worse_is_no_unchanged_one(
     assert compare.exit_code(changes, "metrics") is Exit.REGRESSION
     back = between(after, before)
     assert compare.exit_code(back, "metrics") is Exit.NEWLY_PASSING
-    assert {n.verdict for c in back.cases for n in c.numbers} == {Verdict.BETTER}
+    assert {n.direction for c in back.cases for n in c.numbers} == {Direction.BETTER}
 
 
 def test_the_summary_tells_it_column_by_column(
