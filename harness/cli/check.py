@@ -19,7 +19,7 @@ NAME = "check"
 SUMMARY = "say how one model fares under each technique, and which to take"
 MORE = (
     "Exit codes: 0 every technique passes; 1 one fails; 2 the model cannot be opened, or the\n"
-    "call is off.\n\n"
+    "call is off; 4 the harness failed; 130 interrupted.\n\n"
     "examples:\n"
     "  harness check model.keras                            techniques that need no training\n"
     "  harness check model.h5 --data images/ -o report      a page, with the error of each layer\n"
@@ -30,7 +30,11 @@ MORE = (
 
 def add_options(sub: argparse.ArgumentParser) -> None:
     add = sub.add_argument
-    add("model", metavar="MODEL", help="a model file of any format, or package.module:function")
+    add(
+        "model",
+        metavar="MODEL",
+        help="a model file (.keras, .h5, SavedModel), or package.module:function",
+    )
     add(
         "--data",
         default="",

@@ -32,7 +32,7 @@ from harness.cli import (
     status,
     summary,
 )
-from harness.vocabulary import Exit, UsageError
+from harness.vocabulary import STAGES, Exit, UsageError
 
 
 class Command(Protocol):
@@ -74,12 +74,12 @@ COMMANDS: tuple[Command, ...] = (
     bench,
 )
 
-EPILOG = """\
+EPILOG = f"""\
 exit codes: 0 as expected · 1 regression, or a new case that fails · 2 usage ·
             3 newly passing only · 4 the harness failed · 130 interrupted
 words: an application (MobileNetV2) x a technique (qat-tfmot) x a variant (notop, top) is a case,
 MobileNetV2-qat-tfmot-notop; it goes through the stages
-build, transform, train, save, export, run, parity.
+{", ".join(STAGES)} (convert: models of Keras 3 only).
 """
 
 

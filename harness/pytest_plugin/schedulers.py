@@ -66,7 +66,8 @@ def parse(number: str, scheduler: str | None) -> Scheduler:
     if scheduler.startswith(LOCAL):
         return Scheduler(_workers("--scheduler", scheduler.removeprefix(LOCAL), scheduler))
     raise UsageError(
-        f"--scheduler {scheduler}: must read local:N, or tcp://HOST:PORT of a Dask scheduler"
+        f"--scheduler {scheduler}: must read local:N, or tcp://HOST:PORT (tls://HOST:PORT) "
+        "of a Dask scheduler"
     )
 
 

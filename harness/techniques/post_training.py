@@ -1,4 +1,4 @@
-"""Post-training quantization: by the converter, without training."""
+"""Post-training quantization: without training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.techniques.control import Float
 
 
 class Ptq(Float):
-    """Post-training quantization: the float model, quantized by the converter."""
+    """Post-training quantization: of the float model, by `optim.export`."""
 
     owner = "LiteRT"
     group = "ours"  # the converter's arithmetic, by way of our export
@@ -17,7 +17,7 @@ class Ptq(Float):
 
 
 class PtqInt8(Ptq):
-    """Full int8 with ranges from data; the control of what quantization costs."""
+    """Full int8 with ranges from data: what quantization costs without training."""
 
     id = "ptq-int8"
     title = 'optim.export(model, optimize="int8", representative_data=...)'
