@@ -54,7 +54,7 @@ def prepare(run: Settings, *, keep: bool, needs_records: bool = False) -> tuple[
         return ()
     # Workers decide what is left by this copy, not by the file they append to.
     start.mkdir()
-    shutil.copyfile(run.file, start / records.RESULTS_NAME)
+    records.write(start / records.RESULTS_NAME, before)
     return before
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -343,3 +344,29 @@ def test_the_records_before_are_set_aside_only_once_there_is_a_case(bench: Bench
     assert bench.run("-k", "nothing").returncode == 2
     assert finished(bench) == 1
     assert not (bench.results / prepare.PREVIOUS_NAME).exists()
+
+
+#: Notes every reading of a record file by this process and its children.
+NOTES_READINGS = """
+import os, sys
+
+def note(event, args):
+    if event == "open" and str(args[0]).endswith(".jsonl") and "r" in str(args[1]):
+        with open({log!r}, "a") as log:
+            print(os.getpid(), os.path.basename(args[0]), file=log)
+
+sys.addaudithook(note)
+"""
+
+
+def test_record_files_are_read_once_before_a_run_and_once_after_it(bench: Bench) -> None:
+    bench.has(Pass=2)
+    assert bench.run("--techniques=float").returncode == 0
+    log = bench.root / "readings"
+    hook = NOTES_READINGS.format(log=str(log))
+    (bench.root / "sitecustomize.py").write_text(hook, encoding="utf-8")
+    done = bench.run("--resume", "--techniques=float,prune")
+    assert "2 to run here" in done.stdout
+    readings = Counter(line.split()[1] for line in log.read_text(encoding="utf-8").splitlines())
+    assert readings["reference.jsonl"] == 1
+    assert readings["results.jsonl"] == 2
