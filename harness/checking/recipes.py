@@ -88,10 +88,15 @@ def written(technique: str, asked: Asked) -> list[str]:
     if recipe is None:
         return []
     file = f"{asked.source.name}-{technique}.tflite"
-    lines = [opening(asked)]
-    if recipe.takes_data:
-        lines.append(f"data = {_data(asked)}")
-    return [*lines, *(line.format(file=file, shape="") for line in recipe.lines)]
+    data = _data(asked) if recipe.takes_data else ""
+    return [
+        *(["import numpy"] if "numpy." in data else []),
+        "import optim",  # before what may import TensorFlow
+        *importing(asked),
+        opening(asked),
+        *([f"data = {data}"] if data else []),
+        *(line.format(file=file, shape="") for line in recipe.lines),
+    ]
 
 
 def opening(asked: Asked) -> str:

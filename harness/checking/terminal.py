@@ -115,7 +115,7 @@ def verdict(found: Verdict) -> list[str]:
     for sentence in found.says:
         lines += textwrap.wrap(sentence, _WIDTH)
     if found.lines:
-        lines += ["", "    import optim", *(f"    {one}" for one in found.lines)]
+        lines += ["", *(f"    {one}" for one in found.lines)]
     return lines
 
 

@@ -59,9 +59,11 @@ LABELS: tuple[Label, ...] = (
     Label(
         "model-file",
         "model file that cannot be read",
-        cause="The file is damaged, of a format that is not known, or holds no whole model.",
-        remedy="Save the model again with `model.save`, or copy the file again; the message says "
-        "what it is.",
+        cause="The file is damaged, of a format that is not known, holds no whole model, or names "
+        "a class that Keras does not know; the message says which.",
+        remedy="A class of your own: --custom package.module:Name. A function of `keras.ops`: save "
+        "as .keras, as an .h5 file does not say where it is from. Otherwise save the model again "
+        "with `model.save`, or copy the file again.",
         rules=(Rule(When.BUILD, stage="build", type="ModelFileError"),),
     ),
     Label(

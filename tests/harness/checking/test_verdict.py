@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness.checking import recipes, scripts, terminal
 from harness.checking.asked import Asked, Data, Source
@@ -73,6 +78,9 @@ def test_where_nothing_is_gained_float_stays(make_record: MakeRecord) -> None:
 def test_the_lines_do_it(make_record: MakeRecord) -> None:
     found = [one(make_record, "float"), one(make_record, "ptq-int8")]
     assert list(judge(found, ASKED).lines) == [
+        "import numpy",
+        "import optim",
+        "import mine.layers",
         "model = optim.load_model('my nets/net.h5', "
         "custom_objects={'Scale': mine.layers.Scale}, safe_mode=False)",
         "data = [list(numpy.load('photos.npz').values())]",
@@ -80,15 +88,29 @@ def test_the_lines_do_it(make_record: MakeRecord) -> None:
     ]
 
 
-def test_every_recipe_is_python_and_names_what_optim_has(tmp_path: Path) -> None:
+SOURCES = (ASKED.source, Source("mine:net", "", "a function", "net"))
+DATA = (ASKED.data, Data("a.npy", "/x/a.npy"), Data("mine:batches", ""), Data("", ""))
+
+
+@pytest.mark.parametrize("technique", recipes.RECIPES)
+@pytest.mark.parametrize("source", SOURCES, ids=str)
+@pytest.mark.parametrize("data", DATA, ids=str)
+def test_every_recipe_can_be_pasted(technique: str, source: Source, data: Data) -> None:
+    """It is Python, names nothing that it has not made, and what optim has."""
     import optim
 
-    for technique in recipes.RECIPES:
-        text = "\n".join(recipes.written(technique, ASKED))
-        compile(text, technique, "exec")
-        for word in text.replace("(", " ").split():
-            if word.startswith("optim."):
-                assert hasattr(optim, word.removeprefix("optim.")), word
+    lines = recipes.written(technique, replace(ASKED, source=source, data=data))
+    known = set(dir(builtins))
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            known |= {(one.asname or one.name).partition(".")[0] for one in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            known.add(node.id)
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.Name):
+            assert node.id in known, lines
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "optim":
+            assert hasattr(optim, node.attr)
 
 
 def test_the_default_needs_no_training() -> None:
