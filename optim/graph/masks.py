@@ -42,6 +42,20 @@ class CarryMask(keras.layers.Layer):  # type: ignore[misc]  # tf_keras is untype
         return tf.TensorShape(input_shape[0])
 
 
+@keras.utils.register_keras_serializable(package="optim")
+class MaskZero(keras.layers.Layer):  # type: ignore[misc]  # tf_keras is untyped
+    """Hands on whole numbers, and masks those that are zero."""
+
+    def call(self, inputs: Any) -> Any:
+        return tf.identity(inputs)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return tf.not_equal(inputs, 0)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tf.TensorShape(input_shape)
+
+
 def note(node: Node, outputs: list[Any]) -> None:
     """Note at a node which masks it goes by, and of its values which mask they have.
 

@@ -8,7 +8,7 @@ from typing import Any
 from optim.errors import ExportError, Problem
 from optim.exporting.recurrent.assembler import Assembler, Tensor, read_tensor, source
 from optim.exporting.recurrent.fused import write_fused
-from optim.exporting.recurrent.joins import quantize_joins
+from optim.exporting.recurrent.joins import dequantize_later, quantize_joins
 from optim.exporting.recurrent.loops import Ends, write_loop
 from optim.litert.flatbuffer import operator_name
 from optim.litert.layer_names import layer_of
@@ -32,6 +32,7 @@ def write_recurrent(file: Any, layers: Mapping[str, Written]) -> int:
         return 0
     graph, count = file.subgraphs[0], 0
     quantize_joins(file, graph)
+    dequantize_later(file, graph)
     done: set[str] = set()
     while (found := _next(file, graph, layers)) is not None:
         place, name = found

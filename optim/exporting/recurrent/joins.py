@@ -13,7 +13,7 @@ from typing import Any
 from optim.exporting.recurrent.assembler import Assembler, read_tensor, source
 from optim.litert.writer import name_of
 
-__all__ = ["quantize_joins"]
+__all__ = ["dequantize_later", "quantize_joins"]
 
 _ALL = None
 
@@ -77,6 +77,52 @@ def quantize_joins(file: Any, graph: Any) -> int:
         op.outputs = [int(rounding.outputs[0]) for rounding in roundings]
         count += 1
     return count
+
+
+def dequantize_later(file: Any, graph: Any) -> int:
+    """Let what moves quantized values on the way to a recurrent layer move them as integers.
+
+    A table that is looked up more than once is made float for all of them.
+
+    Args:
+        file: from `writer.unpack`.
+        graph: one of its subgraphs. Modified in place.
+
+    Returns:
+        How many operations were changed.
+    """
+    count = 0
+    for op in list(graph.operators):
+        place = _VALUES.get(name_of(file, op), _ALL)
+        if place is _ALL or len(op.outputs) != 1 or not _leads_to_layers(file, graph, op):
+            continue
+        inputs = list(map(int, op.inputs))
+        before = source(file, graph, inputs[place])
+        after = read_tensor(graph, int(op.outputs[0]))
+        if before.grid is None or before.number == inputs[place] or after.dtype != "float32":
+            continue
+        inputs[place] = before.number
+        assembler = Assembler(file, graph, _place(graph, op) + 1)
+        moved = assembler.tensor(after.shape, before.grid)
+        op.inputs, op.outputs = inputs, [moved.number]
+        assembler.add("DEQUANTIZE", [moved], [after], "DequantizeOptions")
+        count += 1
+    return count
+
+
+def _leads_to_layers(file: Any, graph: Any, op: Any) -> bool:
+    """Whether an operation that stands for a recurrent layer takes what this one moves."""
+    open_ = [op]
+    while open_:
+        made = set(map(int, open_.pop().outputs))
+        for user in graph.operators:
+            if not made & set(map(int, user.inputs)):
+                continue
+            if file.operatorCodes[user.opcodeIndex].customCode:
+                return True
+            if name_of(file, user) in _VALUES:
+                open_.append(user)
+    return False
 
 
 def _values(file: Any, op: Any) -> Sequence[int]:

@@ -13,6 +13,7 @@ from typing import Any
 from optim._keras import keras, tf
 from optim.errors import Problem, UnsupportedModelError
 from optim.graph.graph import Graph, Node, Value, is_input
+from optim.graph.masks import MaskZero
 from optim.models.compile_state import copy_compile_state, model_like, tell_of_functions
 from optim.models.copy_layer import copy_layer
 from optim.models.references import held
@@ -213,6 +214,7 @@ class _Builder:
             kwargs = self._training_of_layer(node, layer, kwargs)
             specs = tf.nest.map_structure(lambda v: v.spec, node.structure)
             known = is_pure_keras(node.layer) and not node.symbol
+            known = known and not isinstance(node.layer, MaskZero)  # which is made in the call
             role = entry.role if entry is not None else assign(node).role
             specs = specs if known and role not in _TRACED else None
             sources = self._sources(layer, node)

@@ -18,6 +18,7 @@ from optim.quantization.lowering import (
     arithmetic,
     concatenations,
     convolutions,
+    embeddings,
     functions,
     hard_swish,
     moves,
@@ -51,6 +52,7 @@ RULE_MODULES = (
     concatenations,
     patches,
     moves,
+    embeddings,
 )
 
 arrange(RULE_MODULES)

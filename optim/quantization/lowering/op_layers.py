@@ -13,6 +13,7 @@ import numpy as np
 
 from optim._keras import keras, tf
 from optim.graph.graph import Graph, Node, Value
+from optim.graph.masks import CarryMask
 from optim.graph.reader import Reader, operands, traced_call
 from optim.graph.tracer import Untraceable, lost_weights, with_training
 from optim.models.shared_weights import Tied, called_with
@@ -22,10 +23,13 @@ from optim.quantization.planning.roles import BY_SYMBOL, HARMLESS
 
 K = keras.layers
 
-# Composites whose loop or lookup is no graph of layers.
-_OPAQUE = tuple(
-    getattr(K, name)
-    for name in ("RNN", "Bidirectional", "TimeDistributed", "Embedding", "Masking", "Wrapper")
+# Composites whose loop, lookup or mask is no graph of layers.
+_OPAQUE = (
+    CarryMask,
+    *(
+        getattr(K, name)
+        for name in ("RNN", "Bidirectional", "TimeDistributed", "Embedding", "Masking", "Wrapper")
+    ),
 )
 # Keras' own layers with weights that are made of functions.
 _OPEN = tuple(getattr(K, name) for name in ("Attention", "AdditiveAttention") if hasattr(K, name))

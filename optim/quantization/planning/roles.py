@@ -233,7 +233,7 @@ DIVISIONS = {symbol for symbol, found in BY_SYMBOL.items() if found is _DIVISION
 DIVISOR = _float("a divisor: int8 could turn it into zero")
 
 _MASKED = _float("goes by a mask, which has no int8 form")
-_CARRIES = _float("hands a mask on")
+_CARRIES = Assignment(Role.SAME, "hands a mask on: scale of its input")
 _NO_FLOAT = Assignment(Role.SAME, "no floating-point output: nothing to quantize")
 _OF_INTEGERS = _float("makes floating-point numbers of integers")
 _LINEAR = Assignment(Role.LINEAR, "kernel is quantized", absorbs_relu=True)

@@ -35,6 +35,7 @@ class _Way:
         specs: of its outputs: itself, and states.
         unused: whether nothing takes its states but the first.
         name: of the new layer.
+        mask: that the call is given as an argument.
         direction: "forward" or "backward" within a Bidirectional; empty otherwise.
     """
 
@@ -43,6 +44,7 @@ class _Way:
     specs: list[Any]
     unused: bool
     name: str
+    mask: Value | None = None
     direction: str = ""
 
     @property
@@ -56,7 +58,8 @@ def recurrent_layer(graph: Graph, node: Node) -> Result:
     """`RNN` and its kind, `LSTM` and `GRU` among them, and `ConvLSTM`: one `Recurrent`."""
     specs = [value.spec for value in node.outputs]
     unused = _unused(graph, node.outputs[2:])
-    way = _Way(node.layer, node.inputs[1:], specs, unused, node.name)
+    mask, initial = _mask_and_states(node)
+    way = _Way(node.layer, initial, specs, unused, node.name, mask)
     node.note = _refused(node, [way])
     if node.note:
         return None
@@ -66,7 +69,8 @@ def recurrent_layer(graph: Graph, node: Node) -> Result:
 @rule(K.Bidirectional)
 def both_directions(graph: Graph, node: Node) -> Result:
     """Two layers, of which the second goes backwards, and what merges their outputs."""
-    layer, initial = node.layer, node.inputs[1:]
+    layer = node.layer
+    mask, initial = _mask_and_states(node)
     separate = layer.merge_mode is None
     states = node.outputs[1 + separate :]
     half, mid = len(initial) // 2, len(states) // 2
@@ -87,7 +91,8 @@ def both_directions(graph: Graph, node: Node) -> Result:
                 [spec, *(value.spec for value in own)],
                 _unused(graph, own[1:]),
                 graph.unique_name(f"{node.name}_{name}"),
-                direction=name,
+                mask,
+                name,
             )
         )
     node.note = _refused(node, ways)
@@ -104,6 +109,13 @@ def both_directions(graph: Graph, node: Node) -> Result:
     merge = _MERGES[layer.merge_mode](name=name)
     both = [forward.output, backward.output]
     return [graph.add(merge, both, specs=node.output.spec).output, *kept]
+
+
+def _mask_and_states(node: Node) -> tuple[Value | None, list[Value]]:
+    """The mask that a call is given as an argument, by name as Keras wants it, and the states."""
+    mask = node.kwargs.get("mask")
+    found = mask if isinstance(mask, Value) else None
+    return found, [value for value in node.inputs[1:] if value is not found]
 
 
 def _shape(shape: Any) -> Any:
@@ -150,7 +162,8 @@ def _add(graph: Graph, node: Node, way: _Way, sources: list[Any] | None = None) 
     """Append the `Recurrent` of one direction."""
     layer, cells = way.layer, way.cells
     calls = [n for n in graph.nodes if n.layer is node.layer]
-    plain = way.unused and not (way.initial or any(node.masks) or layer.stateful)
+    masked = way.mask is not None or any(node.masks)
+    plain = way.unused and not (way.initial or masked or layer.stateful)
     if len(calls) > 1:  # with one set of weights, and so in one form
         plain = plain and all(len(n.inputs) == 1 and len(n.outputs) == 1 for n in calls)
     fused = len(cells) == 1 and plain and bool(fused_step(cells[0]))
@@ -178,8 +191,9 @@ def _add(graph: Graph, node: Node, way: _Way, sources: list[Any] | None = None) 
         specs=way.specs if layer.return_state else way.specs[0],
         name=way.name,
         weights=sources_of(node) if sources is None else sources,
+        kwargs={} if way.mask is None else {"mask": way.mask},
     )
-    if any(node.masks):
+    if way.mask is None and any(node.masks):
         added.masks = [node.masks[0], *[None] * len(way.initial)]
     return added
 
