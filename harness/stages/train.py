@@ -7,6 +7,7 @@ seconds on a deep network and shows nothing more.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from harness.stages.workbench import Bench, NotFiniteError, NothingTrainedError
@@ -26,12 +27,12 @@ def run(bench: Bench) -> None:
     model.compile(
         # The newer SGD keeps a momentum of zeros for each weight, in memory and in the file.
         optimizer=keras.optimizers.legacy.SGD(1e-3),
-        loss=["mse"] * len(targets) if len(targets) > 1 else "mse",
+        loss="mse",  # of every output
         run_eagerly=True,
     )
     history = model.fit(
         images,
-        targets if len(targets) > 1 else targets[0],
+        structured(model, targets),
         batch_size=targets[0].shape[0],
         epochs=1,
         verbose=0,
@@ -48,6 +49,16 @@ def run(bench: Bench) -> None:
     if not changed:
         raise NothingTrainedError(f"one optimizer step changed none of {len(kernels)} kernels")
     bench.metrics.update(bench.technique.inspect(model, bench.metrics))
+
+
+def structured(model: Any, targets: list[Any]) -> Any:
+    """Return targets as Keras wants them: by name where the outputs of the model are."""
+    import tensorflow as tf
+
+    outputs = getattr(model, "_nested_outputs", None)
+    if isinstance(outputs, Mapping):
+        return tf.nest.pack_sequence_as(outputs, targets)
+    return targets if len(targets) > 1 else targets[0]
 
 
 def output_shapes(bench: Bench, images: Any) -> list[tuple[int, ...]]:

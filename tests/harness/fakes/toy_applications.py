@@ -116,6 +116,13 @@ def TwoInputsTwoOutputs() -> Any:
     return keras.Model([a, b], [x, layers.Dense(3)(layers.Flatten()(x))])
 
 
+def NamedOutputs() -> Any:
+    """Returns a dict: losses and targets go by its keys."""
+    model = TwoInputsTwoOutputs()
+    outputs = dict(zip(("second", "first"), model.outputs, strict=True))
+    return keras.Model(model.inputs, outputs)
+
+
 class Determinant(layers.Layer):
     """Multiplies by what LiteRT has no operation for."""
 

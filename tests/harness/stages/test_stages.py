@@ -178,8 +178,9 @@ def test_what_is_wrong_fails_in_its_stage(
     assert (record.status, record.stage, record.label) == ("fail", stage, label), record.failure
 
 
-def test_several_inputs_and_outputs_are_fed_and_compared(run: Run) -> None:
-    record = run("TwoInputsTwoOutputs", "prune")
+@pytest.mark.parametrize("application", ["TwoInputsTwoOutputs", "NamedOutputs"])
+def test_several_inputs_and_outputs_are_fed_and_compared(run: Run, application: str) -> None:
+    record = run(application, "prune")
     assert record.passed, record.failure
     assert record.metrics["kernels"] == 2
 
