@@ -52,7 +52,7 @@ def is_simulated(model: Any) -> bool:
 
 
 def _gains(entry: Entry) -> bool:
-    if entry.grid_of is not None or entry.node.symbol in _MISJUDGED:
+    if entry.grid_of is not None or entry.node.symbol in _MISJUDGED or _goes_by_mask(entry):
         return True
     return isinstance(entry.node.layer, Rsqrt) or isinstance(entry.output, ScoreQuantizer)
 
@@ -64,7 +64,14 @@ def _loses(entry: Entry) -> bool:
     """
     if not entry.is_float or not any(value.is_float for value in entry.node.inputs):
         return False
+    if _goes_by_mask(entry):
+        return False
     return entry.node.symbol not in BY_SYMBOL and not isinstance(entry.node.layer, _ACTIVATIONS)
+
+
+def _goes_by_mask(entry: Entry) -> bool:
+    """Whether it masks scores, with numbers so far away that they are all of a range."""
+    return entry.is_float and any(entry.node.masks)
 
 
 def simulated(model: Any, samples: Samples, io: Interface) -> Any:
