@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from optim._keras import keras
-from optim.graph.graph import Node
+from optim.graph.graph import Node, Value
 from optim.graph.masks import CarryMask
 from optim.graph.parameter import Parameter
 from optim.keras3.layers import TrainingSwitch
@@ -166,17 +166,17 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
     (
         _SAME,
         "__operators__.getitem nn.embedding_lookup compat.v1.nn.embedding_lookup broadcast_to "
-        "cast compat.v1.gather_nd expand_dims gather gather_nd identity "
-        "image.central_crop image.crop_to_bounding_box image.flip_left_right image.flip_up_down "
+        "cast compat.v1.gather_nd expand_dims gather gather_nd identity image.central_crop "
+        "image.crop_to_bounding_box image.flip_left_right image.flip_up_down "
         "image.pad_to_bounding_box image.resize image.resize_with_crop_or_pad image.rot90 "
         "nn.depth_to_space nn.space_to_depth pad repeat reshape reverse roll slice split squeeze "
         "stop_gradient strided_slice tile transpose unstack linalg.matrix_transpose "
-        "batch_to_space compat.v1.batch_to_space_nd space_to_batch space_to_batch_nd compat.v1.pad "
-        "compat.v1.transpose compat.v1.squeeze compat.v1.expand_dims compat.v1.gather "
-        "compat.v1.nn.depth_to_space compat.v1.nn.space_to_depth compat.v1.image.resize_bilinear "
-        "compat.v1.image.resize_nearest_neighbor compat.v1.image.resize image.extract_patches "
-        "compat.v1.image.resize_images image.resize_with_pad "
-        "compat.v1.stop_gradient ensure_shape compat.v1.strided_slice",
+        "batch_to_space compat.v1.batch_to_space_nd space_to_batch space_to_batch_nd "
+        "compat.v1.pad compat.v1.transpose compat.v1.squeeze compat.v1.expand_dims "
+        "compat.v1.gather compat.v1.nn.depth_to_space compat.v1.nn.space_to_depth "
+        "compat.v1.image.resize_bilinear compat.v1.image.resize_nearest_neighbor "
+        "compat.v1.image.resize image.extract_patches compat.v1.image.resize_images "
+        "image.resize_with_pad compat.v1.stop_gradient ensure_shape compat.v1.strided_slice",
     ),
     (
         _POOL,
@@ -249,7 +249,8 @@ def assign(node: Node) -> Assignment:
     layer = node.layer
     if not any(value.is_float for value in node.outputs):
         return _NO_FLOAT
-    if any(node.masks) and not isinstance(layer, Recurrent):
+    given = not node.symbol and isinstance(node.kwargs.get("mask"), Value)
+    if (given or any(node.masks)) and not isinstance(layer, Recurrent):
         return _float(node.note) if node.note else _MASKED
     if isinstance(layer, CarryMask):
         return _CARRIES

@@ -115,3 +115,16 @@ def test_masked_scores_do_not_widen_a_range(name: str, rng: np.random.Generator)
     for content in (trained, after):
         (found,) = optim.verify(content, {"float": model}, samples).comparisons
         assert found.sqnr > 30
+
+
+def test_a_mean_that_is_given_a_mask_is_float_by_plan(rng: np.random.Generator) -> None:
+    inputs = [keras.Input((STEPS, 5)), keras.Input((STEPS,), dtype="bool")]
+    mean = K.GlobalAveragePooling1D(name="mean")(K.Dense(4)(inputs[0]), mask=inputs[1])
+    model = keras.Model(inputs, K.Dense(3)(mean))
+    assert [entry.node.path for entry in optim.plan(model).floats] == ["mean"]
+    samples = [rng.normal(size=(64, STEPS, 5)).astype(np.float32), words(rng) > 0]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="export: the file has float")
+        content = optim.export(optim.quantize_model(model, calibration_data=[samples]))
+    (found,) = optim.verify(content, {"float": model}, samples).comparisons
+    assert found.sqnr > 30
