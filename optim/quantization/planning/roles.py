@@ -35,7 +35,6 @@ from optim.quantization.recurrent.step_shapes import BatchAsSteps, StepsAsBatch
 
 K = keras.layers
 
-
 #: Begins the reasons of what can be trained, but not exported, even as float.
 NO_KERNEL = "LiteRT has no kernel at all"
 
