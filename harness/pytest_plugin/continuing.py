@@ -15,7 +15,7 @@ from harness.records import Record
 from harness.runs import prepare
 from harness.runs.prepare import START
 from harness.runs.settings import Settings
-from harness.vocabulary import Status
+from harness.vocabulary import Status, UsageError
 
 #: What the results had when a run began that goes on with another.
 BEFORE = pytest.StashKey[tuple[Record, ...]]()
@@ -56,7 +56,10 @@ def recorded(config: pytest.Config) -> dict[str, Record]:
 def before(config: pytest.Config) -> tuple[Record, ...]:
     """Return what the results had when the run began that goes on with another."""
     if BEFORE not in config.stash:  # a run that only says what it would do
-        config.stash[BEFORE] = prepare.left(settings(config), keep=True)
+        try:
+            config.stash[BEFORE] = prepare.left(settings(config), keep=True)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
     return config.stash[BEFORE]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -17,7 +17,7 @@ from optim.graph.parameter import Parameter
 from optim.keras3 import weights
 from optim.keras3.admission import check_built, check_loop
 from optim.keras3.builder import Builder, Names
-from optim.keras3.calls import arguments_of, computed, mask_of, without_mask
+from optim.keras3.calls import Masks, arguments_of, mask_of, without_mask
 from optim.keras3.compile_state import copy_compile_state
 from optim.keras3.equals import NoEqual, entry_of, is_network, make_equal, scope_name
 from optim.keras3.layout import Layout, is_channels_first
@@ -82,7 +82,7 @@ class _Converter:
         self.parameters: dict[int, tuple[Any, Parameter]] = {}
         self.constants: list[tuple[Parameter, np.ndarray]] = []
         self.lost: list[str] = []
-        self.masks: dict[Hashable, list[Any]] = {}
+        self.masks = Masks()
         self.layout = Layout()
         self.named: set[int] = set()
 
@@ -275,9 +275,7 @@ class _Converter:
                 return results
         before = [x for x in tf.nest.flatten(call.outputs) if tf.is_tensor(x)]
         for old, new in zip(before, tf.nest.flatten(results), strict=True):
-            mask, implied = mask_of(old), mask_of(new)
-            if mask is not None and implied is not None:
-                self.masks.setdefault(computed(mask), []).append(implied)
+            self.masks.note(mask_of(old), mask_of(new))
         return results
 
     def _masked(self, call: Call, first: Any, rest: dict[str, Any]) -> Any:
@@ -295,7 +293,7 @@ class _Converter:
                 return tf.nest.map_structure(without_mask, first)
             return first
         same = len(before) == len(implied) and all(
-            i is None if m is None else any(i is x for x in self.masks.get(computed(m), ()))
+            i is None if m is None else self.masks.is_implied(m, i)
             for m, i in zip(before, implied, strict=True)
         )
         if not same:

@@ -42,7 +42,6 @@ def keep_apart(graph_def: Any) -> None:
             for _ in range(steps):
                 end = np.nextafter(end, np.float32(way))
             own = graph_def.node.add()  # equal tables may share their ends
-            own.CopyFrom(nodes[producer(node.input[place])])
             own.name = f"{node.name}/end_{place}"
             set_constant(own, end)
             node.input[place] = own.name

@@ -20,6 +20,9 @@ K = keras.layers
 
 _ROWS, _COLUMNS = 1, 2  # of images
 
+#: Function -> the axis that it reverses.
+_FLIPPED = {"image.flip_left_right": _COLUMNS, "image.flip_up_down": _ROWS}
+
 
 @rule("reverse")
 def reverse(graph: Graph, node: Node) -> Result:
@@ -33,16 +36,12 @@ def reverse(graph: Graph, node: Node) -> Result:
     return _reversed(graph, x, [int(n) % x.rank for n in np.ravel(found)], node.name)
 
 
-@rule("image.flip_left_right")
-def flip_left_right(graph: Graph, node: Node) -> Result:
+@rule(*_FLIPPED)
+def flip(graph: Graph, node: Node) -> Result:
     (x,) = arguments(node, "image").values()
-    return _reversed(graph, x, [_COLUMNS], node.name) if _is_moved(x) and x.rank == 4 else None
-
-
-@rule("image.flip_up_down")
-def flip_up_down(graph: Graph, node: Node) -> Result:
-    (x,) = arguments(node, "image").values()
-    return _reversed(graph, x, [_ROWS], node.name) if _is_moved(x) and x.rank == 4 else None
+    if not _is_moved(x) or x.rank != 4:
+        return None
+    return _reversed(graph, x, [_FLIPPED[node.symbol]], node.name)
 
 
 @rule("image.rot90")

@@ -6,12 +6,12 @@ would leave the second float, too.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from int8_files import check_int8
 
 import optim
 from optim._keras import keras, tf
@@ -183,15 +183,7 @@ def test_it_is_int8(name: str, number: int, rng: np.random.Generator) -> None:
     inputs = keras.Input((6, 8, 4))
     moved = CALLS[name][number](K.Conv2D(4, 1)(inputs))
     model = keras.Model(inputs, K.Conv2D(3, 1)(moved))
-    assert not optim.plan(model).floats
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="export: the file has float")
-        trained = optim.export(optim.quantize_model(model, calibration_data=samples))
-        after = optim.export(model, optimize="int8", representative_data=samples)
-    for content in (trained, after):
-        report = optim.verify(content, {"float": model}, samples)
-        assert not report.islands
-        assert report.comparisons[0].sqnr > 25
+    check_int8(model, samples)
 
 
 @pytest.mark.parametrize(

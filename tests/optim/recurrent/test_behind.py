@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from int8_files import check_int8
 
-import optim
 from optim._keras import keras, tf
 
 K = keras.layers
@@ -37,11 +36,4 @@ def test_it_is_int8(name: str, layer: Any, rng: np.random.Generator) -> None:
     samples = rng.normal(size=(32, 6, 8)).astype(np.float32)
     inputs = keras.Input((6, 8))
     model = keras.Model(inputs, BEHIND[name](layer(4, return_sequences=True)(inputs)))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="export: the file has float")
-        trained = optim.export(optim.quantize_model(model, calibration_data=samples))
-        after = optim.export(model, optimize="int8", representative_data=samples)
-    for content in (trained, after):
-        report = optim.verify(content, {"float": model}, samples)
-        assert not report.islands
-        assert min(one.sqnr for one in report.comparisons) > 25
+    check_int8(model, samples)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from int8_files import check_int8
 
 import optim
 from optim import litert
@@ -25,21 +26,6 @@ def words(rng: np.random.Generator) -> np.ndarray:
     """Sequences of several lengths, filled up with zeros."""
     found = rng.integers(1, WORDS, (64, STEPS)).astype(np.int32)
     return found * (np.arange(STEPS)[None] < rng.integers(1, STEPS + 1, (64, 1)))
-
-
-def check(model: Any, samples: Any, least: float = 25) -> bytes:
-    """Both files are int8 throughout, and close to the float model."""
-    assert not optim.plan(model).floats
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="export: the file has float")
-        quantized = optim.quantize_model(model, calibration_data=[samples])
-        trained = optim.export(quantized)
-        after = optim.export(model, optimize="int8", representative_data=[samples])
-    for content in (trained, after):
-        report = optim.verify(content, {"float": model, "simulation": quantized}, samples)
-        assert not report.islands
-        assert min(one.sqnr for one in report.comparisons) > least
-    return trained
 
 
 TEXTS: dict[str, Callable[[Any], Any]] = {
@@ -60,7 +46,7 @@ def test_masked_text_is_int8_with_its_table(name: str, rng: np.random.Generator)
     inputs = keras.Input((STEPS,), dtype="int32")
     model = keras.Model(inputs, K.Dense(3)(TEXTS[name](embedding(inputs))))
     embedding.embeddings.assign(embedding.embeddings * 10)
-    check(model, words(rng))
+    check_int8(model, words(rng))
 
 
 @pytest.mark.parametrize("mask_zero", [False, True])
@@ -69,7 +55,7 @@ def test_a_table_that_is_looked_up_in_twice(mask_zero: bool, rng: np.random.Gene
     inputs = keras.Input((STEPS,), dtype="int32")
     parts = [K.GRU(8)(embedding(inputs)), K.LSTM(4)(embedding(inputs + 0))]
     model = keras.Model(inputs, K.Dense(3)(K.Concatenate()(parts)))
-    content = check(model, words(rng))
+    content = check_int8(model, words(rng))
     file = litert.opened(content).root
     sizes = [file.Buffers(i).DataLength() for i in range(file.BuffersLength())]
     assert sizes.count(WORDS * WIDTH) == 1  # in int8, and once
@@ -92,7 +78,7 @@ def test_a_mask_that_is_an_argument_is_no_state(name: str, rng: np.random.Genera
     inputs = [keras.Input((STEPS, 5)), keras.Input((STEPS,), dtype="bool")]
     model = keras.Model(inputs, K.Dense(3)(GIVEN[name](*inputs)))
     signal = rng.normal(size=(64, STEPS, 5)).astype(np.float32)
-    check(model, [signal, words(rng) > 0])
+    check_int8(model, [signal, words(rng) > 0])
 
 
 ATTENTION: dict[str, Callable[[Any], Any]] = {
