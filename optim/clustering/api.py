@@ -16,6 +16,7 @@ from optim.clustering.wrapper import (
 )
 from optim.errors import Problem, UnsupportedModelError
 from optim.models.clone import is_network, walk
+from optim.models.compile_state import tell_of_functions
 from optim.models.kernels import hidden
 from optim.models.layer_options import Overrides, Skip
 from optim.models.references import held
@@ -222,7 +223,8 @@ def uncluster(model: Any) -> Any:
 
     Each kernel that was clustered has at most as many different values as were asked for.
     Layers get their old names back, nested models stay nested. The compile state is
-    carried over as by `cluster_weights`.
+    carried over as by `cluster_weights`. Warns of functions given to `add_loss` of the clustered
+    model: they know its weights, and are not kept.
 
     Args:
         model: a model made by `cluster_weights`; not modified. Or a layer, for models whose
@@ -236,6 +238,14 @@ def uncluster(model: Any) -> Any:
         KerasModelError: not a model or layer of tf_keras.
         UnsupportedModelError: a subclassed model, or layers that cannot be copied.
     """
+    plain = without_clusters(model)
+    if isinstance(model, keras.Model):
+        tell_of_functions(model, plain, stacklevel=4)
+    return plain
+
+
+def without_clusters(model: Any) -> Any:
+    """What `uncluster` returns, for use within: what matters in training only is not told of."""
     check_layer(model, "uncluster")
     if isinstance(model, keras.Model):
         return strip(model, ClusterWeights, _clustered_values)[0]

@@ -16,7 +16,7 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
 )
 
 from optim._keras import accepted
-from optim.clustering.api import uncluster
+from optim.clustering.api import without_clusters
 from optim.clustering.wrapper import clustered_layers
 from optim.errors import ExportError, OptimError, UnsupportedModelError
 from optim.exporting import checks, passes
@@ -32,7 +32,7 @@ from optim.litert.flatbuffer import LiteRTFile, opened
 from optim.litert.metadata import annotate
 from optim.litert.writer import pack, unpack
 from optim.models.signature import Interface, interface
-from optim.pruning.api import unprune
+from optim.pruning.api import without_masks
 from optim.pruning.wrapper import pruned_layers
 from optim.quantization.building.builder import build
 from optim.quantization.calibration.uncalibrated import warn_if_uncalibrated
@@ -216,8 +216,8 @@ def _convert(
 def _bare(model: Any, pruned: bool, clustered: bool) -> Any:
     """The model without the wrappers of pruning and clustering."""
     if pruned:
-        model = unprune(model)
-    return uncluster(model) if clustered else model
+        model = without_masks(model)
+    return without_clusters(model) if clustered else model
 
 
 def _activation_bits(model: Any) -> int:

@@ -61,22 +61,23 @@ def model_like(source: Any, inputs: Any, outputs: Any) -> Any:
     return keras.Model(inputs, outputs, name=source.name)
 
 
-def tell_of_functions(source: Any, target: Any) -> None:
+def tell_of_functions(source: Any, target: Any, stacklevel: int = 7) -> None:
     """Warn of losses that are functions, added to a model from outside: they know its weights.
 
     Args:
         source: the original model.
         target: the one that was made of it.
+        stacklevel: of the caller of the public function, seen from where the warning is given.
     """
     if len(_functions(target)) < len(_functions(source)):
-        _tell_added(source, ["add_loss()"])
+        _tell_added(source, ["add_loss()"], stacklevel)
 
 
-def _tell_added(source: Any, added: list[str]) -> None:
+def _tell_added(source: Any, added: list[str], stacklevel: int = 7) -> None:
     warnings.warn(
         f"{source.name!r}: what was added with {' and '.join(added)} is not kept. Add it to the "
         "new model, or compute it in a layer, which keeps it",
-        stacklevel=7,
+        stacklevel=stacklevel,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from optim._keras import accepted, check_layer, keras
 from optim.errors import ConfigError
 from optim.models.clone import check_built, plain_variable
+from optim.models.compile_state import tell_of_functions
 from optim.models.layer_options import Overrides, Skip
 from optim.pruning.policies import policy_for
 from optim.pruning.settings import NAMES, Settings
@@ -209,7 +210,8 @@ def unprune(model: Any) -> Any:
 
     The zeros stay: the last masks are applied to the weights. Layers get their old names
     back, nested models stay nested. The compile state is carried over as by
-    `prune_low_magnitude`. Warns if the model was trained, but masks were never updated.
+    `prune_low_magnitude`. Warns if the model was trained, but masks were never updated, and of
+    functions given to `add_loss` of the pruned model: they know its weights, and are not kept.
 
     Args:
         model: a model made by `prune_low_magnitude`, ours or tfmot's; not modified. Or a
@@ -223,6 +225,14 @@ def unprune(model: Any) -> Any:
         KerasModelError: not a model or layer of tf_keras.
         UnsupportedModelError: a subclassed model, or layers that cannot be copied.
     """
+    plain = without_masks(model)
+    if isinstance(model, keras.Model):
+        tell_of_functions(model, plain, stacklevel=4)
+    return plain
+
+
+def without_masks(model: Any) -> Any:
+    """What `unprune` returns, for use within: what matters in training only is not told of."""
     check_layer(model, "unprune")
     if isinstance(model, keras.Model):
         plain, wrappers = strip(model, AnyPruneLowMagnitude, _masked_values)
@@ -252,7 +262,7 @@ def _warn_if_too_early(wrappers: list[Any], name: str) -> None:
         f"{', '.join(names[:_NAMED])}{more} were never updated: they are every "
         f"{' or '.join(map(str, sorted(every)))} steps, first at step {first}. Train longer, or "
         "set a smaller `frequency`",
-        stacklevel=3,
+        stacklevel=4,
     )
 
 
