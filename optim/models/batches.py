@@ -214,6 +214,18 @@ def _same(structure: Any, batch: Any) -> bool:
     return True
 
 
+def _fits(given: np.dtype[Any], taken: Any) -> bool:
+    """Whether values can be cast without losing what they are: TensorFlow drops imaginary parts."""
+    if taken == tf.string:
+        return given.kind in "USO"
+    try:
+        known = tf.as_dtype(given)  # bfloat16 is of a kind of its own for numpy
+    except TypeError:  # dates, records
+        return False
+    real = known.is_floating or known.is_integer or known.is_bool
+    return bool(real or (known.is_complex and taken.is_complex))
+
+
 #: Tensors that are no arrays -> what makes one of them.
 _TO_DENSE = {tf.RaggedTensor: "its to_tensor()", tf.SparseTensor: "tf.sparse.to_dense of it"}
 
@@ -231,6 +243,10 @@ def _array(value: Any, spec: Any, what: str) -> np.ndarray:
     words = spec is not None and spec.dtype == tf.string
     if (array.dtype == object and not words) or isinstance(value, (str, bytes)):
         raise ConfigError(f"{what}: expected an array of numbers, got {type(value).__name__}")
+    if spec is not None and not _fits(array.dtype, spec.dtype):
+        taken = "strings" if words else spec.dtype.name
+        remedy = "; give its real part or its size, or both as channels" * (array.dtype.kind == "c")
+        raise ConfigError(f"{what} has the dtype {array.dtype}; the model takes {taken}{remedy}")
     if array.ndim == 0 or not tf.TensorShape(array.shape).is_compatible_with(spec.shape):
         first, *others = spec.shape.as_list() if spec.shape.rank else [None]
         sizes = ["batch" if first is None else str(first)]

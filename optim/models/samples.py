@@ -56,6 +56,11 @@ def _exact(array: np.ndarray, spec: Any, what: str) -> np.ndarray:
         return array.astype(object, copy=False)
     if array.dtype.kind not in ("fiub" if dtype.kind == "f" else "iub"):
         raise ConfigError(f"{what} has the dtype {array.dtype}; the model takes {dtype}")
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype, copy=False)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ConfigError(f"{what} has values that are not finite")
-    return array.astype(dtype, copy=False)
+    if dtype.kind == "f" and not np.isfinite(cast).all():
+        # The converter's calibrator would end the process.
+        raise ConfigError(f"{what} has values that {dtype} cannot hold: scale the data")
+    return cast
