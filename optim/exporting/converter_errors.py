@@ -29,6 +29,11 @@ _KNOWN = (
         "quantize with optim.quantize_model, which gives them one, or skip the layer there",
     ),
     (
+        "broadcastable shapes within the rank 4",
+        "LiteRT has it for four axes at most, the batch included",
+        "put a Reshape to fewer axes before the layer and one back after it",
+    ),
+    (
         "to have quantized",
         "it got a mix of quantized and float operands",
         "quantize all of its inputs, or skip the layer",

@@ -205,3 +205,38 @@ def _rectifies(node: Node) -> bool:
     return activation_name(getattr(node.layer, "activation", None)) == "relu" and isinstance(
         node.layer, K.Activation
     )
+
+
+@rule(K.PReLU)
+def rectifier_of_volumes(graph: Graph, node: Node) -> Result:
+    """LiteRT has a PReLU of four axes at most: of more, some are made one, and split after it.
+
+    They are neighbours, and all of them shared or none, so that each weight stays the one it is.
+    """
+    layer, x = node.layer, node.inputs[0]
+    shape = list(x.shape or ())
+    many = len(shape) - 3  # axes that become one; the batch stays
+    if many < 2 or None in shape[1:] or not has_plain_call(node):
+        return None
+    (alpha,) = weights_of(node)
+    shared = [False, *(size == 1 for size in alpha.shape)]
+    starts = (i for i in range(1, 4) if len(set(shared[i : i + many])) == 1)
+    start = next(starts, None)
+    if start is None:
+        return None
+    end = start + many
+    flat = [*shape[1:start], math.prod(shape[start:end]), *shape[end:]]
+    left = [*shared[1:start], shared[start], *shared[end:]]
+    config = {
+        **config_of(layer),
+        "name": graph.unique_name(f"{node.name}_flat"),
+        "shared_axes": [axis for axis, one in enumerate(left, 1) if one] or None,
+    }
+    new = graph.derive(node, "flat", lambda: K.PReLU.from_config(config))
+    spec = tf.TensorSpec((shape[0], *flat), x.spec.dtype)
+    merge = K.Reshape(flat, name=graph.unique_name(f"{node.name}_merged"))
+    y = graph.add(merge, x, specs=spec).output
+    sizes = [1 if one else size for size, one in zip(flat, left, strict=True)]
+    y = graph.add(new, y, specs=spec, weights=[alpha.reshape(sizes)]).output
+    split = K.Reshape(shape[1:], name=node.name)
+    return graph.add(split, y, specs=node.output.spec).output
