@@ -22,6 +22,7 @@ from optim.errors import ExportError, OptimError, UnsupportedModelError
 from optim.exporting import checks, passes
 from optim.exporting.agreement import Planned, check_agreement, float_kernels, planned
 from optim.exporting.convert import convert
+from optim.exporting.converter_errors import with_channels
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
 from optim.exporting.modes import PTQ, SIMULATED, Mode
 from optim.exporting.post_training import is_simulated, simulated
@@ -120,7 +121,10 @@ def export(
     del bare  # not held while the converter works, unless it may be asked for again
     if ready.is_large:
         gc.collect()  # Keras models are cycles: a stripped or lowered one would stay a while
-    file = _convert(ready, io, io_dtype, samples, techniques)
+    try:
+        file = _convert(ready, io, io_dtype, samples, techniques)
+    except ExportError as error:
+        raise with_channels(error, model) from error.__cause__
     try:
         check_runs(file, ready.frozen.model_name)
     except ExportError:

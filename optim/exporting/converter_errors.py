@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 from optim.errors import ExportError, Problem
 from optim.litert.layer_names import layer_of
@@ -44,6 +46,12 @@ _OF_WORDS = ("String", "Lookup", "Regex", "Ragged")
 _NO_WORDS = "LiteRT neither takes text apart nor looks it up"
 _WITHOUT_WORDS = "export the model without the layer, and give it the numbers that this returns"
 
+_CHANNELS = "LiteRT has it with the channels last only, not data_format='channels_first'"
+_CHANNELS_LAST = (
+    "make the layer with data_format='channels_last', and put a Permute before and after it; "
+    "optimize='int8' and optim.quantize_model do so by themselves"
+)
+
 _REMEDY = "skip the layer in optim.quantize_model, or replace it"
 
 
@@ -73,6 +81,21 @@ def explain(error: Exception, model_name: str) -> ExportError:
         problem = Problem(model_name, reason, "see the cause of this error for the whole message")
         return ExportError([problem], "the converter to LiteRT failed")
     return ExportError(found.values())
+
+
+def with_channels(error: ExportError, model: Any) -> ExportError:
+    """Say of layers with the channels first, at which the converter failed, that this is why."""
+    layers = model._flatten_layers(recursive=True) if hasattr(model, "_flatten_layers") else ()
+    names = {x.name for x in layers if getattr(x, "data_format", None) == "channels_first"}
+    if not any(names & set(problem.layer.split("/")) for problem in error.problems):
+        return error
+    problems = [
+        replace(problem, reason=f"{_CHANNELS} ({problem.reason})", remedy=_CHANNELS_LAST)
+        if names & set(problem.layer.split("/"))
+        else problem
+        for problem in error.problems
+    ]
+    return ExportError(problems)
 
 
 def _problem(where: str, op: str, what: str) -> Problem:

@@ -214,7 +214,7 @@ def rectifier_of_volumes(graph: Graph, node: Node) -> Result:
     They are neighbours, and all of them shared or none, so that each weight stays the one it is.
     """
     layer, x = node.layer, node.inputs[0]
-    shape = list(x.shape or ())
+    shape: list[Any] = list(x.shape or ())
     many = len(shape) - 3  # axes that become one; the batch stays
     if many < 2 or None in shape[1:] or not has_plain_call(node):
         return None

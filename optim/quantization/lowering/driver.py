@@ -16,6 +16,7 @@ from optim.quantization.lowering import (
     activations,
     affine,
     arithmetic,
+    channels,
     concatenations,
     convolutions,
     embeddings,
@@ -53,6 +54,7 @@ RULE_MODULES = (
     patches,
     moves,
     embeddings,
+    channels,
 )
 
 arrange(RULE_MODULES)
