@@ -20,6 +20,7 @@ from optim._keras import check_model, keras, tf, tfmot
 from optim.errors import ConfigError
 from optim.models.batches import Inputs, as_batches
 from optim.models.states import kept_states
+from optim.quantization.calibration.lost_parts import REMEDY, LostParts
 from optim.quantization.calibration.observers import METHODS, Observer
 from optim.quantization.calibration.taps import tapped
 from optim.quantization.quantizers.preserving import unchanging
@@ -76,6 +77,7 @@ def calibrate(
         raise ConfigError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
     batches = _Batches(model, data, steps, passes=1 + batch_norm)
     seen: dict[int, Observer] = {}
+    parts = LostParts(model)
 
     def watch(quantizer: Any, x: Any, variables: dict[str, Any]) -> None:
         key = id(variables["min_var"])
@@ -88,7 +90,7 @@ def calibrate(
         if batch_norm:
             estimate_batch_norm(model, batches)
         set_weight_ranges(model)
-        with kept_states(model, but=_ranges(model)), _watching(model, watch):
+        with kept_states(model, but=_ranges(model)), _watching(model, watch), parts.watching():
             for i, batch in enumerate(batches, 1):
                 _run(model, batch)
                 for observer in seen.values():
@@ -106,6 +108,7 @@ def calibrate(
         "a mask (use a smaller one, or skip the layer)",
         [one.name for one in seen.values() if one.saw_sentinel],
     )
+    _tell(REMEDY, parts.found())
     return model
 
 
