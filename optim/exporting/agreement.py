@@ -13,12 +13,14 @@ from optim.errors import ExportError, Problem, UnsupportedModelError
 from optim.graph.graph import Node, Value, is_input
 from optim.graph.parameter import Parameter
 from optim.graph.reader import read
+from optim.litert.flatbuffer import LiteRTFile
 from optim.litert.reader import Operation, Subgraph, read_subgraphs
+from optim.litert.runtime import Runtime
 from optim.quantization.quantizers.keep_float import KeepFloat
 from optim.quantization.quantizers.quantizers import TensorQuantizeConfig
 from optim.quantization.quantizers.wrappers import QuantizeLayer, QuantizeWrapper
 
-__all__ = ["Planned", "check_agreement", "float_kernels", "is_float", "planned"]
+__all__ = ["Planned", "check_agreement", "check_ends", "float_kernels", "is_float", "planned"]
 
 K = keras.layers
 
@@ -106,6 +108,25 @@ def is_float(names: str, end: str, model_name: str, plan: Planned) -> bool | Non
 def _layer(name: str, model_name: str) -> str:
     parts = name.split(":")[0].split("/")
     return parts[1] if len(parts) > 2 and parts[0] == model_name else ""
+
+
+def check_ends(file: LiteRTFile, io_dtype: str) -> None:
+    """Tell of inputs and outputs that stay float though another dtype was asked for.
+
+    Warns:
+        UserWarning: there are some: next to a layer that is float, nothing has a scale.
+    """
+    if io_dtype == "float32":
+        return
+    details = Runtime(file)
+    ends = {"input": details.inputs, "output": details.outputs}
+    left = [f"{what} {one.name!r}" for what in ends for one in ends[what] if one.dtype == "float32"]
+    if left:
+        warnings.warn(
+            f"export: io_dtype={io_dtype!r} does not reach {', '.join(left)}, which stays float32: "
+            "the layer next to it is float, and print(optim.plan(model)) says why",
+            stacklevel=3,
+        )
 
 
 def check_agreement(file: Any, model_name: str, output_names: Sequence[str], plan: Planned) -> None:

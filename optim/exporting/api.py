@@ -20,7 +20,13 @@ from optim.clustering.api import without_clusters
 from optim.clustering.wrapper import clustered_layers
 from optim.errors import ExportError, OptimError, UnsupportedModelError
 from optim.exporting import checks, passes
-from optim.exporting.agreement import Planned, check_agreement, float_kernels, planned
+from optim.exporting.agreement import (
+    Planned,
+    check_agreement,
+    check_ends,
+    float_kernels,
+    planned,
+)
 from optim.exporting.convert import convert
 from optim.exporting.converter_errors import with_channels
 from optim.exporting.freeze import Frozen, freeze, without_fake_quant
@@ -89,7 +95,8 @@ def export(
 
     Warns:
         UserWarning: activation ranges of a quantization-aware model are as they were made,
-            because it was neither calibrated nor trained.
+            because it was neither calibrated nor trained; or an input or output stays float32
+            that is to be an integer, because what is next to it is float.
 
     Raises:
         KerasModelError: not a model of the chosen Keras module.
@@ -133,6 +140,7 @@ def export(
         if other is None:
             raise
         file = other
+    check_ends(file, io_dtype)
     content = bytes(file.content)
     if target is not None:
         _write(target, content)

@@ -2,9 +2,10 @@
 
 The converter's own calibrator takes a range for each tensor of the file as it comes: of a
 variance, of scores with a sentinel in them, of each of a chain of concatenations, every one of
-which is rounded anew, of what a selection leaves of its inputs, which are clipped to it; and it
-cannot run loops, which recurrent layers are. The planner knows what these are. Elsewhere both give
-the same, and the converter's way is the shorter one.
+which is rounded anew, of what a selection leaves of its inputs, which are clipped to it, of the
+columns of a table, whatever their units; and it cannot run loops, which recurrent layers are. The
+planner knows what these are. Elsewhere both give the same, and the converter's way is the shorter
+one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from optim.exporting.checks import Samples
 from optim.models.signature import Interface
 from optim.quantization.api import quantize_model
 from optim.quantization.layers import Rsqrt
+from optim.quantization.planning.model_inputs import BY_INPUT
 from optim.quantization.planning.plan import Entry
 from optim.quantization.planning.planner import plan
 from optim.quantization.planning.roles import BY_SYMBOL
@@ -52,7 +54,7 @@ def is_simulated(model: Any) -> bool:
 
 
 def _gains(entry: Entry) -> bool:
-    if entry.grid_of is not None or entry.node.symbol in _MISJUDGED or _goes_by_mask(entry):
+    if entry.grid_of is not None or entry.node.symbol in _MISJUDGED or _is_better_float(entry):
         return True
     return isinstance(entry.node.layer, Rsqrt) or isinstance(entry.output, ScoreQuantizer)
 
@@ -64,14 +66,18 @@ def _loses(entry: Entry) -> bool:
     """
     if not entry.is_float or not any(value.is_float for value in entry.node.inputs):
         return False
-    if _goes_by_mask(entry):
+    if _is_better_float(entry):
         return False
     return entry.node.symbol not in BY_SYMBOL and not isinstance(entry.node.layer, _ACTIVATIONS)
 
 
-def _goes_by_mask(entry: Entry) -> bool:
-    """Whether it masks scores, with numbers so far away that they are all of a range."""
-    return entry.is_float and any(entry.node.masks)
+def _is_better_float(entry: Entry) -> bool:
+    """Whether it is float because its int8 form loses what it is for.
+
+    It masks scores, with numbers so far away that they are all of a range; or it takes an input
+    of parts that have no scale in common.
+    """
+    return entry.is_float and (any(entry.node.masks) or entry.reason in BY_INPUT)
 
 
 def simulated(model: Any, samples: Samples, io: Interface) -> Any:

@@ -15,6 +15,7 @@ from optim._keras import keras, tf
 from optim.graph.graph import Graph, Node, Value
 from optim.quantization.lowering.calls import arguments, function_layer
 from optim.quantization.lowering.registry import Result, rule
+from optim.quantization.planning.model_inputs import parts_indices
 
 K = keras.layers
 
@@ -80,7 +81,9 @@ def split(graph: Graph, node: Node) -> Result:
     call = arguments(node, "value", "num_or_size_splits", "axis")
     x, axis = call["value"], call["axis"] or 0
     all_taken = len(_taken(graph, node)) == len(node.outputs)
-    if not _is_moved(x) or not isinstance(axis, int) or all_taken:
+    if not _is_moved(x) or not isinstance(axis, int):
+        return None
+    if all_taken and not parts_indices(node):  # its parts have one scale
         return None
     axis %= x.rank
     sizes = [output.shape[axis] if output.shape else None for output in node.outputs]

@@ -19,6 +19,7 @@ from optim.quantization.node_facts import hierarchy, weights_of
 from optim.quantization.planning.checks import check_kernels
 from optim.quantization.planning.concatenations import PARTS, chain, follow, joins_part
 from optim.quantization.planning.indices import takes_indices
+from optim.quantization.planning.model_inputs import PARTED, UNEQUAL, is_unequal, parts_indices
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.planning.preserved import Wanted, unkept, wanted
 from optim.quantization.planning.requests import (
@@ -124,7 +125,10 @@ class _Planner:
             return Assignment(Role.FLOAT, f"float: {node.skip}")
         if node.inputs and all(before[v.node].role is Role.WEIGHT for v in node.inputs):
             return Assignment(Role.WEIGHT, "made of weights: a constant in inference")
-        return assign(node)
+        found = assign(node)
+        if found.role is Role.AFFINE and is_unequal(node, 2**self.scheme.activation_bits - 1):
+            return UNEQUAL
+        return PARTED if found.role is Role.SAME and parts_indices(node) else found
 
     def _spare_divisor(self, node: Node, assignments: dict[Node, Assignment]) -> None:
         """Leave float what a float division divides by, whoever else takes it."""
@@ -304,6 +308,7 @@ class _Planner:
             return False
         if role is Role.RECURRENT and value is not node.inputs[0]:
             return False  # a state, which the layer itself rounds
-        if role is Role.SAME and not self.graph.is_output(node.output):
-            return self._needs(node.output) or not node.output.uses
+        if role is Role.SAME and not any(map(self.graph.is_output, node.outputs)):
+            taken = [one for one in node.outputs if one.uses]
+            return any(map(self._needs, taken)) or not taken
         return True
