@@ -15,6 +15,7 @@ from optim.exporting.file_passes import (
     bias_scales,
     cell_clips,
     clustered_kernels,
+    common_scales,
     float_edges,
     float_kernels,
     leftovers,
@@ -62,6 +63,7 @@ GRAPH_PASSES: tuple[GraphPass, ...] = (
 
 FILE_PASSES: tuple[FilePass, ...] = (
     lambda file, known: float_edges.close(file),
+    lambda file, known: common_scales.take_outputs(file),
     lambda file, known: cell_clips.open_up(file),
     lambda file, known: float_kernels.restore(file, known.floats),
     lambda file, known: writer.share_equal(file),

@@ -10,7 +10,7 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,15 @@ import numpy as np
 from optim._keras import keras, tf
 from optim.errors import OptimError
 from optim.exporting.checks import Samples
+from optim.graph.graph import Node, Value
 from optim.models.signature import Interface
 from optim.quantization.api import quantize_model
 from optim.quantization.layers import Rsqrt
+from optim.quantization.node_facts import averages
 from optim.quantization.planning.model_inputs import BY_INPUT
 from optim.quantization.planning.plan import Entry
 from optim.quantization.planning.planner import plan
-from optim.quantization.planning.roles import BY_SYMBOL
+from optim.quantization.planning.roles import BY_SYMBOL, Role
 from optim.quantization.quantizers.quantizers import ScoreQuantizer
 from optim.quantization.recurrent.layer import Recurrent
 
@@ -34,9 +36,10 @@ K = keras.layers
 
 _ACTIVATIONS = (K.Activation, K.ELU, K.ReLU, K.ThresholdedReLU)
 
-#: Functions of which the converter takes ranges that do not fit: what `where` does not choose is
-#: clipped, and zeros and ones are taken for numbers of another scale.
-_MISJUDGED = ("where", "compat.v1.where", "one_hot")
+#: Functions and layers of which the converter takes ranges that do not fit: what they do not choose
+#: is clipped, elsewhere too, and zeros and ones are taken for numbers of another scale.
+_MISJUDGED = ("where", "compat.v1.where", "one_hot", "math.maximum", "math.minimum")
+_CHOOSING = (K.Maximum, K.Minimum)
 
 _TOGETHER = 32
 """Samples that go through the model at once."""
@@ -50,13 +53,31 @@ def is_simulated(model: Any) -> bool:
         return False
     if any(isinstance(entry.node.layer, Recurrent) for entry in decided):
         return True
-    return any(map(_gains, decided)) and not any(map(_loses, decided))
+    gains = any(map(_gains, decided)) or _joins_means(decided)
+    return gains and not any(map(_loses, decided))
 
 
 def _gains(entry: Entry) -> bool:
     if entry.grid_of is not None or entry.node.symbol in _MISJUDGED or _is_better_float(entry):
         return True
-    return isinstance(entry.node.layer, Rsqrt) or isinstance(entry.output, ScoreQuantizer)
+    if isinstance(entry.output, ScoreQuantizer):
+        return True
+    return isinstance(entry.node.layer, (Rsqrt, *_CHOOSING))
+
+
+def _joins_means(decided: Iterable[Entry]) -> bool:
+    """Whether means are joined: the converter clips what they are of to the range of the result."""
+    roles = {entry.node: entry.role for entry in decided}
+    return any(_is_joined(node.output, roles) for node in roles if averages(node))
+
+
+def _is_joined(value: Value, roles: Mapping[Node, Role]) -> bool:
+    for node in value.uses:
+        if roles[node] is Role.JOIN:
+            return True
+        if roles[node] is Role.SAME and _is_joined(node.output, roles):
+            return True
+    return False
 
 
 def _loses(entry: Entry) -> bool:

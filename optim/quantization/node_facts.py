@@ -18,6 +18,21 @@ _COMPUTATION = ("call", "__call__", "build", "convolution_op", "_convolution_op"
 _SMALL_EPSILON = 1e-3
 _FUNCTIONS = ("activation", "_regularizer", "_constraint")
 _OURS = (keras.__name__, __name__.split(".")[0])
+_POOLS = (K.AveragePooling1D, K.AveragePooling2D, K.AveragePooling3D)
+_RESIZES = (K.Resizing, K.UpSampling2D)
+_AVERAGING = (
+    "compat.v1.image.resize",
+    "compat.v1.image.resize_bilinear",
+    "compat.v1.image.resize_images",
+    "compat.v1.nn.avg_pool",
+    "compat.v1.nn.pool",
+    "image.resize",
+    "image.resize_with_pad",
+    "nn.avg_pool",
+    "nn.avg_pool1d",
+    "nn.avg_pool2d",
+    "nn.pool",
+)
 
 
 def hierarchy(layer: Any) -> list[type]:
@@ -43,6 +58,15 @@ def is_linear(node: Node) -> bool:
 def has_plain_call(node: Node) -> bool:
     """Whether the layer is called on one tensor and nothing else."""
     return len(node.args) == 1 and isinstance(node.args[0], Value) and not node.kwargs
+
+
+def averages(node: Node) -> bool:
+    """Whether it may make means of values: these have a smaller range, which would clip those."""
+    if node.symbol:
+        return node.symbol in _AVERAGING
+    if isinstance(node.layer, _RESIZES):
+        return bool(node.layer.interpolation != "nearest")
+    return isinstance(node.layer, _POOLS)
 
 
 def relu_limit(node: Node) -> float | None:

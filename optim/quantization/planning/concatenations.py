@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from optim._keras import keras, tfmot
 from optim.graph.graph import Graph, Node, Value
-from optim.quantization.node_facts import is_linear
+from optim.quantization.node_facts import averages, is_linear
 from optim.quantization.planning.plan import Entry
 from optim.quantization.planning.roles import Assignment, Role, is_idle
 
@@ -63,14 +63,16 @@ def follow(graph: Graph, entries: Mapping[Node, Entry]) -> None:
 
 
 def _join_of(graph: Graph, node: Node, entries: Mapping[Node, Entry]) -> Entry | None:
-    """The concatenation whose scale a node takes, if it goes into one and nowhere else."""
+    """The concatenation whose scale a node takes, if it goes into one as it is, nowhere else."""
     after = graph.sole_use(node.output) if len(node.outputs) == 1 else None
     if after is None:
         return None
     entry = entries[after]
     if entry.role is Role.JOIN and entry.output is not None:
         return entry
-    return _join_of(graph, after, entries) if entry.role in (Role.SAME, Role.JOIN) else None
+    if entry.role not in (Role.SAME, Role.JOIN) or averages(after):
+        return None
+    return _join_of(graph, after, entries)
 
 
 def _concatenates(node: Node) -> bool:

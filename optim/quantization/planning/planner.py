@@ -15,7 +15,7 @@ from optim.quantization.layers import Convolve
 from optim.quantization.lowering.affine import operands
 from optim.quantization.lowering.driver import lower
 from optim.quantization.lowering.sentinels import is_masked_scores
-from optim.quantization.node_facts import hierarchy, weights_of
+from optim.quantization.node_facts import averages, hierarchy, weights_of
 from optim.quantization.planning.checks import check_kernels
 from optim.quantization.planning.concatenations import PARTS, chain, follow, joins_part
 from optim.quantization.planning.indices import takes_indices
@@ -271,12 +271,12 @@ class _Planner:
         return fixed_range(name, self.scheme.activation_bits)
 
     def _joined(self, value: Value, assignments: dict[Node, Assignment]) -> bool:
-        """Whether the value goes into a concatenation and nowhere else."""
+        """Whether the value goes into a concatenation as it is, and nowhere else."""
         while (after := self.graph.sole_use(value)) is not None:
             role = assignments[after].role
             if role is Role.JOIN:
                 return True
-            if role is not Role.SAME or len(after.outputs) != 1:
+            if role is not Role.SAME or len(after.outputs) != 1 or averages(after):
                 return False
             value = after.output
         return False

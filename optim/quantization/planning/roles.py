@@ -102,8 +102,8 @@ BY_CLASS: dict[type, Assignment] = _table(
     ),
     (_MEAN, [own.Mean, *_classes("GlobalAveragePooling1D GlobalAveragePooling2D")]),
     (_MEAN, _classes("GlobalAveragePooling3D")),
-    (_OP, _classes("Maximum Minimum Dot")),
-    (_JOIN, _classes("Concatenate")),
+    (_OP, _classes("Dot")),
+    (_JOIN, _classes("Concatenate Maximum Minimum")),
     (
         _SAME,
         _classes(
@@ -183,12 +183,12 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
         "math.reduce_max math.reduce_min compat.v1.reduce_max compat.v1.reduce_min "
         "compat.v1.nn.avg_pool compat.v1.nn.max_pool compat.v1.nn.pool",
     ),
-    (_JOIN, "concat stack where compat.v1.where"),
+    (_JOIN, "concat stack where compat.v1.where math.maximum math.minimum"),
     (_MEAN, "math.reduce_mean math.reduce_sum compat.v1.reduce_mean compat.v1.reduce_sum"),
     (_SUM, "__operators__.add math.add math.subtract math.multiply nn.bias_add"),
     (
         _OP,
-        "linalg.matmul linalg.matvec tensordot einsum math.maximum math.minimum "
+        "linalg.matmul linalg.matvec tensordot einsum "
         "math.squared_difference math.rsqrt math.abs math.negative clip_by_value "
         "math.exp math.log math.sqrt math.reduce_prod",
     ),

@@ -12,6 +12,10 @@ from optim._keras import keras
 
 K = keras.layers
 _LONGEST = 4
+
+#: Layers that take several tensors of one shape.
+_JOINS = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
+
 _ENDS = {
     "image": lambda: K.GlobalAveragePooling2D(),
     "volume": lambda: K.GlobalAveragePooling3D(),
@@ -36,7 +40,8 @@ def draw(seed: int) -> Drawn:
     """Draw a model: chains of steps from one or two inputs, one or two outputs, a Dense at the end.
 
     Every third ends in a layer that has two outputs of the model behind it; every fourth joins two
-    chains. Steps are drawn in turn, so that as many seeds as there are steps have had each of them.
+    chains, and every second has a fork somewhere, whose branches are joined again. Steps are drawn in
+    turn, so that as many seeds as there are steps have had each of them.
     """
     rng = np.random.default_rng(seed)
     names = sorted(STEPS)
@@ -50,9 +55,13 @@ def draw(seed: int) -> Drawn:
         inputs.append(x)
         kinds.append(kind)
         chosen, end = _chain(start, rng)
-        for name in chosen:
+        fork = rng.integers(len(chosen)) if seed % 2 else -1
+        for place, name in enumerate(chosen):
             x = STEPS[name].make()(x)
-        steps += chosen
+            steps.append(name)
+            if place == fork:
+                x, more = _forked(x, STEPS[name].gives, rng)
+                steps += more
         while end != "vector":
             x, end = _ENDS[end]()(x), "vector"
         chains.append(x)
@@ -75,6 +84,22 @@ def _chain(first: str, rng: np.random.Generator) -> tuple[list[str], str]:
         chosen.append(name)
         kind = STEPS[name].gives
     return chosen, kind
+
+
+def _forked(x: Any, kind: str, rng: np.random.Generator) -> tuple[Any, list[str]]:
+    """Two steps side by side, and a layer that joins what they give; nothing if they do not fit."""
+    fitting = sorted(n for n, s in STEPS.items() if s.takes == s.gives == kind)
+    if not fitting:
+        return x, []
+    names = [fitting[i] for i in rng.integers(len(fitting), size=2)]
+    parts = [STEPS[name].make()(x) for name in names]
+    join = _JOINS[rng.integers(len(_JOINS))]
+    first, second = (part.shape for part in parts)
+    if first != second:
+        if first[:-1] != second[:-1]:
+            return x, []
+        join = "Concatenate"
+    return getattr(K, join)()(parts), [f"{join}({', '.join(names)})"]
 
 
 def _data(kind: str, rng: np.random.Generator, samples: int = 16) -> np.ndarray:

@@ -1,0 +1,133 @@
+"""Operations of whose inputs and output LiteRT requires one scale, whatever these come from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optim
+from optim._keras import keras, tf
+
+K = keras.layers
+
+JOINS: dict[str, Callable[[Any, Any], Any]] = {
+    "maximum": lambda a, b: K.Maximum()([a, b]),
+    "minimum": lambda a, b: K.Minimum()([b, a]),
+    "tf.maximum": tf.maximum,
+    "concatenation": lambda a, b: K.Concatenate()([a, b]),
+    "concatenation, turned": lambda a, b: K.Concatenate()([b, a]),
+    "stack": lambda a, b: tf.stack([a, b], -1),
+}
+
+#: What the other branch may be, by what its scale is.
+BRANCHES: dict[str, Callable[[Any], Any]] = {
+    "a convolution": lambda x: K.Conv2D(4, 3, padding="same")(x),
+    "a softmax, prescribed": lambda x: K.Softmax()(K.Conv2D(4, 1)(x)),
+    "a sigmoid inside, prescribed": lambda x: K.Conv2D(4, 1, activation="sigmoid")(x),
+    "a function, prescribed": lambda x: tf.tanh(K.Conv2D(4, 1)(x)),
+    "small": lambda x: K.Conv2D(4, 1)(x) * 0.1,
+    "the input": lambda x: K.Concatenate()([x, x[..., :1]]),
+    "pooled": lambda x: K.MaxPooling2D(3, 1, "same")(K.Conv2D(4, 1)(x)),
+    "joined before": lambda x: K.Maximum()([K.Conv2D(4, 1)(x), K.Conv2D(4, 1)(x)]),
+    "moved": lambda x: K.Reshape((8, 8, 4))(tf.transpose(K.Conv2D(4, 1)(x), [0, 2, 1, 3])),
+    "float": lambda x: K.ELU()(K.Conv2D(4, 1)(x)),
+}
+
+
+def images(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((16, 8, 8, 3)).astype("float32")
+
+
+def joined(join: Callable[[Any, Any], Any], branch: Callable[[Any], Any]) -> Any:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    start = keras.initializers.Constant(-0.3)
+    low = K.Conv2D(4, 1, bias_initializer=start)(K.Conv2D(4, 3, padding="same")(inputs))
+    x = join(branch(inputs), low)
+    return keras.Model(inputs, K.Dense(2)(K.Flatten()(x)))
+
+
+def closeness(model: Any, data: np.ndarray) -> dict[str, float]:
+    """SQNR in dB of both int8 files to the model, and of the first to its simulation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is float around
+        quantized = optim.quantize_model(model, calibration_data=data)
+        content = optim.export(quantized)
+        other = optim.export(model, optimize="int8", representative_data=data)
+    references = {"float": model, "simulation": quantized}
+    report = optim.verify(content, references, data)
+    found = {one.reference: one.sqnr for one in report.comparisons}
+    found["post-training"] = optim.verify(other, {"float": model}, data).comparisons[0].sqnr
+    return found
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+@pytest.mark.parametrize("join", JOINS)
+def test_a_branch_of_another_scale_clips_none_of_the_others(join: str, branch: str) -> None:
+    """1 to 26 dB where the converter took the scale of the first branch for all of them."""
+    found = closeness(joined(JOINS[join], BRANCHES[branch]), images())
+    assert found["simulation"] > 38
+    assert found["float"] > 30
+    assert found["post-training"] > 30
+
+
+@pytest.mark.parametrize("join", JOINS)
+def test_what_is_taken_elsewhere_keeps_its_own_scale(join: str) -> None:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    a = K.Conv2D(4, 1)(inputs)
+    b = K.Conv2D(4, 3, padding="same")(inputs) * 0.05
+    x = K.Dense(2, name="joined")(K.Flatten()(JOINS[join](a, b)))
+    model = keras.Model(inputs, [x, K.Dense(2, name="alone")(K.Flatten()(a))])
+    quantized = optim.quantize_model(model, calibration_data=images())
+    for content in (
+        optim.export(quantized),
+        optim.export(model, optimize="int8", representative_data=images()),
+    ):
+        report = optim.verify(content, {"float": model}, images())
+        assert min(one.sqnr for one in report.comparisons) > 30  # 13 dB alone, in the second
+
+
+AVERAGING: dict[str, Callable[[], Any]] = {
+    "pooling": lambda: K.AveragePooling2D(4),
+    "overlapping": lambda: K.AveragePooling2D(3, 1, "same"),
+    "bilinear": lambda: K.UpSampling2D(2, interpolation="bilinear"),
+    "resizing": lambda: K.Resizing(4, 4),
+}
+
+
+@pytest.mark.parametrize("averaging", AVERAGING)
+@pytest.mark.parametrize("join", ["concatenation", "maximum"])
+def test_means_that_are_joined_do_not_clip_what_they_are_of(join: str, averaging: str) -> None:
+    """5 to 24 dB where the convolutions had the scale of what is joined."""
+    data = np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype("float32")
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    a = AVERAGING[averaging]()(K.Conv2D(4, 3, padding="same")(inputs))
+    b = AVERAGING[averaging]()(K.Conv2D(4, 1)(inputs) * 0.3)
+    model = keras.Model(inputs, K.Dense(2)(K.Flatten()(JOINS[join](a, b))))
+    found = closeness(model, data)
+    assert min(found.values()) > 26  # LiteRT rounds means to the steps of what they are of
+
+
+def test_a_constant_takes_the_scale_of_the_output() -> None:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    x = K.Conv2D(4, 3, padding="same")(inputs)
+    constant = np.linspace(-0.2, 0.2, 4).astype("float32")
+    model = keras.Model(inputs, K.Conv2D(2, 1)(tf.maximum(x, constant)))
+    found = closeness(model, images())
+    assert found["simulation"] > 38
+    assert min(found.values()) > 30
+
+
+def test_choosing_is_planned_as_joining() -> None:
+    plan = optim.plan(joined(JOINS["maximum"], BRANCHES["a convolution"]))
+    entry = next(one for one in plan if isinstance(one.node.layer, K.Maximum))
+    assert "one scale" in entry.reason
+    before = [value.node for value in entry.node.inputs]
+    assert all(one.output is None for one in plan if one.node in before)
