@@ -65,11 +65,11 @@ class _Graph:
         self.taken_by: dict[int, list[Any]] = {}
         for op in graph.operators:
             self._note(op)
-        self.ends = set(map(int, graph.outputs))
+        self.ends = set(_numbers(graph.outputs))
 
     def _note(self, op: Any) -> None:
-        self.made_by.update((int(number), op) for number in op.outputs)
-        for number in set(map(int, op.inputs)):
+        self.made_by.update((number, op) for number in _numbers(op.outputs))
+        for number in set(_numbers(op.inputs)):
             self.taken_by.setdefault(number, []).append(op)
 
     def run(self) -> int:
@@ -153,3 +153,7 @@ class _Graph:
 
     def _place(self, op: Any) -> int:
         return next(i for i, one in enumerate(self.graph.operators) if one is op)
+
+
+def _numbers(vector: Any) -> list[int]:
+    return [] if vector is None else list(map(int, vector))

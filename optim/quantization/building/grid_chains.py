@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from optim.graph.graph import Graph, Value
+from optim.graph.graph import Graph, Node, Value
 from optim.quantization.planning.plan import Entry, Plan
 from optim.quantization.quantizers.quantizers import GridQuantizer
 from optim.quantization.quantizers.wrappers import ChainQuantizeLayer
@@ -22,8 +22,9 @@ def tied(plan: Plan) -> Plan:
         if entry.grid_of is not None:
             chains.setdefault(id(entry.grid_of), [entry.grid_of]).append(entry)
     for entry in plan:
-        if entry.scale_of is not None and entry.scale_of.grid_of is None:
-            chains.setdefault(id(entry.scale_of), [entry.scale_of])
+        for join in (entry.scale_of, entry if entry.rounds else None):
+            if join is not None and join.grid_of is None:
+                chains.setdefault(id(join), [join])
     places: dict[int, tuple[ChainQuantizeLayer, int]] = {}
     for last, *others in chains.values():
         layer = _layer(plan.graph, last, len(others) + 1)
@@ -32,7 +33,10 @@ def tied(plan: Plan) -> Plan:
             places[id(entry)] = layer, position
     for entry in plan:
         if entry.scale_of is not None:
-            _follow(plan.graph, entry.node.output, *places[id(entry.scale_of)])
+            value = entry.node.output
+            _follow(plan.graph, value, list(value.uses), *places[id(entry.scale_of)])
+        for value in dict.fromkeys(entry.rounds):
+            _follow(plan.graph, value, [moved[id(entry)].node], *places[id(entry)])
     return replace(plan, entries=[moved.get(id(entry), entry) for entry in plan])
 
 
@@ -45,9 +49,10 @@ def _layer(graph: Graph, last: Entry, length: int) -> ChainQuantizeLayer:
     return ChainQuantizeLayer(quantizer, length, name=name, dtype=dtype)
 
 
-def _follow(graph: Graph, value: Value, layer: ChainQuantizeLayer, position: int) -> None:
-    """Give a value that goes into a concatenation the scale of that."""
-    users = list(value.uses)
+def _follow(
+    graph: Graph, value: Value, users: list[Node], layer: ChainQuantizeLayer, position: int
+) -> None:
+    """Give a value the scale of a concatenation, on its way to those that take it."""
     node = graph.add(layer, value, specs=value.spec, kwargs={"position": position, "follows": True})
     for user in users:
         graph.reroute(user, value, node.output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from optim._keras import keras, tfmot
-from optim.graph.graph import Graph, Node, Value
+from optim.graph.graph import Graph, Node, Value, is_input
 from optim.quantization.node_facts import averages, is_linear
 from optim.quantization.planning.plan import Entry
 from optim.quantization.planning.roles import Assignment, Role, is_idle
@@ -60,6 +60,25 @@ def follow(graph: Graph, entries: Mapping[Node, Entry]) -> None:
         after = _join_of(graph, entry.node, entries)
         if after is not None and type(after.output) is _Learnt:
             entry.scale_of = after
+    for entry in entries.values():
+        if entry.role is Role.JOIN and type(entry.output) is _Learnt:
+            entry.rounds = tuple(v for v in entry.node.inputs if _is_apart(v, entry, entries))
+
+
+def _is_apart(value: Value, join: Entry, entries: Mapping[Node, Entry]) -> bool:
+    """Whether the converter sees a float value that it cannot give the scale of what joins it.
+
+    It is taken elsewhere, too, with a quantizer of its own; or it comes from a recurrent layer, for
+    which a float operation stands, and goes into what is no concatenation.
+    """
+    before = entries[value.node]
+    while before.role is Role.SAME and len(before.node.inputs) == 1:
+        before = entries[before.node.inputs[0].node]
+    if before.scale_of is not None or is_input(before.node):
+        return False
+    if before.role is Role.RECURRENT:
+        return not _concatenates(join.node)
+    return before.is_float and before.output is not None
 
 
 def _join_of(graph: Graph, node: Node, entries: Mapping[Node, Entry]) -> Entry | None:

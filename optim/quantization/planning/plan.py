@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from optim.graph.graph import Graph, Node
+from optim.graph.graph import Graph, Node, Value
 from optim.quantization.planning.roles import Role
 from optim.quantization.planning.schemes import Scheme
 from optim.quantization.quantizers.preserving import PreservingQuantizer
@@ -28,6 +28,7 @@ class Entry:
             `GridQuantizer`); None if it has its own.
         scale_of: the entry of a concatenation, the very steps of which its output has; None
             elsewhere.
+        rounds: of a concatenation, the inputs that go onto its steps on their way into it only.
         config: the caller's quantize config, which then replaces the three above.
         reason: why.
     """
@@ -40,6 +41,7 @@ class Entry:
     output: Any = None
     grid_of: Entry | None = None
     scale_of: Entry | None = None
+    rounds: tuple[Value, ...] = ()
     config: Any = None
     reason: str = ""
 

@@ -40,8 +40,8 @@ def draw(seed: int) -> Drawn:
     """Draw a model: chains of steps from one or two inputs, one or two outputs, a Dense at the end.
 
     Every third ends in a layer that has two outputs of the model behind it; every fourth joins two
-    chains, and every second has a fork somewhere, whose branches are joined again. Steps are drawn in
-    turn, so that as many seeds as there are steps have had each of them.
+    chains, and every second has a fork somewhere, whose branches are joined again. Steps are drawn
+    in turn, so that as many seeds as there are steps have had each of them.
     """
     rng = np.random.default_rng(seed)
     names = sorted(STEPS)

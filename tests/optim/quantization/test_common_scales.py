@@ -131,3 +131,36 @@ def test_choosing_is_planned_as_joining() -> None:
     assert "one scale" in entry.reason
     before = [value.node for value in entry.node.inputs]
     assert all(one.output is None for one in plan if one.node in before)
+
+
+BEFORE: dict[str, Callable[[Any], Any]] = {
+    "float": lambda x: K.ELU()(x),
+    "skipped": lambda x: K.Conv1D(4, 3, padding="same", name="skipped")(x),
+    "of a recurrent layer": lambda x: K.GRU(4, return_sequences=True)(x),
+    "moved": lambda x: K.Dropout(0.2)(K.GRU(4, return_sequences=True)(x)),
+}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("join", JOINS)
+def test_what_the_converter_sees_as_float_goes_onto_the_scale(
+    join: str, before: str, elsewhere: bool
+) -> None:
+    """It refused these: "its quantized inputs and output need one scale"."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 4))
+    a = BEFORE[before](K.Conv1D(4, 3, padding="same")(inputs))
+    b = K.Conv1D(4, 1)(a if elsewhere else inputs)
+    x = JOINS[join](a, b)
+    model = keras.Model(inputs, K.Dense(2)(K.Flatten()(x)))
+    data = np.random.default_rng(0).normal(size=(16, 8, 4)).astype("float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        skip = ["skipped"] if before == "skipped" else []
+        quantized = optim.quantize_model(model, calibration_data=data, skip=skip)
+        content = optim.export(quantized)
+    report = optim.verify(content, {"simulation": quantized, "float": model}, data)
+    simulation, original = report.comparisons
+    assert simulation.sqnr > 34
+    assert original.sqnr > 28
