@@ -63,6 +63,7 @@ GRAPH_PASSES: tuple[GraphPass, ...] = (
 
 FILE_PASSES: tuple[FilePass, ...] = (
     lambda file, known: float_edges.close(file),
+    lambda file, known: common_scales.round_again(file),
     lambda file, known: common_scales.take_outputs(file),
     lambda file, known: cell_clips.open_up(file),
     lambda file, known: float_kernels.restore(file, known.floats),

@@ -38,7 +38,14 @@ _ACTIVATIONS = (K.Activation, K.ELU, K.ReLU, K.ThresholdedReLU)
 
 #: Functions and layers of which the converter takes ranges that do not fit: what they do not choose
 #: is clipped, elsewhere too, and zeros and ones are taken for numbers of another scale.
-_MISJUDGED = ("where", "compat.v1.where", "one_hot", "math.maximum", "math.minimum")
+_MISJUDGED = (
+    "clip_by_value",
+    "compat.v1.where",
+    "math.maximum",
+    "math.minimum",
+    "one_hot",
+    "where",
+)
 _CHOOSING = (K.Maximum, K.Minimum)
 
 _TOGETHER = 32

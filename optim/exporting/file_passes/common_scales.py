@@ -16,7 +16,7 @@ from optim.exporting.recurrent.assembler import Assembler, Tensor, read_tensor
 from optim.litert.writer import name_of
 from optim.quantization.recurrent.written import Grid8
 
-__all__ = ["take_outputs"]
+__all__ = ["round_again", "take_outputs"]
 
 #: Operation -> the first of the inputs that it picks values of.
 _PICKING = {
@@ -41,6 +41,36 @@ _BOUND = {
     *_PICKING, "AVERAGE_POOL_2D", "GATHER", "GATHER_ND", "IF", "PADV2", "RESIZE_BILINEAR", "SPLIT",
     "SPLIT_V", "UNPACK", "WHILE",
 }  # fmt: skip
+
+
+def round_again(file: Any) -> int:
+    """Go from one scale to another in one step, where it was by way of floats.
+
+    Args:
+        file: from `writer.unpack`. Modified in place.
+
+    Returns:
+        How many operations were changed.
+    """
+    count = 0
+    for graph in file.subgraphs:
+        floated = {
+            int(op.outputs[0]): int(op.inputs[0])
+            for op in graph.operators
+            if name_of(file, op) == "DEQUANTIZE"
+        }
+        for op in graph.operators:
+            if name_of(file, op) == "QUANTIZE" and int(op.inputs[0]) in floated:
+                op.inputs = [floated[int(op.inputs[0])]]
+                count += 1
+        taken = {number for op in graph.operators for number in _numbers(op.inputs)}
+        taken.update(_numbers(graph.outputs))
+        graph.operators = [
+            op
+            for op in graph.operators
+            if name_of(file, op) != "DEQUANTIZE" or int(op.outputs[0]) in taken
+        ]
+    return count
 
 
 def take_outputs(file: Any) -> int:

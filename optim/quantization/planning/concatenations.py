@@ -10,7 +10,7 @@ from optim.quantization.node_facts import averages, is_linear
 from optim.quantization.planning.plan import Entry
 from optim.quantization.planning.roles import Assignment, Role, is_idle
 
-__all__ = ["PARTS", "chain", "follow", "joins_part"]
+__all__ = ["PARTS", "chain", "follow", "joins_part", "picks"]
 
 PARTS = Assignment(Role.FLOAT, "float: joins one of several outputs of a float layer")
 
@@ -66,19 +66,22 @@ def follow(graph: Graph, entries: Mapping[Node, Entry]) -> None:
 
 
 def _is_apart(value: Value, join: Entry, entries: Mapping[Node, Entry]) -> bool:
-    """Whether the converter sees a float value that it cannot give the scale of what joins it.
+    """Whether the converter is to be told the scale of a value on its way into what joins it.
 
-    It is taken elsewhere, too, with a quantizer of its own; or it comes from a recurrent layer, for
-    which a float operation stands, and goes into what is no concatenation.
+    Of a concatenation it finds that itself, but for float values that are taken elsewhere, too.
+    What picks values, a maximum, would hand its own scale on to all others that take its inputs,
+    through whatever moves them; or be refused.
     """
+    if not value.is_float:
+        return False
     before = entries[value.node]
     while before.role is Role.SAME and len(before.node.inputs) == 1:
         before = entries[before.node.inputs[0].node]
-    if before.scale_of is not None or is_input(before.node):
+    if before.scale_of is not None:
         return False
-    if before.role is Role.RECURRENT:
-        return not _concatenates(join.node)
-    return before.is_float and before.output is not None
+    if not picks(join):
+        return before.is_float and before.output is not None and not is_input(before.node)
+    return before.output is not None or before.role in (Role.FLOAT, Role.RECURRENT)
 
 
 def _join_of(graph: Graph, node: Node, entries: Mapping[Node, Entry]) -> Entry | None:
@@ -92,6 +95,14 @@ def _join_of(graph: Graph, node: Node, entries: Mapping[Node, Entry]) -> Entry |
     if entry.role not in (Role.SAME, Role.JOIN) or averages(after):
         return None
     return _join_of(graph, after, entries)
+
+
+def picks(entry: Entry) -> bool:
+    """Whether only some of the values of its inputs are in its output, as of a maximum.
+
+    It has a range of its own then, whatever joins it: theirs would clip those that it leaves.
+    """
+    return entry.role is Role.JOIN and not _concatenates(entry.node)
 
 
 def _concatenates(node: Node) -> bool:

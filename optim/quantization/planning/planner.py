@@ -17,7 +17,7 @@ from optim.quantization.lowering.driver import lower
 from optim.quantization.lowering.sentinels import is_masked_scores
 from optim.quantization.node_facts import averages, hierarchy, weights_of
 from optim.quantization.planning.checks import check_kernels
-from optim.quantization.planning.concatenations import PARTS, chain, follow, joins_part
+from optim.quantization.planning.concatenations import PARTS, chain, follow, joins_part, picks
 from optim.quantization.planning.indices import takes_indices
 from optim.quantization.planning.model_inputs import PARTED, UNEQUAL, is_unequal, parts_indices
 from optim.quantization.planning.plan import Entry, Plan
@@ -228,7 +228,7 @@ class _Planner:
         fixed = self._fixed(entry)
         if fixed is not None:
             entry.output = self.scheme.fixed(*fixed)
-        elif self._joined(node.output, assignments):
+        elif self._joined(node.output, assignments) and not picks(entry):
             entry.reason += "; takes the scale of the concatenation"
         elif is_input(node):
             entry.output = self.scheme.model_input() if self._needs(node.output) else None

@@ -183,13 +183,13 @@ _BY_SYMBOL_NAMES: tuple[tuple[Assignment, str], ...] = (
         "math.reduce_max math.reduce_min compat.v1.reduce_max compat.v1.reduce_min "
         "compat.v1.nn.avg_pool compat.v1.nn.max_pool compat.v1.nn.pool",
     ),
-    (_JOIN, "concat stack where compat.v1.where math.maximum math.minimum"),
+    (_JOIN, "concat stack where compat.v1.where math.maximum math.minimum clip_by_value"),
     (_MEAN, "math.reduce_mean math.reduce_sum compat.v1.reduce_mean compat.v1.reduce_sum"),
     (_SUM, "__operators__.add math.add math.subtract math.multiply nn.bias_add"),
     (
         _OP,
         "linalg.matmul linalg.matvec tensordot einsum "
-        "math.squared_difference math.rsqrt math.abs math.negative clip_by_value "
+        "math.squared_difference math.rsqrt math.abs math.negative "
         "math.exp math.log math.sqrt math.reduce_prod",
     ),
     (_LUT, "nn.gelu nn.leaky_relu"),
