@@ -145,6 +145,7 @@ class Graph:
         self._nodes: dict[Node, None] = {}
         self._names: dict[str, int] = {}
         self._derived: dict[tuple[int, str], Any] = {}
+        self._shared: dict[int, Any] = {}  # with the layers themselves: an id may not be reused
 
     # -- reading ---------------------------------------------------------------------
 
@@ -166,8 +167,12 @@ class Graph:
         return any(value is out for out in self.flat_outputs)
 
     def is_shared(self, node: Node) -> bool:
-        """Whether several nodes call the layer of this one."""
-        return self.layer_uses.get(id(node.layer), 0) > 1
+        """Whether several nodes call the layer of this one, or will."""
+        return self.layer_uses.get(id(node.layer), 0) > 1 or id(node.layer) in self._shared
+
+    def share(self, layer: Any) -> None:
+        """Let a layer count as shared: it stands for one that is, whose other calls come later."""
+        self._shared[id(layer)] = layer
 
     def sole_use(self, value: Value) -> Node | None:
         """The only node that takes the value, if it takes it once and nothing else does."""
@@ -270,6 +275,9 @@ class Graph:
         if key not in self._derived:
             # The original is kept alive with the entry: an id may not be reused.
             self._derived[key] = (node.layer, make())
+            if self.is_shared(node):
+                self.share(self._derived[key][1])
+                self.share(node.layer)  # its last call, too, when all others are replaced
         return self._derived[key][1]
 
     def unique_name(self, wish: str) -> str:

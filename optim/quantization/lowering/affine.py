@@ -63,7 +63,7 @@ def rescaling(graph: Graph, node: Node) -> Result:
 @rule(K.Normalization)
 def normalization(graph: Graph, node: Node) -> Result:
     layer, x = node.layer, node.inputs[0]
-    if getattr(layer, "mean", None) is None or graph.is_shared(node):
+    if getattr(layer, "mean", None) is None:
         return None
     mean, variance = np.asarray(layer.mean), np.asarray(layer.variance)
     deviation = np.maximum(np.sqrt(variance), keras.backend.epsilon())

@@ -34,12 +34,21 @@ def function_layer(symbol: str, name: str) -> Any:
     return op_layer(_FUNCTIONS[symbol], name=name)
 
 
-def add_parameter(graph: Graph, array: Any, name: str, learnt: bool) -> Value:
-    """Append a weight."""
+def add_parameter(
+    graph: Graph, array: Any, name: str, learnt: bool, of: tuple[Node, str] | None = None
+) -> Value:
+    """Append a weight.
+
+    Args:
+        of: the call of the layer that it is a weight of, and which: one for all calls of a layer.
+    """
     array = np.asarray(array)
-    layer = Parameter(
-        array.shape, array.dtype.name, learnt, name=graph.unique_name(name), trainable=learnt
-    )
+
+    def make() -> Parameter:
+        own = graph.unique_name(name)
+        return Parameter(array.shape, array.dtype.name, learnt, name=own, trainable=learnt)
+
+    layer = make() if of is None else graph.derive(*of, make)
     spec = tf.TensorSpec(array.shape, tf.as_dtype(array.dtype))
     return graph.add(layer, graph.flat_inputs[0], specs=spec, weights=[array]).output
 

@@ -12,6 +12,14 @@ from optim.quantization.lowering.registry import Result, rule
 from optim.quantization.node_facts import config_of, has_plain_call, sources_of, weights_of
 
 K = keras.layers
+_LEARNT = (
+    "activation",
+    "activity_regularizer",
+    "bias_constraint",
+    "bias_regularizer",
+    "kernel_constraint",
+    "kernel_regularizer",
+)
 _SPATIAL = ("kernel_size", "strides", "padding", "data_format", "dilation_rate")
 
 
@@ -123,9 +131,11 @@ def einsum_dense(graph: Graph, node: Node) -> Result:
     if not inner or not outer or kernel_axes != inner + outer or not left.endswith(inner):
         return None
     kept = left[: -len(inner)]
-    if made != kept + outer or len(kept) not in (2, 3) or not has_plain_call(node):
+    if made != kept + outer or len(kept) not in (2, 3):
         return None
-    if graph.is_shared(node):
+    several = len(inner) > 1 or len(outer) > 1
+    calls = [n for n in graph.nodes if n.layer is layer] if graph.is_shared(node) else [node]
+    if not all(_fits_einsum(n, len(kept), several) for n in calls):
         return None
     kernel, *rest = weights_of(node)
     out_shape = kernel.shape[len(inner) :]
@@ -135,22 +145,15 @@ def einsum_dense(graph: Graph, node: Node) -> Result:
     size_in = int(np.prod(kernel.shape[: len(inner)]))
     size_out = int(np.prod(out_shape))
     dtype = y.spec.dtype
-    if steps.count(None) > 1 and (len(inner) > 1 or len(outer) > 1):
-        return None
     free = [-1 if n is None else n for n in steps]
     if len(inner) > 1:
         flat = K.Reshape((*free, size_in), name=graph.unique_name(f"{node.name}_flat"))
         x = graph.add(flat, x, specs=tf.TensorSpec((batch, *steps, size_in), dtype)).output
-    activation = _config(layer, "activation")["activation"]
-    conv = (K.Conv1D if len(kept) == 2 else K.Conv2D)(
-        size_out,
-        1,
-        use_bias=bool(rest),
-        activation=activation,
-        trainable=layer.trainable,
-        dtype=layer.dtype,
-        name=node.name,
+    cls = K.Conv1D if len(kept) == 2 else K.Conv2D
+    config = _config(
+        layer, *_LEARNT, filters=size_out, kernel_size=1, use_bias=bool(rest), name=node.name
     )
+    conv = graph.derive(node, f"conv{len(kept)}", lambda: cls.from_config(config))
     ones = (1,) * len(steps)
     weights = [kernel.reshape(*ones, size_in, size_out), *(b.reshape(size_out) for b in rest)]
     spec = tf.TensorSpec((batch, *steps, size_out), dtype)
@@ -159,6 +162,12 @@ def einsum_dense(graph: Graph, node: Node) -> Result:
         return z
     heads = K.Reshape((*free, *out_shape), name=graph.unique_name(f"{node.name}_heads"))
     return graph.add(heads, z, specs=y.spec).output
+
+
+def _fits_einsum(node: Node, kept: int, several: bool) -> bool:
+    """Whether a call can be a convolution; `several` axes become one, or one several."""
+    steps = (node.inputs[0].shape or ())[1:kept]
+    return has_plain_call(node) and not (several and steps.count(None) > 1)
 
 
 @rule(K.Dense)
@@ -173,13 +182,8 @@ def dense_on_feature_map(graph: Graph, node: Node) -> Result:
     cls = K.Conv1D if x.rank == 3 else K.Conv2D
     config = _config(
         layer,
-        "activation",
+        *_LEARNT,
         "use_bias",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
         filters=layer.units,
         kernel_size=1,
         data_format="channels_last",

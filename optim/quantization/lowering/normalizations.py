@@ -59,26 +59,20 @@ def _standardize(
     return add(K.Subtract(name=part("centred")), [x, mean], x.spec), factor
 
 
-def _scaled(
-    graph: Graph, x: Value, gamma: Any, beta: Any, name: str, trainable: bool
-) -> Value | None:
-    """Append `x * gamma + beta`; one convolution if both are per channel."""
+def _scaled(graph: Graph, node: Node, x: Value, gamma: Any, beta: Any) -> Value | None:
+    """Append `x * gamma + beta`; one convolution if both are per channel, and of one call only."""
+    name, trainable = node.name, node.layer.trainable
     if gamma is None and beta is None:
         return x
-    done = add_affine(
-        graph,
-        x,
-        1.0 if gamma is None else gamma,
-        0.0 if beta is None else beta,
-        name,
-        trainable=trainable,
-    )
-    if done is not None:
-        return done
+    if not graph.is_shared(node):
+        scale, offset = 1.0 if gamma is None else gamma, 0.0 if beta is None else beta
+        done = add_affine(graph, x, scale, offset, name, trainable=trainable)
+        if done is not None:
+            return done
     for what, symbol, array in (("gamma", "math.multiply", gamma), ("beta", "math.add", beta)):
         if array is None:
             continue
-        weight = add_parameter(graph, array, f"{name}_{what}", trainable)
+        weight = add_parameter(graph, array, f"{name}_{what}", trainable, of=(node, what))
         last = what == "beta" or beta is None
         own = name if last else graph.unique_name(f"{name}_scaled")
         x = graph.add(function_layer(symbol, own), x, weight, specs=x.spec).output
@@ -86,16 +80,22 @@ def _scaled(
 
 
 def _is_plain(graph: Graph, node: Node) -> bool:
-    x = node.inputs[0]
+    """Whether the layer can be taken apart, all of its calls alike."""
+    calls = [node]
     if graph.is_shared(node):
+        calls = [n for n in graph.nodes if n.layer is node.layer]
+    ranks = {n.inputs[0].rank for n in calls}
+    if len(ranks) == 1 and all(map(_is_plain_call, calls)):
+        return True
+    if len(calls) > 1:
         node.note = "it is called several times, and its parts would not share their weights"
-    return (
-        x.rank is not None
-        and x.rank >= 2
-        and x.spec.dtype == tf.float32
-        and has_plain_call(node)
-        and not graph.is_shared(node)
-    )
+    return False
+
+
+def _is_plain_call(node: Node) -> bool:
+    x = node.inputs[0]
+    known = x.rank is not None and x.rank >= 2
+    return known and x.spec.dtype == tf.float32 and has_plain_call(node)
 
 
 @rule(K.LayerNormalization)
@@ -116,7 +116,7 @@ def layer_normalization(graph: Graph, node: Node) -> Result:
     centred, factor = _standardize(graph, x, axes, layer.epsilon, node.name)
     name = graph.unique_name(f"{node.name}_normal")
     normal = graph.add(K.Multiply(name=name), [centred, factor], specs=x.spec).output
-    return _scaled(graph, normal, gamma, beta, node.name, layer.trainable)
+    return _scaled(graph, node, normal, gamma, beta)
 
 
 @rule(K.GroupNormalization)
@@ -152,7 +152,7 @@ def group_normalization(graph: Graph, node: Node) -> Result:
     weights = iter(weights_of(node))
     gamma = next(weights) if layer.scale else None
     beta = next(weights) if layer.center else None
-    return _scaled(graph, y, gamma, beta, node.name, layer.trainable)
+    return _scaled(graph, node, y, gamma, beta)
 
 
 def _positive(axis: Any, x: Value) -> list[int]:

@@ -58,6 +58,9 @@ def expand(graph: Graph, node: Node, known: set[str]) -> list[Value] | None:
     except Untraceable as error:
         node.note = str(error)
         return None
+    if graph.is_shared(node):
+        for inner in (layer, *layer._flatten_layers(include_self=False)):
+            graph.share(inner)
     reader = Reader(graph)
     reader.owned = _of_other_layers(graph, traced)
     return reader.inline(traced, operands(node.args, node.kwargs), node.path, None)
