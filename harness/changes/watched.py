@@ -54,7 +54,7 @@ def beside_float(record: Record, name: str) -> Measured | None:
     return Measured(found.value / base.value, found.spread)
 
 
-#: What is called noisy without percentiles to say how much may be off by so much.
+#: The least spread of a time that is marked noisy; percentiles may say more.
 DOUBTFUL = 2.0
 
 
@@ -76,9 +76,10 @@ class Watched:
     Attributes:
       metric: its name in a record. Which direction is better, `harness.report.metrics` says.
       word: what the page's filter calls a change of it: ``changed:sqnr``.
-      absolute: a difference up to this, in the metric's unit, is none.
-      factor: nor is a ratio up to this, or up to the spread of either side.
-      most: what is beyond makes no difference.
+      absolute: a difference up to this, in the metric's unit, is noise. Used where `factor` is 0.
+      factor: a ratio of the larger to the smaller up to this, or up to the spread of either
+        side, is noise; 0: differences are compared, not ratios.
+      most: values above this count as this.
       measure: how it is read from a record.
       same_machine: whether runs of different machines are not compared in it.
     """
@@ -110,7 +111,7 @@ class Watched:
         return low <= 0 or high / low > max(self.factor, before.spread, after.spread)
 
 
-#: Differences of numbers that are written in decimals are off by so little.
+#: Decimals are not exact in binary: a difference of just `absolute` may come out larger by this.
 _ROUNDING = 1e-9
 
 #: In the order in which they are told. SQNR above 60 dB is how two orders of summation differ.
@@ -139,8 +140,8 @@ WORDS: tuple[str, ...] = tuple(
     dict.fromkeys((STATUS, LABEL, *(one.word for one in WATCHED), NEW, REMOVED))
 )
 
-#: What records say of the machine: as `harness.report.origins` has it, but for the runtime, which
-#: is among what may change.
+#: What tells machines apart: as in `harness.report.origins`, without the version of LiteRT, since
+#: a new one is a change to be told of, not another machine.
 MACHINE = tuple(name for name in origins.MACHINE if name != "ai_edge_litert")
 
 

@@ -18,7 +18,16 @@ class Limits:
 
 @dataclass
 class Outcome:
-    """What became of one attempt, as facts."""
+    """What became of one attempt, as facts; `harness.runs.from_outcome` makes a record of it.
+
+    Attributes:
+      status: of the attempt as a whole.
+      stages: those that began, in order, as ``{"name", "status", "seconds", "cpu_seconds"}``.
+      metrics: what the stages measured, by name.
+      failure: fields of `harness.records.Failure`; None: it passed.
+      peak_rss_bytes: of the process that ran it; None: unknown.
+      seconds, cpu_seconds: wall clock, and CPU time of all threads.
+    """
 
     status: Status
     stages: list[dict[str, Any]] = field(default_factory=list)

@@ -6,9 +6,9 @@ are taken from both ends: every other worker takes the smallest, so that there i
 to see soon, the others the longest, so that no long row is left for the end. Who finds no
 row left helps with the one that has the most to do.
 
-A case that does not fit into memory is passed over. One that has been for too long, or that
-would end the run alone, gets its turn: nothing else starts that is not expected to be done
-by the time the cases are which run now.
+A case that does not fit into memory is passed over. If that goes on for too long, or if the case
+would be left to end the run alone, it gets its turn: until it starts, only cases start that should
+be done before those that run now are.
 """
 
 from __future__ import annotations

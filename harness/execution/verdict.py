@@ -55,7 +55,16 @@ def judge(
     output: str,
     limits: Limits,
 ) -> None:
-    """Decide the status from how the process ended, and note what is known of it."""
+    """Decide the status from how the process ended, and note what is known of it.
+
+    Args:
+      outcome: what the case told; status, failure and last stage are changed in place.
+      wait_status: of the process, as ``os.wait4`` returns it.
+      ended_by: TIMEOUT or OOM if the watchdog ended it; None: it did not.
+      kernel_killed: whether the kernel's OOM killer ended any process meanwhile.
+      output: the end of what the case printed.
+      limits: that it had, for the message.
+    """
     number = os.WTERMSIG(wait_status) if os.WIFSIGNALED(wait_status) else None
     code = os.WEXITSTATUS(wait_status) if os.WIFEXITED(wait_status) else None
     if ended_by is None and number is None and code == 0 and outcome.status is not Status.ERROR:

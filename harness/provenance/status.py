@@ -22,7 +22,12 @@ _IN_ENVIRONMENT = {
 
 @dataclass
 class ColumnStatus:
-    """One technique and variant: how many of its records hold, and why the others do not."""
+    """One technique and variant: how many of its records hold, and why the others do not.
+
+    Attributes:
+      because: the components and words of `Lapsed.because`, of all its records.
+      seconds: wall clock that a run of the lapsed ones takes here.
+    """
 
     technique: str
     variant: str
@@ -92,7 +97,10 @@ def lapsed(found: Iterable[Record], states: Mapping[str, State], code: Provenanc
 def why_lapsed(
     found: Iterable[Record], states: Mapping[str, State]
 ) -> Mapping[str, tuple[str, ...]]:
-    """Return why records hold no more for the code as it is here, by case; those that hold not."""
+    """Return, by case, why its record holds no more for the code as it is here.
+
+    Cases whose records hold are not among them.
+    """
     from harness.provenance.codebase import here
 
     return {one.record.case: one.because for one in lapsed(found, states, here())}

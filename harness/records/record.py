@@ -19,8 +19,8 @@ class RecordError(ValueError):
     """A record file cannot be used; the message says which line and why."""
 
 
-#: The option of ``harness case`` that says where a constructor of one's own is, and the command
-#: that has it, or a file, as its first word.
+#: How a record's command names a model of one's own: ``harness case ... --applications WHERE``,
+#: or ``harness check WHERE``.
 OWN, CHECK = "--applications", "check"
 
 
@@ -36,14 +36,21 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Failure:
-    """What an exception or a death left behind, as facts; labels are derived from it.
+    """What an exception or the death of a process left behind: facts, from which labels follow.
 
-    ``chain`` lists the exception and its causes, outermost first, as
-    ``{"type": ..., "message": ..., "notes": [...]}``. ``frames`` lists the traceback,
-    outermost first, as ``{"file": ..., "line": ..., "function": ..., "code": ...}`` with
-    paths relative to the project or to site-packages. ``output`` is the end of
-    what the process printed; ``layer`` is the Keras layer the innermost frame worked on,
-    as ``{"name", "class"}`` with ``op`` or ``activation`` where it has one.
+    Attributes:
+      type: class of the exception; of a death ``Timeout``, ``OutOfMemory`` or ``Crash``.
+      message: of the exception, or how the process ended.
+      chain: the exception and its causes, outermost first, as
+        ``{"type": ..., "message": ..., "notes": [...]}``.
+      frames: the traceback, outermost first, as
+        ``{"file": ..., "line": ..., "function": ..., "code": ...}`` with paths relative to the
+        project or to site-packages.
+      signal: name of the signal that ended the process, e.g. ``SIGSEGV``.
+      exit_code: of a process that left by itself.
+      output: the end of what the process printed.
+      layer: the Keras layer the innermost frame worked on, as ``{"name", "class"}`` with ``op`` or
+        ``activation`` where it has one.
     """
 
     type: str = ""
@@ -62,6 +69,7 @@ class Record:
 
     Attributes:
       case: the case id, ``<application>-<technique>-<variant>``.
+      status: a `harness.vocabulary.Status`.
       stage: the stage reached: where it failed, or the last one of a pass.
       until: the last stage that was asked for.
       label: the class of a failure, given by the classifier; None for a pass.
@@ -72,6 +80,8 @@ class Record:
         of the library at fault; equal fingerprints are the same defect.
       metrics: parameters, layers, bytes, differences, ...; flat, JSON scalars.
       peak_rss_bytes: of the process that ran the case.
+      seconds, cpu_seconds: wall clock, and CPU time of all threads, of the whole attempt.
+      repro: the command that runs the case again.
       key: digest of everything the outcome depends on (see ``harness.provenance.keys``).
       code: the state of the code it was run under, in the lock file beside the records.
       reused: ``{"run_id", "date"}`` of the run the outcome was taken from, or None.

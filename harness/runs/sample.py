@@ -29,8 +29,8 @@ class Sample:
       lapsed: ids of cases that no record stands for.
       drawn: ids of cases that are run though their records hold.
       left: ids of lapsed cases that are not run, for the budget.
-      extra: ids of those cases that are not the first of their column: no more of them start
-        when the budget has ended, where a machine is slower than expected.
+      extra: ids of drawn cases that are not the first of their column. On a machine slower than
+        expected, none of these starts after the budget has ended.
       seconds: wall seconds that all of it is expected to take.
     """
 
