@@ -153,6 +153,9 @@ CALLS: dict[str, list[Callable[[Any], Any]]] = {
     "compat.v1.nn.max_pool": [lambda x: v1.nn.max_pool(x, 2, 2, "SAME")],
     "compat.v1.nn.pool": [lambda x: v1.nn.pool(x, (2, 2), "MAX", "VALID", strides=(2, 2))],
     "concat": [lambda x: tf.concat([x, tf.nn.relu(x)], -1)],
+    "math.maximum": [lambda x: tf.maximum(x, -0.3), lambda x: tf.maximum(x, tf.tanh(x))],
+    "math.minimum": [lambda x: tf.minimum(x, 0.3), lambda x: tf.minimum(x, tf.tanh(x))],
+    "clip_by_value": [lambda x: tf.clip_by_value(x, -0.5, 0.8)],
     "stack": [lambda x: tf.stack([x, tf.nn.relu(x)], 1)[:, 1]],
     "where": [
         lambda x: tf.where(x > 0, x, x * 0.5),
